@@ -1,0 +1,41 @@
+#include "protocol/base/error.hpp"
+
+namespace protocol {
+
+std::string_view name_of(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::frame_truncated: return "frame_truncated";
+    case ErrorCode::frame_length_invalid: return "frame_length_invalid";
+    case ErrorCode::message_malformed: return "message_malformed";
+    case ErrorCode::message_unexpected: return "message_unexpected";
+    case ErrorCode::version_unsupported: return "version_unsupported";
+    case ErrorCode::authentication_failed: return "authentication_failed";
+    case ErrorCode::authentication_unsupported: return "authentication_unsupported";
+    case ErrorCode::startup_parameter_invalid: return "startup_parameter_invalid";
+    case ErrorCode::login_timeout: return "login_timeout";
+    case ErrorCode::connections_exhausted: return "connections_exhausted";
+    case ErrorCode::memory_limit_reached: return "memory_limit_reached";
+    case ErrorCode::backend_unreachable: return "backend_unreachable";
+    case ErrorCode::backend_refused: return "backend_refused";
+    case ErrorCode::backend_lost: return "backend_lost";
+    case ErrorCode::backend_misbehaved: return "backend_misbehaved";
+    case ErrorCode::backend_timeout: return "backend_timeout";
+    case ErrorCode::restore_failed: return "restore_failed";
+    case ErrorCode::shutting_down: return "shutting_down";
+    case ErrorCode::configuration_invalid: return "configuration_invalid";
+    case ErrorCode::internal: return "internal";
+  }
+  return "unknown";
+}
+
+std::string_view name_of(Blame blame) {
+  switch (blame) {
+    case Blame::client: return "client";
+    case Blame::backend: return "backend";
+    case Blame::operator_: return "operator";
+    case Blame::self: return "self";
+  }
+  return "unknown";
+}
+
+}  // namespace protocol

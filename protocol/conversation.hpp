@@ -1,0 +1,110 @@
+#pragma once
+
+#include "protocol/base/bytes.hpp"
+#include "protocol/base/result.hpp"
+#include "protocol/dialogue.hpp"
+#include "protocol/statement.hpp"
+#include "protocol/wire/gather.hpp"
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace protocol {
+
+/// Opaque number that a session attaches to a batch and gets back when its reply is complete.
+using Ticket = std::uint64_t;
+
+/// A batch whose reply is complete.
+struct Completion {
+  Ticket ticket = 0;
+  StatementClass statement_class = StatementClass::read;
+  bool has_error = false;
+  std::array<char, 5> error_code{};  ///< the dialect's code (SQLSTATE) of the first error; zeros without one
+};
+
+/// What one backend connection owes and is known to hold: the reply tracker and the backend's session state.
+/// One per backend connection, made by Dialect::make_backend_half, filled by the login dialogue.
+class BackendHalf {
+ public:
+  virtual ~BackendHalf() = default;
+  /// Nothing owed, no transaction, no COPY, no partial frame in either direction.
+  [[nodiscard]] virtual bool is_at_boundary() const = 0;
+  /// At least one reply is outstanding.
+  [[nodiscard]] virtual bool is_owing() const = 0;
+};
+
+/// What the front of the client's unread bytes is.
+enum class RequestVerdict : std::uint8_t {
+  need_more,  ///< nothing can be said or sent before more bytes come
+  route,      ///< a new batch: `facts` are ready, a side must be chosen, then forward()
+  follow,     ///< belongs to what is under way on the current backend: forward() without a decision
+  wait,       ///< cannot go on before the current backend owes nothing; ask again then
+  terminate,  ///< the client says goodbye
+  violation,  ///< `error` says what; the session ends
+};
+
+struct NextRequest {
+  RequestVerdict verdict = RequestVerdict::need_more;
+  std::size_t bytes = 0;           ///< of the unread bytes, from their start, covered by route or follow
+  BatchFacts facts;                ///< for route
+  bool is_transaction_open = false;  ///< for route: the current backend is inside a transaction
+};
+
+/// How far relay() came.
+struct ReplyProgress {
+  std::size_t consumed = 0;         ///< bytes taken from the front of the unread bytes
+  bool is_session_over = false;     ///< the backend ended the session (FATAL); forwarded already where the client is owed it
+  bool is_link_lost = false;        ///< the backend ended an idle connection; the client was told nothing
+};
+
+enum class RestoreState : std::uint8_t { not_needed, under_way, done, failed };
+
+/// The client's half of a conversation: reads requests, knows the session's state, moves it between backends,
+/// and turns backend bytes into client bytes. Sans I/O; belongs to one session, on one thread.
+class ClientHalf {
+ public:
+  virtual ~ClientHalf() = default;
+
+  /// Judges the front of `unread`. Repeatable: changes nothing that a second call would notice.
+  /// `current` is the backend that the session talks to now, or null.
+  [[nodiscard]] virtual NextRequest next_request(ByteView unread, const BackendHalf* current) = 0;
+  /// Valid after a violation.
+  [[nodiscard]] virtual const Error& error() const = 0;
+
+  /// What keeps the session on its side; none if it may move.
+  [[nodiscard]] virtual PinReason pin() const = 0;
+
+  /// Writes what `target` needs before it can serve this session. under_way: send, relay() the replies, ask
+  /// restore_state() until it is done or failed. Precondition: `target` is at a boundary.
+  [[nodiscard]] virtual RestoreState begin_restore(BackendHalf& target, Gather& to_backend) = 0;
+  [[nodiscard]] virtual RestoreState restore_state(const BackendHalf& target) const = 0;
+  /// The session stays where it is from now on, for `reason`.
+  virtual void pin_for(PinReason reason) = 0;
+
+  /// Hands the bytes covered by `request` to `target` and notes what it will owe.
+  virtual void forward(const NextRequest& request, ByteView unread, BackendHalf& target, Ticket ticket,
+                       Gather& to_backend) = 0;
+
+  /// Judges backend bytes: what goes to the client is put in `to_client`, finished batches in `completed`.
+  /// Fails with backend_misbehaved when the bytes make no sense.
+  [[nodiscard]] virtual Result<ReplyProgress> relay(BackendHalf& source, ByteView unread, Gather& to_client,
+                                                    std::vector<Completion>& completed) = 0;
+
+  /// The first words to a client whose first backend is ready.
+  virtual void write_welcome(const BackendHalf& first, const CancelKey& key, Bytes& to_client) = 0;
+};
+
+/// The login of Crossfade to a backend on behalf of a session.
+class BackendLogin : public Dialogue {
+ public:
+  /// Valid after finished: what the connection is known to hold. Called once.
+  [[nodiscard]] virtual std::unique_ptr<BackendHalf> take_half() = 0;
+  /// Valid after failed because the backend refused: what the client is to be told, in the dialect's form;
+  /// empty when our own error() is to be told.
+  [[nodiscard]] virtual ByteView refusal() const = 0;
+};
+
+}  // namespace protocol

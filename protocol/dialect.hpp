@@ -1,0 +1,36 @@
+#pragma once
+
+#include "protocol/conversation.hpp"
+#include "protocol/dialogue.hpp"
+
+#include <memory>
+#include <string_view>
+
+namespace protocol {
+
+/// How far a session had come when an error is told to its client.
+enum class SessionStage : std::uint8_t { greeting, conversing };
+
+/// The only door between the machine and a wire protocol. One object per pair and worker; its objects live
+/// on that worker's thread. Made by the composition root.
+class Dialect {
+ public:
+  virtual ~Dialect() = default;
+  [[nodiscard]] virtual std::string_view name() const = 0;
+
+  [[nodiscard]] virtual std::unique_ptr<Greeting> make_greeting() = 0;
+  [[nodiscard]] virtual std::unique_ptr<ClientHalf> make_client_half(const Login& login) = 0;
+  /// `login` is the client's: its start-up parameters are repeated to the backend.
+  [[nodiscard]] virtual std::unique_ptr<BackendLogin> make_backend_login(const Login& login,
+                                                                         const BackendCredentials& credentials) = 0;
+  /// The bytes that cancel whatever runs on the connection behind `half`; empty if it gave no key.
+  [[nodiscard]] virtual Bytes write_cancel(const BackendHalf& half) = 0;
+  /// The polite goodbye to a backend.
+  [[nodiscard]] virtual Bytes write_terminate() = 0;
+  /// Tells a client of an error that ends its session. Addresses and internals are left out.
+  [[nodiscard]] virtual Bytes write_fatal(const Error& error, SessionStage stage) = 0;
+  /// The code (SQLSTATE, errno) that write_fatal would use; for metrics.
+  [[nodiscard]] virtual std::string_view code_of(const Error& error) const = 0;
+};
+
+}  // namespace protocol

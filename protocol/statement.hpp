@@ -1,0 +1,102 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace protocol {
+
+/// What a statement is to a router. Ordered: of several statements in one text the strictest (largest) counts.
+enum class StatementClass : std::uint8_t {
+  read,                 ///< provably changes nothing and takes no lasting lock
+  session,              ///< changes or shows only the session's own state: SET, PREPARE, LISTEN, DISCARD …
+  transaction_control,  ///< BEGIN, COMMIT, ROLLBACK, SAVEPOINT …
+  write,                ///< changes rows, takes row locks, or cannot be proven not to
+  schema_change,        ///< DDL
+  unknown,              ///< not understood; routed as a write
+};
+
+[[nodiscard]] std::string_view name_of(StatementClass statement_class);
+
+/// What a statement does to the transaction around it.
+enum class TransactionEffect : std::uint8_t {
+  none,
+  begin_read_only,    ///< BEGIN or START TRANSACTION declared READ ONLY
+  begin_read_write,   ///< BEGIN without READ ONLY
+  end,                ///< COMMIT, END, ROLLBACK, ABORT, PREPARE TRANSACTION
+  inside,             ///< SAVEPOINT, RELEASE, ROLLBACK TO, SET TRANSACTION, SET LOCAL
+  unclear,            ///< CALL, DO, several statements with transaction control among them
+};
+
+/// Why a session cannot leave the side it is on, once the statement has succeeded.
+enum class PinReason : std::uint8_t {
+  none,
+  temporary_object,    ///< CREATE TEMP …, SELECT INTO TEMP
+  advisory_lock,       ///< pg_advisory_lock and its session-level relatives
+  listen,              ///< LISTEN
+  hold_cursor,         ///< DECLARE … WITH HOLD
+  replication,         ///< replication connection
+  loaded_library,      ///< LOAD
+  untracked_state,     ///< state that could not be understood or was too large to carry
+  restore_failed,      ///< the other side refused this session's state
+};
+
+[[nodiscard]] std::string_view name_of(PinReason reason);
+
+/// A change of session state that a statement asks for; committed only when the statement (and its
+/// transaction) has succeeded.
+struct SessionChange {
+  enum class Kind : std::uint8_t {
+    set,              ///< name, text = the complete SQL that sets it again
+    set_local,        ///< ends with the transaction; nothing to carry
+    reset,            ///< name returns to its start-up value
+    reset_all,
+    prepare,          ///< name, text = the complete PREPARE
+    deallocate,       ///< name
+    deallocate_all,
+    discard_all,
+    unlisten_all,
+    close_all_cursors,
+    discard_temporary,
+    savepoint,        ///< name
+    release,          ///< name
+    rollback_to,      ///< name
+    unlock_all,       ///< pg_advisory_unlock_all
+  };
+  Kind kind;
+  std::string name;  ///< as the dialect folds it
+  std::string text;
+};
+
+/// What the analyser found out about one text (which may hold several statements). Immutable, shared by
+/// every request with the same text or the same fingerprint.
+struct StatementFacts {
+  StatementClass statement_class = StatementClass::unknown;
+  TransactionEffect transaction_effect = TransactionEffect::none;
+  PinReason pin = PinReason::none;
+  std::uint64_t fingerprint = 0;        ///< equal for texts that differ in literals, spacing and comments only
+  std::uint32_t statement_count = 0;    ///< 0 for an empty text
+  std::vector<std::string> tables;      ///< as written, folded; "schema.table" where qualified; sorted, unique
+  std::vector<std::string> functions;   ///< likewise
+  std::vector<SessionChange> changes;   ///< in the order of the text
+  std::string executes;                 ///< EXECUTE name: class and tables are those of the prepared statement
+  /// Why it is not a read, in words for `explain`; empty for a read.
+  std::string because;
+};
+
+/// Tags of comments: `key='value'` pairs of the sqlcommenter form and `crossfade:key=value` hints.
+using CommentTags = std::vector<std::pair<std::string, std::string>>;
+
+/// What a router is told about a batch (everything up to the point where the protocol settles it).
+/// Lifetime: a loan until the next call into the conversation that made it.
+struct BatchFacts {
+  StatementClass statement_class = StatementClass::read;
+  TransactionEffect transaction_effect = TransactionEffect::none;
+  const std::vector<std::string>* tables = nullptr;  ///< union over the batch; never null when handed out
+  const CommentTags* tags = nullptr;                  ///< of the first text that has any; never null when handed out
+  std::uint64_t fingerprint = 0;                      ///< of the first text
+};
+
+}  // namespace protocol

@@ -1,0 +1,71 @@
+#pragma once
+
+#include "protocol/base/bytes.hpp"
+
+#include <cstddef>
+#include <vector>
+
+namespace protocol {
+
+/// What is to be sent to one peer, in order: slices borrowed from a receive buffer and pieces of our own.
+/// Neighbouring borrowed slices are merged, so traffic that is forwarded unchanged is one slice.
+/// Lifetime: borrowed slices are loans; send or copy them before the receive buffer changes, then clear().
+class Gather {
+ public:
+  void borrow(ByteView slice) {
+    if (slice.empty()) return;
+    total_bytes_ += slice.size();
+    if (!slices_.empty()) {
+      Slice& last = slices_.back();
+      if (last.borrowed != nullptr && last.borrowed + last.size == slice.data()) {
+        last.size += slice.size();
+        return;
+      }
+    }
+    slices_.push_back(Slice{slice.data(), 0, slice.size()});
+  }
+
+  /// Copies `piece` into storage of the Gather.
+  void own(ByteView piece) {
+    if (piece.empty()) return;
+    total_bytes_ += piece.size();
+    const std::size_t offset = storage_.size();
+    append(storage_, piece);
+    if (!slices_.empty()) {
+      Slice& last = slices_.back();
+      if (last.borrowed == nullptr && last.offset + last.size == offset) {
+        last.size += piece.size();
+        return;
+      }
+    }
+    slices_.push_back(Slice{nullptr, offset, piece.size()});
+  }
+
+  [[nodiscard]] bool empty() const { return slices_.empty(); }
+  [[nodiscard]] std::size_t slice_count() const { return slices_.size(); }
+  [[nodiscard]] std::size_t total_bytes() const { return total_bytes_; }
+  /// The slice at `index`; valid until the next own() or clear().
+  [[nodiscard]] ByteView slice(std::size_t index) const {
+    const Slice& slice = slices_[index];
+    if (slice.borrowed != nullptr) return {slice.borrowed, slice.size};
+    return {storage_.data() + slice.offset, slice.size};
+  }
+
+  void clear() {
+    slices_.clear();
+    storage_.clear();
+    total_bytes_ = 0;
+  }
+
+ private:
+  struct Slice {
+    const std::byte* borrowed;  ///< nullptr: the bytes are in storage_ at `offset`
+    std::size_t offset;
+    std::size_t size;
+  };
+  std::vector<Slice> slices_;
+  Bytes storage_;
+  std::size_t total_bytes_ = 0;
+};
+
+}  // namespace protocol

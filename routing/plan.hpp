@@ -1,0 +1,76 @@
+#pragma once
+
+#include "protocol/statement.hpp"
+#include "routing/facts.hpp"
+#include "routing/side.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace routing {
+
+/// An address block in CIDR form, IPv4 mapped into IPv6 (so prefix_bits of 10.0.0.0/8 is 104).
+struct Network {
+  ClientAddress address{};
+  std::uint8_t prefix_bits = 0;  ///< 0..128
+  bool operator==(const Network&) const = default;
+};
+
+[[nodiscard]] bool contains(const Network& network, const ClientAddress& address);
+
+/// What a rule asks of a batch. An empty list asks nothing; all lists that are not empty must be met.
+struct Match {
+  std::vector<std::string> users;
+  std::vector<std::string> databases;
+  std::vector<Network> networks;
+  std::vector<std::string> application_names;
+  std::vector<protocol::StatementClass> classes;
+  /// Met when the batch touches at least one table and every table it touches is listed. "orders" matches
+  /// the table in any schema, "sales.orders" only where it was written so.
+  std::vector<std::string> tables;
+  std::vector<std::pair<std::string, std::string>> tags;  ///< key and value, each must be present
+  bool operator==(const Match&) const = default;
+};
+
+/// Which part of the traffic keeps to one side when weights are between 0 and 100.
+enum class Stickiness : std::uint8_t {
+  session,         ///< each session keeps its place (default)
+  statement,       ///< each batch or transaction for itself
+  user,            ///< the user's name
+  client_address,  ///< the client's address
+  tag,             ///< the value of a comment tag; without it as `session`
+};
+
+[[nodiscard]] std::string_view name_of(Stickiness stickiness);
+
+/// Shares of reads in hundredths of a percent; blue + green = 10,000.
+struct Weights {
+  std::uint32_t green = 0;  ///< 0..10,000; the rest is blue's
+  bool operator==(const Weights&) const = default;
+};
+
+inline constexpr std::uint32_t weight_total = 10'000;
+
+struct Rule {
+  std::string name;
+  Match match;
+  Weights reads;
+  Side writes = Side::blue;
+  Stickiness stickiness = Stickiness::session;
+  std::string stickiness_tag;  ///< for Stickiness::tag
+  bool operator==(const Rule&) const = default;
+};
+
+/// An immutable snapshot of a pair's rules. A change of traffic is a new Plan with a higher epoch.
+struct Plan {
+  std::uint64_t epoch = 1;
+  std::vector<Rule> rules;
+  Side default_writes = Side::blue;  ///< where everything goes that no rule matches
+};
+
+using PlanSnapshot = std::shared_ptr<const Plan>;
+
+}  // namespace routing
