@@ -2,11 +2,11 @@
 
 #include "protocol/base/result.hpp"
 #include "protocol/statement.hpp"
+#include "proxy/telemetry/metrics.hpp"
 #include "routing/decide.hpp"
 #include "routing/plan.hpp"
 #include "routing/side.hpp"
 
-#include <array>
 #include <chrono>
 #include <cstdint>
 #include <map>
@@ -63,43 +63,8 @@ struct ExplainResult {
   routing::Explanation explanation;
 };
 
-/// Upper bounds of the latency buckets, in seconds; one more bucket counts what is beyond the last.
-inline constexpr std::array<double, 16> latency_bounds{0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
-                                                       0.05,   0.1,     0.25,   0.5,   1.0,    2.5,   5.0,  10.0};
-
-struct LatencyHistogram {
-  std::array<std::uint64_t, latency_bounds.size() + 1> counts{};  ///< not cumulative
-  double sum_seconds = 0;
-  double max_seconds = 0;  ///< since the process began
-  std::uint64_t total() const {
-    std::uint64_t sum = 0;
-    for (const std::uint64_t count : counts) sum += count;
-    return sum;
-  }
-};
-
-inline constexpr std::size_t statement_class_count = 6;
-
-struct SideMetrics {
-  std::uint64_t connections_open = 0;
-  std::uint64_t connects_total = 0;
-  std::uint64_t connect_failures_total = 0;
-  std::uint64_t bytes_to_backend_total = 0;
-  std::uint64_t bytes_to_client_total = 0;
-  std::array<std::uint64_t, statement_class_count> requests_total{};          ///< by StatementClass
-  std::array<LatencyHistogram, statement_class_count> latency{};              ///< by StatementClass
-  std::map<std::string, std::uint64_t> errors_total;                          ///< by SQLSTATE or errno; bounded
-};
-
-struct PairMetrics {
-  std::string pair;
-  std::uint64_t clients_open = 0;
-  std::uint64_t clients_total = 0;
-  std::uint64_t logins_failed_total = 0;
-  std::map<std::string, std::uint64_t> sessions_failed_total;  ///< by name_of(ErrorCode)
-  std::map<protocol::PinReason, std::uint64_t> pins;           ///< sessions pinned now
-  routing::PerSide<SideMetrics> sides;
-};
+using telemetry::PairMetrics;
+using telemetry::SideMetrics;
 
 class Control {
  public:
