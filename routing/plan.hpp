@@ -1,5 +1,6 @@
 #pragma once
 
+#include "protocol/base/result.hpp"
 #include "protocol/statement.hpp"
 #include "routing/facts.hpp"
 #include "routing/side.hpp"
@@ -7,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -27,6 +29,8 @@ struct Match {
   std::vector<std::string> databases;
   std::vector<Network> networks;
   std::vector<std::string> application_names;
+  /// The class of the batch as a router sees it: a BEGIN … READ ONLY alone counts as a read, for it decides
+  /// where the reads that follow it will run; so `transaction_control` does not match it.
   std::vector<protocol::StatementClass> classes;
   /// Met when the batch touches at least one table and every table it touches is listed. "orders" matches
   /// the table in any schema, "sales.orders" only where it was written so.
@@ -72,5 +76,35 @@ struct Plan {
 };
 
 using PlanSnapshot = std::shared_ptr<const Plan>;
+
+/// Null when no rule has that name. Lifetime: a loan from `plan`.
+[[nodiscard]] const Rule* find_rule(const Plan& plan, std::string_view rule_name);
+
+/// The same plan with other read weights for one rule and the next epoch. Fails with configuration_invalid for
+/// an unknown rule or a weight above 100 %.
+[[nodiscard]] protocol::Result<Plan> with_weights(const Plan& plan, std::string_view rule_name, Weights reads);
+
+/// The plan in force and the one before it. A value for one thread (the control thread); the snapshots that it
+/// hands out may be read anywhere. Epochs only ever grow, over a rollback too.
+class PlanHistory {
+ public:
+  explicit PlanHistory(Plan first);
+
+  [[nodiscard]] const PlanSnapshot& current() const { return current_; }
+  /// Null until something else than the first plan was published.
+  [[nodiscard]] const PlanSnapshot& previous() const { return previous_; }
+
+  /// Puts `next` in force under the epoch after the current one, whatever its own says. Publishing what is in
+  /// force already (the same weights again) takes an epoch but leaves the way back as it was.
+  PlanSnapshot publish(Plan next);
+
+  /// Puts the previous plan in force under a new epoch; a second rollback goes forth again. Fails with
+  /// configuration_invalid when there is none.
+  [[nodiscard]] protocol::Result<PlanSnapshot> rollback();
+
+ private:
+  PlanSnapshot current_;
+  PlanSnapshot previous_;
+};
 
 }  // namespace routing

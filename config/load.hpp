@@ -1,0 +1,51 @@
+#pragma once
+
+#include "config/problem.hpp"
+#include "config/settings.hpp"
+
+#include <cstddef>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace config {
+
+/// Everything found in one go. `settings` is set exactly when no problem is an error.
+struct Outcome {
+  std::optional<Settings> settings;
+  std::vector<Problem> problems;  ///< errors and warnings in the order of the file
+};
+
+/// A secret's file as it was found.
+struct SecretFile {
+  std::string content;
+  bool is_readable_by_others = false;
+};
+
+/// What a configuration may ask of the machine around it; replaced in tests and fuzzers.
+class Surroundings {
+ public:
+  virtual ~Surroundings() = default;
+  /// Fails with the system's words for it ("No such file or directory") and when it is longer than
+  /// `secret_bytes_max`.
+  [[nodiscard]] virtual protocol::Result<SecretFile> read_secret_file(const std::filesystem::path& path) const = 0;
+  [[nodiscard]] virtual std::optional<std::string> environment(const std::string& name) const = 0;
+};
+
+inline constexpr std::size_t secret_bytes_max = 4096;
+/// A configuration of a thousand pairs stays far below; yaml-cpp needs about a second for this much.
+inline constexpr std::size_t file_bytes_max = std::size_t{1} << 20;
+
+/// Reads and validates the file at `path`. Relative paths in it are taken from its own folder.
+/// Reads the environment and the files of secrets that it names; changes nothing.
+[[nodiscard]] Outcome load(const std::string& path);
+
+/// Validates a text. `name` stands for the file in problems, and relative paths are taken from its folder.
+[[nodiscard]] Outcome check_text(const std::string& name, std::string_view text, const Surroundings& surroundings);
+
+/// The same where nothing surrounds it: every file is missing and every variable unset.
+[[nodiscard]] Outcome check_text(const std::string& name, std::string_view text);
+
+}  // namespace config

@@ -1,0 +1,115 @@
+#pragma once
+
+#include "config/secret.hpp"
+#include "routing/plan.hpp"
+#include "routing/side.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace config {
+
+/// What a valid configuration says, with every default filled in. Plain values: whoever takes one has no
+/// checking left to do. README.md lists the keys; the comments here say what the values mean.
+
+enum class LogLevel : std::uint8_t { trace, debug, info, warning, error };
+enum class LogFormat : std::uint8_t { text, json };
+
+struct Log {
+  LogLevel level = LogLevel::info;
+  LogFormat format = LogFormat::text;
+};
+
+/// A literal IPv4 or IPv6 address without brackets, and a port; port 0 lets the system choose.
+struct ListenAddress {
+  std::string host;
+  std::uint16_t port = 0;
+  bool operator==(const ListenAddress&) const = default;
+};
+
+/// A host name, a literal address or (starting with '/') the full path of a local socket.
+struct EndpointAddress {
+  std::string host;
+  std::uint16_t port = 0;
+  bool operator==(const EndpointAddress&) const = default;
+};
+
+struct Admin {
+  ListenAddress listen{"127.0.0.1", 7780};
+  std::optional<Secret> token;  ///< bearer token; without one `listen` is a loopback address
+};
+
+/// Bounds of every session and of the process.
+struct Limits {
+  std::uint32_t clients_max = 10'000;              ///< of all pairs together
+  std::chrono::milliseconds login_timeout{15'000};    ///< from accept to authenticated
+  std::chrono::milliseconds connect_timeout{5'000};   ///< from connect to a logged-in backend
+  std::chrono::milliseconds shutdown_timeout{30'000};  ///< for sessions to end after a polite stop
+  std::size_t frame_bytes_max = std::size_t{1} << 30;  ///< one message of either end
+  std::size_t statement_bytes_max = std::size_t{1} << 20;  ///< longer texts are not analysed: they are writes
+  std::size_t session_state_bytes_max = std::size_t{1} << 20;  ///< settings and prepared statements of one session
+  std::size_t client_buffer_bytes = std::size_t{64} << 10;   ///< receive buffer towards a client
+  std::size_t backend_buffer_bytes = std::size_t{64} << 10;  ///< receive buffer towards a backend
+  std::uint32_t statement_cache_entries = 10'000;            ///< per pair and worker
+  std::chrono::seconds tcp_keepalive_idle{60};
+  std::chrono::seconds tcp_keepalive_interval{10};
+  std::uint32_t tcp_keepalive_count = 6;
+  std::chrono::milliseconds tcp_user_timeout{60'000};  ///< 0: the system's own
+};
+
+enum class Dialect : std::uint8_t { postgres };
+
+enum class Authentication : std::uint8_t { trust, scram_sha_256 };
+
+/// What Crossfade presents to a backend for a user.
+struct BackendLogin {
+  std::string user;                ///< empty: the name that the client gave
+  std::optional<Secret> password;  ///< nothing: none, the backend must not ask for one
+};
+
+struct User {
+  std::string name;  ///< "*": any user not named otherwise
+  Authentication authentication = Authentication::scram_sha_256;
+  /// What the client must prove; one of the two for scram_sha_256, neither for trust.
+  std::optional<Secret> password;
+  std::optional<Secret> scram_verifier;  ///< as PostgreSQL stores it: SCRAM-SHA-256$iterations:salt$keys
+  routing::PerSide<BackendLogin> backend;
+};
+
+inline constexpr const char* any_user = "*";
+
+/// Who reads the catalogue of a pair, to know which functions are stable.
+struct Catalogue {
+  std::optional<BackendLogin> login;  ///< nothing: the credentials of the session that first needs it
+  std::string database;               ///< empty: the session's own
+  std::chrono::seconds refresh{60};
+};
+
+struct Pair {
+  std::string name;
+  Dialect dialect = Dialect::postgres;
+  ListenAddress listen;
+  routing::PerSide<EndpointAddress> endpoints;
+  std::vector<User> users;  ///< by name, unique
+  /// Clients that may log in by trust; empty: every client (then `listen` is a loopback address).
+  std::vector<routing::Network> trust_networks;
+  Catalogue catalogue;
+  routing::Plan plan;  ///< epoch 1
+};
+
+struct Settings {
+  std::optional<std::uint32_t> worker_count;  ///< 1..64; nothing: one per core
+  Log log;
+  std::optional<Admin> admin;  ///< nothing: switched off
+  Limits limits;
+  std::vector<Pair> pairs;  ///< in the order of the file, at least one
+};
+
+/// The entry for `name`, or the one for any user, or null.
+[[nodiscard]] const User* find_user(const Pair& pair, const std::string& name);
+
+}  // namespace config

@@ -1,0 +1,255 @@
+#include "routing/decide.hpp"
+
+#include "routing/network.hpp"
+#include "routing/sample.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace routing {
+
+namespace {
+
+using protocol::BatchFacts;
+using protocol::StatementClass;
+using protocol::TransactionEffect;
+
+/// The recorder of decide(): the steps are never even put into words.
+struct Silent {
+  template <class Words>
+  void tell(std::string_view, const Words&) const {}
+  template <class Words>
+  void tell_of_rule(const Rule&, const Words&) const {}
+};
+
+/// The recorder of explain().
+struct Telling {
+  std::vector<ExplainStep> steps;
+  template <class Words>
+  void tell(std::string_view subject, const Words& words) {
+    steps.push_back({std::string(subject), words()});
+  }
+  template <class Words>
+  void tell_of_rule(const Rule& rule, const Words& words) {
+    steps.push_back({"rule " + rule.name, words()});
+  }
+};
+
+/// What the rules are shown of a batch.
+struct Subject {
+  const SessionFacts& session;
+  const BatchFacts& batch;
+  const Circumstances& circumstances;
+  StatementClass statement_class;  ///< for matching: BEGIN READ ONLY alone is a read
+};
+
+/// A read to the router: changes nothing and opens no transaction that might. A batch that opens or ends other
+/// transactions is not one, whatever its class says.
+bool is_read(const BatchFacts& batch) {
+  switch (batch.statement_class) {
+    case StatementClass::read:
+      return batch.transaction_effect == TransactionEffect::none ||
+             batch.transaction_effect == TransactionEffect::begin_read_only;
+    case StatementClass::transaction_control:
+      return batch.transaction_effect == TransactionEffect::begin_read_only;
+    case StatementClass::session:
+    case StatementClass::write:
+    case StatementClass::schema_change:
+    case StatementClass::unknown: return false;
+  }
+  return false;
+}
+
+template <class List, class Value>
+bool holds(const List& list, const Value& value) {
+  return std::find(list.begin(), list.end(), value) != list.end();
+}
+
+/// "orders" lists the table of every schema, "sales.orders" only what was written so.
+bool is_listed(const std::vector<std::string>& listed, std::string_view table) {
+  const std::size_t dot = table.rfind('.');
+  const std::string_view unqualified = dot == std::string_view::npos ? table : table.substr(dot + 1);
+  return std::any_of(listed.begin(), listed.end(),
+                     [&](const std::string& name) { return name == table || name == unqualified; });
+}
+
+bool has_only_tables_of(const std::vector<std::string>& listed, const BatchFacts& batch) {
+  return !batch.tables->empty() && std::all_of(batch.tables->begin(), batch.tables->end(),
+                                               [&](const std::string& table) { return is_listed(listed, table); });
+}
+
+bool has_tags(const protocol::CommentTags& wanted, const BatchFacts& batch) {
+  return std::all_of(wanted.begin(), wanted.end(), [&](const auto& tag) { return holds(*batch.tags, tag); });
+}
+
+bool is_in_any(const std::vector<Network>& networks, const ClientAddress& client) {
+  return std::any_of(networks.begin(), networks.end(),
+                     [&](const Network& network) { return contains(network, client); });
+}
+
+/// What of a match was not met first; `nothing` when all was met.
+enum class Unmet : std::uint8_t { nothing, user, database, network, application_name, statement_class, table, tag };
+
+/// Cheap questions first; the order shows only in what explain names as the cause.
+Unmet find_unmet(const Match& match, const Subject& subject) {
+  const SessionFacts& session = subject.session;
+  if (!match.classes.empty() && !holds(match.classes, subject.statement_class)) return Unmet::statement_class;
+  if (!match.users.empty() && !holds(match.users, session.user)) return Unmet::user;
+  if (!match.databases.empty() && !holds(match.databases, session.database)) return Unmet::database;
+  if (!match.application_names.empty() && !holds(match.application_names, session.application_name)) {
+    return Unmet::application_name;
+  }
+  if (!match.networks.empty() && !is_in_any(match.networks, session.client)) return Unmet::network;
+  if (!match.tables.empty() && !has_only_tables_of(match.tables, subject.batch)) return Unmet::table;
+  if (!match.tags.empty() && !has_tags(match.tags, subject.batch)) return Unmet::tag;
+  return Unmet::nothing;
+}
+
+template <class List, class Words>
+std::string join(const List& list, const Words& words) {
+  std::string joined;
+  for (const auto& item : list) {
+    if (!joined.empty()) joined += ", ";
+    joined += words(item);
+  }
+  return joined.empty() ? "none" : joined;
+}
+
+std::string quote(std::string_view text) { return "\"" + std::string(text) + "\""; }
+
+std::string tag_words(const std::pair<std::string, std::string>& tag) { return tag.first + "=" + tag.second; }
+
+std::string unmet_words(Unmet unmet, const Match& match, const Subject& subject) {
+  const auto differs = [](std::string_view what, const std::string& found, const std::string& wanted) {
+    return "not matched: " + std::string(what) + " is " + found + ", the rule wants " + wanted;
+  };
+  const SessionFacts& session = subject.session;
+  const auto class_name = [](StatementClass statement_class) {
+    return std::string(protocol::name_of(statement_class));
+  };
+  switch (unmet) {
+    case Unmet::nothing: return "matched";
+    case Unmet::user: return differs("user", quote(session.user), join(match.users, quote));
+    case Unmet::database: return differs("database", quote(session.database), join(match.databases, quote));
+    case Unmet::network:
+      return differs("client", format_address(session.client), join(match.networks, format_network));
+    case Unmet::application_name:
+      return differs("application_name", quote(session.application_name), join(match.application_names, quote));
+    case Unmet::statement_class:
+      return differs("class", class_name(subject.statement_class), join(match.classes, class_name));
+    case Unmet::table:
+      return differs("table", join(*subject.batch.tables, quote), "only " + join(match.tables, quote));
+    case Unmet::tag: return differs("tag", join(*subject.batch.tags, tag_words), join(match.tags, tag_words));
+  }
+  return "not matched";
+}
+
+std::string percent(std::uint32_t hundredths) {
+  std::string text = std::to_string(hundredths / 100);
+  const std::uint32_t rest = hundredths % 100;
+  if (rest == 0) return text + " %";
+  text += "." + std::to_string(rest / 10);
+  if (rest % 10 != 0) text += std::to_string(rest % 10);
+  return text + " %";
+}
+
+/// A place on the scale and what it was taken from.
+struct Placed {
+  Position position;
+  Stickiness by;
+};
+
+const std::string* find_tag(const protocol::CommentTags& tags, std::string_view key) {
+  const auto found = std::find_if(tags.begin(), tags.end(), [&](const auto& tag) { return tag.first == key; });
+  return found == tags.end() ? nullptr : &found->second;
+}
+
+Placed place(const Rule& rule, const Subject& subject) {
+  const SessionFacts& session = subject.session;
+  switch (rule.stickiness) {
+    case Stickiness::session: break;
+    case Stickiness::statement:
+      return {position_of_batch(session.session_number, subject.circumstances.batch_number), Stickiness::statement};
+    case Stickiness::user: return {position_of_key(session.user), Stickiness::user};
+    case Stickiness::client_address: return {position_of_address(session.client), Stickiness::client_address};
+    case Stickiness::tag: {
+      const std::string* value = find_tag(*subject.batch.tags, rule.stickiness_tag);
+      if (value != nullptr) return {position_of_key(*value), Stickiness::tag};
+      break;
+    }
+  }
+  return {position_of_session(session.session_number), Stickiness::session};
+}
+
+std::string weight_words(const Rule& rule, Placed placed, Side side) {
+  std::string by(name_of(placed.by));
+  if (placed.by == Stickiness::tag) by += " " + rule.stickiness_tag;
+  if (placed.by != rule.stickiness) by += " (no tag " + rule.stickiness_tag + ")";
+  return "green has " + percent(rule.reads.green) + ", the place by " + by + " is " + percent(placed.position) +
+         ": " + std::string(name_of(side));
+}
+
+template <class Recorder>
+Route apply(const Rule& rule, std::uint32_t rule_index, const Subject& subject, Recorder& recorder) {
+  if (!is_read(subject.batch)) {
+    recorder.tell("writes", [&] { return "not a read, to the rule's side for writes: " + std::string(name_of(rule.writes)); });
+    return {rule.writes, RouteReason::write_side, rule_index};
+  }
+  const Placed placed = place(rule, subject);
+  const Side side = side_at(placed.position, rule.reads);
+  recorder.tell("reads", [&] { return weight_words(rule, placed, side); });
+  return {side, RouteReason::read_weight, rule_index};
+}
+
+/// The one walk. What ties a session to a side comes before every rule.
+template <class Recorder>
+Route walk(const Plan& plan, const SessionFacts& session, const BatchFacts& batch, const Circumstances& circumstances,
+           Recorder& recorder) {
+  if (circumstances.current) {
+    const Side current = *circumstances.current;
+    const auto stay = [&](std::string_view subject, RouteReason reason, const auto& why) -> Route {
+      recorder.tell(subject, [&] { return why() + ", stays on " + std::string(name_of(current)); });
+      return {current, reason, no_rule};
+    };
+    if (circumstances.pin != protocol::PinReason::none) {
+      return stay("pin", RouteReason::pinned,
+                  [&] { return "pinned by " + std::string(protocol::name_of(circumstances.pin)); });
+    }
+    if (circumstances.is_transaction_open) {
+      return stay("transaction", RouteReason::transaction_open, [] { return std::string("a transaction is open"); });
+    }
+    if (batch.statement_class == StatementClass::session) {
+      return stay("session statement", RouteReason::session_statement,
+                  [] { return std::string("concerns the session only"); });
+    }
+  }
+  const Subject subject{session, batch, circumstances, is_read(batch) ? StatementClass::read : batch.statement_class};
+  for (std::uint32_t index = 0; index < plan.rules.size(); ++index) {
+    const Rule& rule = plan.rules[index];
+    const Unmet unmet = find_unmet(rule.match, subject);
+    recorder.tell_of_rule(rule, [&] { return unmet_words(unmet, rule.match, subject); });
+    if (unmet == Unmet::nothing) return apply(rule, index, subject, recorder);
+  }
+  recorder.tell("pair", [&] {
+    return "no rule matched, to the pair's side for writes: " + std::string(name_of(plan.default_writes));
+  });
+  return {plan.default_writes, RouteReason::no_rule_matched, no_rule};
+}
+
+}  // namespace
+
+Route decide(const Plan& plan, const SessionFacts& session, const BatchFacts& batch,
+             const Circumstances& circumstances) {
+  Silent silent;
+  return walk(plan, session, batch, circumstances, silent);
+}
+
+Explanation explain(const Plan& plan, const SessionFacts& session, const BatchFacts& batch,
+                    const Circumstances& circumstances) {
+  Telling telling;
+  const Route route = walk(plan, session, batch, circumstances, telling);
+  return {route, std::move(telling.steps)};
+}
+
+}  // namespace routing

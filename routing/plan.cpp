@@ -1,0 +1,75 @@
+#include "routing/plan.hpp"
+
+#include "routing/route.hpp"
+
+#include <algorithm>
+
+namespace routing {
+
+namespace {
+
+protocol::Error invalid(std::string detail) {
+  return {protocol::ErrorCode::configuration_invalid, protocol::Blame::operator_, std::move(detail)};
+}
+
+}  // namespace
+
+std::string_view name_of(Stickiness stickiness) {
+  switch (stickiness) {
+    case Stickiness::session: return "session";
+    case Stickiness::statement: return "statement";
+    case Stickiness::user: return "user";
+    case Stickiness::client_address: return "client_address";
+    case Stickiness::tag: return "tag";
+  }
+  return "unknown";
+}
+
+std::string_view name_of(RouteReason reason) {
+  switch (reason) {
+    case RouteReason::pinned: return "pinned";
+    case RouteReason::transaction_open: return "transaction_open";
+    case RouteReason::session_statement: return "session_statement";
+    case RouteReason::read_weight: return "read_weight";
+    case RouteReason::write_side: return "write_side";
+    case RouteReason::no_rule_matched: return "no_rule_matched";
+  }
+  return "unknown";
+}
+
+const Rule* find_rule(const Plan& plan, std::string_view rule_name) {
+  const auto found = std::find_if(plan.rules.begin(), plan.rules.end(),
+                                  [rule_name](const Rule& rule) { return rule.name == rule_name; });
+  return found == plan.rules.end() ? nullptr : &*found;
+}
+
+protocol::Result<Plan> with_weights(const Plan& plan, std::string_view rule_name, Weights reads) {
+  if (reads.green > weight_total) return invalid("the weight of green is above 100 %");
+  const Rule* rule = find_rule(plan, rule_name);
+  if (rule == nullptr) return invalid("no rule is named " + std::string(rule_name));
+  Plan changed = plan;
+  changed.epoch = plan.epoch + 1;
+  changed.rules[static_cast<std::size_t>(rule - plan.rules.data())].reads = reads;
+  return changed;
+}
+
+PlanHistory::PlanHistory(Plan first) : current_(std::make_shared<const Plan>(std::move(first))) {}
+
+PlanSnapshot PlanHistory::publish(Plan next) {
+  next.epoch = current_->epoch + 1;
+  const bool is_same_traffic = next.rules == current_->rules && next.default_writes == current_->default_writes;
+  if (!is_same_traffic) previous_ = current_;
+  current_ = std::make_shared<const Plan>(std::move(next));
+  return current_;
+}
+
+protocol::Result<PlanSnapshot> PlanHistory::rollback() {
+  if (!previous_) return invalid("there is no earlier plan to go back to");
+  Plan restored = *previous_;
+  restored.epoch = current_->epoch + 1;
+  previous_ = current_;
+  current_ = std::make_shared<const Plan>(std::move(restored));
+  return current_;
+}
+
+}  // namespace routing
