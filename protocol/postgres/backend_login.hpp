@@ -1,0 +1,114 @@
+#pragma once
+
+#include "protocol/dialogue.hpp"
+#include "protocol/postgres/authentication.hpp"
+#include "protocol/postgres/error_response.hpp"
+#include "protocol/postgres/message.hpp"
+#include "protocol/postgres/nonce_source.hpp"
+#include "protocol/postgres/scram.hpp"
+#include "protocol/postgres/startup.hpp"
+
+#include <array>
+#include <map>
+#include <optional>
+#include <string>
+
+namespace protocol::postgres {
+
+/// What a backend said about itself during the login.
+struct BackendIdentity {
+  std::map<std::string, std::string> parameters;  ///< the last ParameterStatus of each name
+  std::optional<CancelKey> key;                   ///< some servers give none
+};
+
+/// Logs in to a backend for a client's session: repeats the client's startup parameters under the user that is
+/// configured for the backend, answers trust, cleartext, MD5 and SCRAM-SHA-256, and collects what the server
+/// reports until it is ready. Notices are dropped.
+///
+/// Failures: backend_misbehaved when the server breaks the protocol or cannot prove that it knows the
+/// password; authentication_unsupported when it wants another method; backend_refused when it answers with an
+/// ErrorResponse or wants a password that is not configured; startup_parameter_invalid when the parameters do
+/// not fit a startup message.
+///
+/// Source: PostgreSQL 15 manual, 55.2.1 "Start-up", 55.3.1 "SCRAM-SHA-256 Authentication".
+///
+///   starting --startup message written--> authenticating
+///   authenticating --AuthenticationOk--> collecting
+///   authenticating --cleartext, MD5: password written--> awaiting_ok
+///   authenticating --SASL: client-first written--> awaiting_challenge
+///   awaiting_challenge --SASLContinue: client-final written--> awaiting_signature
+///   awaiting_signature --SASLFinal, verified--> awaiting_ok
+///   awaiting_ok --AuthenticationOk--> collecting
+///   collecting --ReadyForQuery--> done
+class BackendLoginDialogue final : public Dialogue {
+ public:
+  /// `cache` belongs to the same worker; it and `nonces` outlive the dialogue. An empty credentials.user means
+  /// the client's own name.
+  BackendLoginDialogue(const Login& login, const BackendCredentials& credentials, NonceSource& nonces,
+                       ScramKeyCache& cache);
+  ~BackendLoginDialogue() override;
+  BackendLoginDialogue(const BackendLoginDialogue&) = delete;
+  BackendLoginDialogue& operator=(const BackendLoginDialogue&) = delete;
+
+  [[nodiscard]] DialogueProgress advance(ByteView received, Bytes& to_send) override;
+  [[nodiscard]] const Error& error() const override { return error_; }
+
+  /// Valid after finished, once.
+  [[nodiscard]] BackendIdentity take_identity() { return std::move(identity_); }
+  /// Valid after failed: the server's ErrorResponse as it came, when it concerns the client (its database does
+  /// not exist, a setting is invalid, the server is full or starting up …). Empty when it concerns our own
+  /// credentials, access by address, or our own use of the protocol (classes 28 and 08): that is the
+  /// operator's business and may name addresses.
+  [[nodiscard]] ByteView refusal() const { return refusal_; }
+  /// Valid after failed: the SQLSTATE of the server's ErrorResponse, also where refusal() is empty; empty when
+  /// it sent none.
+  [[nodiscard]] std::string_view refusal_code() const { return refusal_code_; }
+
+  /// No message of a login needs more; libpq draws the same line for errors.
+  static constexpr std::size_t payload_bytes_max = 30'000;
+  /// A server reports a dozen.
+  static constexpr std::size_t parameter_count_max = 256;
+
+ private:
+  enum class Step : std::uint8_t {
+    starting,
+    authenticating,
+    awaiting_challenge,
+    awaiting_signature,
+    awaiting_ok,
+    collecting,
+    done,
+  };
+
+  bool write_startup(Bytes& to_send);
+  bool accept(BackendMessage tag, ByteView frame, Bytes& to_send);
+  bool accept_authentication(ByteView payload, Bytes& to_send);
+  bool answer_password_request(AuthenticationCode code, ByteView body, Bytes& to_send);
+  bool begin_sasl(ByteView mechanisms, Bytes& to_send);
+  bool answer_challenge(ByteView body, Bytes& to_send);
+  bool accept_parameter_status(ByteView payload);
+  bool accept_key(ByteView payload);
+  bool accept_ready(ByteView payload);
+  bool accept_refusal(ByteView frame);
+  /// Notes the error; always false, for returning.
+  bool fail(Error error);
+  bool misbehaved(std::string detail);
+
+  StartupMessage startup_;
+  std::string user_;
+  std::string password_;
+  NonceSource& nonces_;
+  ScramKeyCache& cache_;
+  Step step_ = Step::starting;
+  std::optional<ScramClient> scram_;
+  BackendIdentity identity_;
+  Bytes refusal_;
+  std::string refusal_code_;
+  Error error_;
+};
+
+/// The parameters of the startup message to a backend: the client's own, `user` exchanged, `database` always
+/// named (the server would derive it from the user), protocol options left out.
+[[nodiscard]] StartupMessage make_backend_startup(const Login& login, std::string_view user);
+
+}  // namespace protocol::postgres

@@ -1,0 +1,235 @@
+#include "protocol/postgres/greeting.hpp"
+
+#include "protocol/postgres/authentication.hpp"
+#include "protocol/postgres/message.hpp"
+#include "protocol/postgres/sqlstate.hpp"
+
+#include <utility>
+
+namespace protocol::postgres {
+namespace {
+
+ErrorFields fatal(std::string_view code, std::string message, std::string detail = {}, std::string hint = {}) {
+  return {.severity = "FATAL",
+          .code = std::string(code),
+          .message = std::move(message),
+          .detail = std::move(detail),
+          .hint = std::move(hint)};
+}
+
+/// A client of protocol 1 or 2 cannot read fields; the server tells it a plain text.
+/// Source: manual of PostgreSQL 7.3, "Frontend/Backend Protocol", ErrorResponse.
+void write_error_for_version_2(std::string_view message, Bytes& to_send) {
+  append(to_send, as_bytes("EFATAL:  "));
+  append(to_send, as_bytes(message));
+  append(to_send, as_bytes(std::string_view("\n\0", 2)));
+}
+
+bool speaks_version_3(ByteView packet) {
+  ByteReader reader(packet);
+  reader.read_u32_be();
+  return reader.read_u16_be() >= 3;
+}
+
+}  // namespace
+
+PostgresGreeting::PostgresGreeting(std::shared_ptr<const UserDirectory> users, NonceSource& nonces)
+    : users_(std::move(users)), nonces_(nonces) {}
+
+DialogueProgress PostgresGreeting::advance(ByteView received, Bytes& to_send) {
+  std::size_t consumed = 0;
+  while (step_ != Step::done) {
+    const ByteView unread = received.subspan(consumed);
+    const Taken taken =
+        step_ == Step::reading_startup ? take_startup_packet(unread, to_send) : take_sasl_message(unread, to_send);
+    consumed += taken.bytes;
+    if (taken.has_failed) return {DialogueState::failed, consumed};
+    if (taken.bytes == 0) return {DialogueState::reading, consumed};
+  }
+  return {DialogueState::finished, consumed};
+}
+
+PostgresGreeting::Taken PostgresGreeting::take_startup_packet(ByteView unread, Bytes& to_send) {
+  const Result<std::optional<std::size_t>> packet_bytes = scan_startup_packet(unread);
+  // Whoever sends such a length does not speak the protocol; the server closes without a word, and so do we.
+  // A TLS handshake without an SSLRequest ends here too: its first bytes are an absurd length.
+  if (!packet_bytes) return {0, !fail_silently(packet_bytes.error())};
+  if (!packet_bytes->has_value() || unread.size() < **packet_bytes) return {};
+
+  const std::size_t bytes = **packet_bytes;
+  const bool has_more = unread.size() > bytes;
+  Result<StartupRequest> request = decode_startup_packet(unread.first(bytes));
+  if (!request) {
+    const Error& error = request.error();
+    if (error.code == ErrorCode::frame_length_invalid) return {bytes, !fail_silently(error)};
+    if (error.code == ErrorCode::version_unsupported) {
+      if (speaks_version_3(unread)) return {bytes, !fail(error, fatal(sqlstate::feature_not_supported, error.detail), to_send)};
+      write_error_for_version_2(error.detail, to_send);
+      return {bytes, !fail_silently(error)};
+    }
+    return {bytes, !fail(error, fatal(sqlstate::protocol_violation, error.detail), to_send)};
+  }
+  if (std::holds_alternative<SslRequest>(*request)) return refuse_encryption(ssl_, "SSL", has_more, bytes, to_send);
+  if (std::holds_alternative<GssencRequest>(*request)) {
+    return refuse_encryption(gssenc_, "GSSAPI encryption", has_more, bytes, to_send);
+  }
+  if (auto* key = std::get_if<CancelKey>(&*request)) {
+    outcome_ = Outcome::cancel;
+    cancel_key_ = std::move(*key);
+    step_ = Step::done;
+    return {bytes, false};
+  }
+  return {bytes, !accept_startup(std::get<StartupMessage>(*std::move(request)), to_send)};
+}
+
+PostgresGreeting::Taken PostgresGreeting::refuse_encryption(Encryption& asked, std::string_view name, bool has_more,
+                                                            std::size_t packet_bytes, Bytes& to_send) {
+  if (asked == Encryption::refused) {
+    // The server takes a second request for a version number.
+    const std::string minor = &asked == &ssl_ ? "5679" : "5680";
+    const std::string message = "unsupported frontend protocol 1234." + minor + ": server supports 3.0 to 3.0";
+    return {packet_bytes, !fail(failure(ErrorCode::version_unsupported, Blame::client, message),
+                                fatal(sqlstate::feature_not_supported, message), to_send)};
+  }
+  asked = Encryption::refused;
+  to_send.push_back(std::byte{'N'});
+  if (!has_more) return {packet_bytes, false};
+  // A client waits for the one-byte answer before it says more, so these bytes may be somebody else's. The
+  // server refuses them whatever its answer was.
+  const std::string message = "received unencrypted data after " + std::string(name) + " request";
+  return {packet_bytes,
+          !fail(failure(ErrorCode::message_unexpected, Blame::client, message),
+                fatal(sqlstate::protocol_violation, message,
+                      "This could be either a client-software bug or evidence of an attempted man-in-the-middle attack."),
+                to_send)};
+}
+
+bool PostgresGreeting::accept_startup(StartupMessage&& message, Bytes& to_send) {
+  login_.parameters = std::move(message.parameters);
+  const auto value_of = [this](const char* name) {
+    const auto found = login_.parameters.find(name);
+    return found == login_.parameters.end() ? std::string() : found->second;
+  };
+  const std::string replication = value_of("replication");
+  std::optional<ReplicationMode> mode = ReplicationMode::none;
+  if (login_.parameters.contains("replication")) mode = parse_replication_mode(replication);
+  if (!mode) {
+    return fail(failure(ErrorCode::startup_parameter_invalid, Blame::client, "invalid value for parameter \"replication\""),
+                fatal(sqlstate::invalid_parameter_value,
+                      "invalid value for parameter \"replication\": \"" + replication + "\"", {},
+                      "Valid values are: \"false\", 0, \"true\", 1, \"database\"."),
+                to_send);
+  }
+  if (message.version.minor > protocol_version_latest.minor || !message.protocol_options.empty()) {
+    write_negotiate_protocol_version(message.protocol_options, to_send);
+  }
+  login_.user = value_of("user").substr(0, name_bytes_max);
+  if (login_.user.empty()) {
+    return fail(failure(ErrorCode::startup_parameter_invalid, Blame::client, "no user name in the startup message"),
+                fatal(sqlstate::invalid_authorization, "no PostgreSQL user name specified in startup packet"), to_send);
+  }
+  login_.is_replication = *mode != ReplicationMode::none;
+  login_.database = value_of("database").substr(0, name_bytes_max);
+  if (login_.database.empty()) login_.database = login_.user;
+  // A physical replication connection belongs to no database.
+  if (*mode == ReplicationMode::physical) login_.database.clear();
+  login_.application_name = value_of("application_name");
+  return begin_authentication(to_send);
+}
+
+bool PostgresGreeting::begin_authentication(Bytes& to_send) {
+  ClientAuthentication authentication = users_->find(login_.user);
+  switch (authentication.method) {
+    case ClientAuthentication::Method::trust:
+      write_authentication(AuthenticationCode::ok, {}, to_send);
+      step_ = Step::done;
+      break;
+    case ClientAuthentication::Method::scram_sha_256:
+      scram_.emplace(std::move(authentication.verifier), authentication.kind, make_scram_nonce(nonces_));
+      write_authentication_sasl(scram_mechanism, to_send);
+      step_ = Step::reading_initial_response;
+      break;
+  }
+  return true;
+}
+
+PostgresGreeting::Taken PostgresGreeting::take_sasl_message(ByteView unread, Bytes& to_send) {
+  if (unread.empty()) return {};
+  // The server judges the type before it waits for the rest.
+  const auto tag = std::to_integer<unsigned>(unread[0]);
+  if (tag != static_cast<unsigned char>(FrontendMessage::password)) {
+    const std::string message = "expected SASL response, got message type " + std::to_string(tag);
+    return {0, !fail(failure(ErrorCode::message_unexpected, Blame::client, message),
+                     fatal(sqlstate::protocol_violation, message), to_send)};
+  }
+  const std::optional<FrameHeader> header = scan_frame_header(unread);
+  if (!header) return {};
+  if (header->length < frame_length_min || header->payload_bytes() > sasl_payload_bytes_max) {
+    return {0, !fail(failure(ErrorCode::frame_length_invalid, Blame::client, "SASL message of an invalid length"),
+                     fatal(sqlstate::protocol_violation, "invalid message length"), to_send)};
+  }
+  if (unread.size() < header->frame_bytes()) return {};
+  const ByteView payload = unread.subspan(frame_header_bytes, header->payload_bytes());
+  bool is_accepted = false;
+  switch (step_) {
+    case Step::reading_initial_response: is_accepted = accept_initial_response(payload, to_send); break;
+    case Step::reading_first: is_accepted = accept_client_first(as_text(payload), to_send); break;
+    case Step::reading_final: is_accepted = accept_client_final(as_text(payload), to_send); break;
+    case Step::reading_startup:
+    case Step::done: break;
+  }
+  return {header->frame_bytes(), !is_accepted};
+}
+
+bool PostgresGreeting::accept_initial_response(ByteView payload, Bytes& to_send) {
+  const Result<SaslInitialResponse> initial = decode_sasl_initial_response(payload);
+  if (!initial) return fail(initial.error(), fatal(sqlstate::protocol_violation, "invalid message format"), to_send);
+  if (initial->mechanism != scram_mechanism) {
+    const std::string message = "client selected an invalid SASL authentication mechanism";
+    return fail(failure(ErrorCode::authentication_unsupported, Blame::client, message),
+                fatal(sqlstate::protocol_violation, message), to_send);
+  }
+  if (initial->response) return accept_client_first(*initial->response, to_send);
+  write_authentication(AuthenticationCode::sasl_continue, {}, to_send);
+  step_ = Step::reading_first;
+  return true;
+}
+
+bool PostgresGreeting::accept_client_first(std::string_view text, Bytes& to_send) {
+  const Result<std::string> challenge = scram_->accept_first(text);
+  if (!challenge) return fail_scram(challenge.error(), to_send);
+  write_authentication(AuthenticationCode::sasl_continue, *challenge, to_send);
+  step_ = Step::reading_final;
+  return true;
+}
+
+bool PostgresGreeting::accept_client_final(std::string_view text, Bytes& to_send) {
+  const Result<std::string> outcome = scram_->accept_final(text);
+  if (!outcome) return fail_scram(outcome.error(), to_send);
+  write_authentication(AuthenticationCode::sasl_final, *outcome, to_send);
+  write_authentication(AuthenticationCode::ok, {}, to_send);
+  scram_.reset();
+  step_ = Step::done;
+  return true;
+}
+
+bool PostgresGreeting::fail_scram(const Error& error, Bytes& to_send) {
+  if (error.code == ErrorCode::authentication_failed) {
+    return fail(error,
+                fatal(sqlstate::invalid_password, "password authentication failed for user \"" + login_.user + "\""),
+                to_send);
+  }
+  return fail(error, fatal(sqlstate::protocol_violation, "malformed SCRAM message", error.detail), to_send);
+}
+
+bool PostgresGreeting::fail(Error error, ErrorFields told, Bytes& to_send) {
+  write_error_response(told, to_send);
+  return fail_silently(std::move(error));
+}
+
+bool PostgresGreeting::fail_silently(Error error) {
+  error_ = std::move(error);
+  return false;
+}
+
+}  // namespace protocol::postgres

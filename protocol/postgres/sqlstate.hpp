@@ -1,0 +1,29 @@
+#pragma once
+
+#include <string_view>
+
+/// The SQLSTATE codes that Crossfade itself says or looks for.
+/// Source: PostgreSQL 15 manual, appendix A "PostgreSQL Error Codes".
+namespace protocol::postgres::sqlstate {
+
+inline constexpr std::size_t code_chars = 5;
+
+inline constexpr std::string_view connection_failure = "08006";
+inline constexpr std::string_view server_rejected_connection = "08004";
+inline constexpr std::string_view protocol_violation = "08P01";
+inline constexpr std::string_view feature_not_supported = "0A000";
+inline constexpr std::string_view invalid_parameter_value = "22023";
+inline constexpr std::string_view invalid_authorization = "28000";
+inline constexpr std::string_view invalid_password = "28P01";
+inline constexpr std::string_view invalid_catalog_name = "3D000";
+inline constexpr std::string_view insufficient_privilege = "42501";
+inline constexpr std::string_view undefined_object = "42704";
+inline constexpr std::string_view too_many_connections = "53300";
+inline constexpr std::string_view configuration_limit_exceeded = "53400";
+inline constexpr std::string_view query_canceled = "57014";
+inline constexpr std::string_view admin_shutdown = "57P01";
+inline constexpr std::string_view cannot_connect_now = "57P03";
+inline constexpr std::string_view config_file_error = "F0000";
+inline constexpr std::string_view internal_error = "XX000";
+
+}  // namespace protocol::postgres::sqlstate
