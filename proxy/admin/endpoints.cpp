@@ -1,0 +1,133 @@
+#include "proxy/admin/json_requests.hpp"
+#include "proxy/admin/json_views.hpp"
+#include "proxy/admin/metrics_view.hpp"
+#include "proxy/admin/router.hpp"
+#include "proxy/admin/text.hpp"
+
+#include <boost/json.hpp>
+
+#include <algorithm>
+#include <array>
+
+namespace proxy::admin {
+
+namespace {
+
+Response json_response(const boost::json::object& object) {
+  Response response;
+  response.body = boost::json::serialize(object) + "\n";
+  return response;
+}
+
+const PairStatus* find_pair(const Status& status, const std::string& name) {
+  const auto found = std::ranges::find(status.pairs, name, &PairStatus::name);
+  return found == status.pairs.end() ? nullptr : &*found;
+}
+
+Response unknown_pair(const Status& status, const std::string& name) {
+  std::vector<std::string> known;
+  for (const PairStatus& pair : status.pairs) known.push_back(pair.name);
+  return error_response(404, "there is no pair \"" + name + "\"; the pairs are " + listed(known));
+}
+
+Response unknown_rule(const PairStatus& pair, const std::string& name) {
+  std::vector<std::string> known;
+  for (const routing::Rule& rule : pair.plan->rules) known.push_back(rule.name);
+  return error_response(404, "the pair \"" + pair.name + "\" has no rule \"" + name + "\"; its rules are " + listed(known));
+}
+
+bool has_rule(const PairStatus& pair, const std::string& name) {
+  return !pair.plan || std::ranges::find(pair.plan->rules, name, &routing::Rule::name) != pair.plan->rules.end();
+}
+
+/// An error that no name explains.
+Response plain_failure(const protocol::Error& error) {
+  if (error.code == protocol::ErrorCode::shutting_down) return error_response(503, error.detail);
+  if (error.code == protocol::ErrorCode::backend_unreachable) return error_response(503, error.detail);
+  if (error.code == protocol::ErrorCode::configuration_invalid) return error_response(409, error.detail);
+  return error_response(500, error.detail);
+}
+
+/// The control interface says only that something was wrong; with the names at hand it can be said better.
+Response explained_failure(Control& control, const std::string& pair_name, const std::string* rule_name,
+                           const protocol::Error& error) {
+  const Status status = control.status();
+  const PairStatus* pair = find_pair(status, pair_name);
+  if (pair == nullptr) return unknown_pair(status, pair_name);
+  if (rule_name != nullptr && !has_rule(*pair, *rule_name)) return unknown_rule(*pair, *rule_name);
+  return plain_failure(error);
+}
+
+Response get_health(const Call&) { return json_response({{"healthy", true}}); }
+
+Response get_readiness(const Call& call) {
+  const bool is_ready = call.control.is_ready();
+  Response response = json_response({{"ready", is_ready}});
+  if (!is_ready) response.status = 503;
+  return response;
+}
+
+Response get_metrics(const Call& call) {
+  Response response;
+  response.content_type = metrics_content_type;
+  response.body = metrics_view(call.control.status(), call.control.metrics());
+  return response;
+}
+
+Response get_status(const Call& call) { return json_response(status_json(call.control.status())); }
+
+Response get_weights(const Call& call) {
+  const std::string& pair = call.names[0];
+  const std::string& rule_name = call.names[1];
+  const auto rule = call.control.rule(pair, rule_name);
+  if (!rule) return explained_failure(call.control, pair, &rule_name, rule.error());
+  return json_response({{"pair", pair}, {"rule", rule_name}, {"reads", weights_json(rule->reads)}});
+}
+
+Response put_weights(const Call& call) {
+  const std::string& pair = call.names[0];
+  const std::string& rule = call.names[1];
+  const auto wish = parse_weights(call.request.body);
+  if (!wish) return error_response(400, wish.error().detail);
+  const auto change = call.control.set_weights(pair, rule, wish->reads);
+  if (!change) return explained_failure(call.control, pair, &rule, change.error());
+  boost::json::object reply{{"pair", pair}, {"rule", rule}, {"reads", weights_json(wish->reads)}};
+  for (const auto& member : change_json(*change)) reply[member.key()] = member.value();
+  return json_response(reply);
+}
+
+Response post_rollback(const Call& call) {
+  const std::string& pair = call.names[0];
+  const auto change = call.control.rollback(pair);
+  if (!change) return explained_failure(call.control, pair, nullptr, change.error());
+  boost::json::object reply{{"pair", pair}};
+  for (const auto& member : change_json(*change)) reply[member.key()] = member.value();
+  return json_response(reply);
+}
+
+Response post_explain(const Call& call) {
+  const auto wish = parse_explain(call.request.body);
+  if (!wish) return error_response(400, wish.error().detail);
+  const auto result = call.control.explain(*wish);
+  if (!result) return explained_failure(call.control, wish->pair, nullptr, result.error());
+  const Status status = call.control.status();
+  const PairStatus* pair = find_pair(status, wish->pair);
+  return json_response(explain_json(*result, pair == nullptr ? nullptr : pair->plan));
+}
+
+constexpr std::array<Endpoint, 8> endpoint_table{{
+    {"GET", "/healthz", Guard::open, get_health},
+    {"GET", "/readyz", Guard::open, get_readiness},
+    {"GET", "/metrics", Guard::guarded, get_metrics},
+    {"GET", "/api/v1/status", Guard::guarded, get_status},
+    {"GET", "/api/v1/pairs/{pair}/rules/{rule}/weights", Guard::guarded, get_weights},
+    {"PUT", "/api/v1/pairs/{pair}/rules/{rule}/weights", Guard::guarded, put_weights},
+    {"POST", "/api/v1/pairs/{pair}/rollback", Guard::guarded, post_rollback},
+    {"POST", "/api/v1/explain", Guard::guarded, post_explain},
+}};
+
+}  // namespace
+
+std::span<const Endpoint> endpoints() { return endpoint_table; }
+
+}  // namespace proxy::admin

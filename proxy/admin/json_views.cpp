@@ -1,0 +1,129 @@
+#include "proxy/admin/json_views.hpp"
+
+#include "proxy/admin/text.hpp"
+
+#include <boost/json.hpp>
+
+namespace proxy::admin {
+
+namespace json = boost::json;
+
+namespace {
+
+json::value percent_json(std::uint32_t hundredths) {
+  if (hundredths % 100 == 0) return hundredths / 100;
+  return static_cast<double>(hundredths) / 100;
+}
+
+json::array texts_json(const std::vector<std::string>& texts) {
+  json::array array;
+  for (const std::string& text : texts) array.emplace_back(valid_utf8(text));
+  return array;
+}
+
+json::object side_json(const SideStatus& side) {
+  return {{"endpoint", valid_utf8(side.endpoint)},
+          {"connections", side.connections},
+          {"requests", side.requests},
+          {"errors", side.errors}};
+}
+
+json::object pins_json(const std::map<protocol::PinReason, std::uint64_t>& pins) {
+  json::object object;
+  for (const auto& [reason, sessions] : pins) {
+    if (reason != protocol::PinReason::none) object[protocol::name_of(reason)] = sessions;
+  }
+  return object;
+}
+
+json::array rules_json(const routing::Plan& plan) {
+  json::array rules;
+  for (const routing::Rule& rule : plan.rules) rules.push_back(rule_json(rule));
+  return rules;
+}
+
+/// The name of the rule that decided; null if none did.
+json::value deciding_rule(const routing::Route& route, const routing::PlanSnapshot& plan) {
+  if (!plan || route.rule_index >= plan->rules.size()) return nullptr;
+  return json::value(valid_utf8(plan->rules[route.rule_index].name));
+}
+
+json::array steps_json(const std::vector<routing::ExplainStep>& steps) {
+  json::array array;
+  for (const routing::ExplainStep& step : steps) {
+    array.push_back(json::object{{"subject", valid_utf8(step.subject)}, {"outcome", valid_utf8(step.outcome)}});
+  }
+  return array;
+}
+
+json::array tags_json(const protocol::CommentTags& tags) {
+  json::array array;
+  for (const auto& [key, value] : tags) {
+    array.push_back(json::object{{"key", valid_utf8(key)}, {"value", valid_utf8(value)}});
+  }
+  return array;
+}
+
+}  // namespace
+
+json::object weights_json(routing::Weights weights) {
+  return {{"blue", percent_json(routing::weight_total - weights.green)}, {"green", percent_json(weights.green)}};
+}
+
+json::object rule_json(const routing::Rule& rule) {
+  return {{"name", valid_utf8(rule.name)},
+          {"reads", weights_json(rule.reads)},
+          {"writes", routing::name_of(rule.writes)},
+          {"stickiness", routing::name_of(rule.stickiness)}};
+}
+
+json::object pair_json(const PairStatus& pair) {
+  json::object sides;
+  for (const routing::Side side : routing::both_sides) sides[routing::name_of(side)] = side_json(pair.sides[side]);
+  json::object object{{"name", valid_utf8(pair.name)},
+                      {"dialect", valid_utf8(pair.dialect)},
+                      {"listen", valid_utf8(pair.listen)},
+                      {"clients", pair.clients},
+                      {"epoch", pair.plan ? pair.plan->epoch : 0},
+                      {"has_previous_plan", pair.has_previous_plan},
+                      {"rules", pair.plan ? rules_json(*pair.plan) : json::array{}},
+                      {"sides", std::move(sides)},
+                      {"pinned", pins_json(pair.pins)}};
+  if (pair.plan) object["default_writes"] = routing::name_of(pair.plan->default_writes);
+  return object;
+}
+
+json::object status_json(const Status& status) {
+  json::array pairs;
+  for (const PairStatus& pair : status.pairs) pairs.push_back(pair_json(pair));
+  return {{"product", "crossfade"},
+          {"version", valid_utf8(status.version)},
+          {"uptime_seconds", status.uptime.count()},
+          {"workers", status.worker_count},
+          {"pairs", std::move(pairs)}};
+}
+
+json::object change_json(const PlanChange& change) {
+  return {{"epoch", change.plan ? change.plan->epoch : 0},
+          {"rules", change.plan ? rules_json(*change.plan) : json::array{}},
+          {"acknowledged_after_us", change.acknowledged_after.count()},
+          {"acknowledged_by_all", change.is_acknowledged_by_all}};
+}
+
+json::object explain_json(const ExplainResult& result, const routing::PlanSnapshot& plan) {
+  const routing::Route& route = result.explanation.route;
+  const protocol::StatementFacts& facts = result.facts;
+  return {{"class", protocol::name_of(facts.statement_class)},
+          {"because", valid_utf8(facts.because)},
+          {"statements", facts.statement_count},
+          {"tables", texts_json(facts.tables)},
+          {"functions", texts_json(facts.functions)},
+          {"tags", tags_json(result.tags)},
+          {"pins", protocol::name_of(facts.pin)},
+          {"side", routing::name_of(route.side)},
+          {"reason", routing::name_of(route.reason)},
+          {"rule", deciding_rule(route, plan)},
+          {"steps", steps_json(result.explanation.steps)}};
+}
+
+}  // namespace proxy::admin
