@@ -1,0 +1,74 @@
+#include "proxy/cli/demo/load_ledger.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace proxy::cli {
+namespace {
+
+void add(LoadCounts& counts, WorkKind kind, routing::Side side, std::chrono::microseconds took) {
+  ++(kind == WorkKind::write ? counts.writes : counts.reads)[side];
+  counts.worst = std::max(counts.worst, took);
+}
+
+}  // namespace
+
+double LoadCounts::green_read_share() const {
+  if (read_count() == 0) return 0;
+  return 100.0 * static_cast<double>(reads[routing::Side::green]) / static_cast<double>(read_count());
+}
+
+void LoadLedger::enter_phase(std::size_t phase) {
+  const std::lock_guard lock(mutex_);
+  phase_ = std::min(phase, phase_count_max - 1);
+}
+
+void LoadLedger::leave_phase() {
+  const std::lock_guard lock(mutex_);
+  phase_.reset();
+}
+
+LoadLedger::Phase LoadLedger::phase() const {
+  const std::lock_guard lock(mutex_);
+  return phase_;
+}
+
+void LoadLedger::note_success(WorkKind kind, routing::Side side, std::chrono::microseconds took, Phase began_in) {
+  const std::lock_guard lock(mutex_);
+  add(total_, kind, side, took);
+  add(interval_, kind, side, took);
+  if (phase_ && phase_ == began_in) add(phases_[*phase_], kind, side, took);
+}
+
+void LoadLedger::note_trouble(std::string what, std::uint64_t LoadCounts::* member) {
+  const std::lock_guard lock(mutex_);
+  ++(total_.*member);
+  ++(interval_.*member);
+  if (phase_) ++(phases_[*phase_].*member);
+  if (first_trouble_.empty()) first_trouble_ = std::move(what);
+}
+
+void LoadLedger::note_error(std::string what) { note_trouble(std::move(what), &LoadCounts::errors); }
+void LoadLedger::note_drop(std::string what) { note_trouble(std::move(what), &LoadCounts::dropped); }
+
+LoadCounts LoadLedger::take_interval() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(interval_, LoadCounts{});
+}
+
+LoadCounts LoadLedger::total() const {
+  const std::lock_guard lock(mutex_);
+  return total_;
+}
+
+LoadCounts LoadLedger::of_phase(std::size_t phase) const {
+  const std::lock_guard lock(mutex_);
+  return phases_.at(phase);
+}
+
+std::string LoadLedger::first_trouble() const {
+  const std::lock_guard lock(mutex_);
+  return first_trouble_;
+}
+
+}  // namespace proxy::cli
