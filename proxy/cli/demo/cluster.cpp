@@ -3,8 +3,9 @@
 #include "proxy/cli/demo/failure.hpp"
 #include "proxy/cli/demo/scratch_directory.hpp"
 
-#include <arpa/inet.h>
 #include <libpq-fe.h>
+
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 

@@ -61,7 +61,7 @@ bool StopSignals::wait_readable(int descriptor, DemoClock::time_point deadline) 
 
 void StopSignals::watch(int descriptor, std::string name) { watched_.push_back({descriptor, std::move(name)}); }
 
-void StopSignals::sleep_until(DemoClock::time_point deadline) {
+void StopSignals::wait_until(DemoClock::time_point deadline) {
   std::vector<pollfd> waits;
   waits.push_back({signals_.get(), POLLIN, 0});
   for (const Watched& one : watched_) waits.push_back({one.descriptor, POLLIN, 0});

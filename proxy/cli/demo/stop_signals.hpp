@@ -32,7 +32,7 @@ class StopSignals {
   void watch(int descriptor, std::string name);
   void unwatch_all() { watched_.clear(); }
   /// Waits for the deadline. Throws Interrupted, or DemoFailure when a watched process ends first.
-  void sleep_until(DemoClock::time_point deadline);
+  void wait_until(DemoClock::time_point deadline);
 
  private:
   struct Watched {

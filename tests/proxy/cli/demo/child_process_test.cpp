@@ -106,14 +106,14 @@ TEST_CASE_FIXTURE(Fixture, "stop signal: a second one during the clean-up → do
   child.reset();
 }
 
-TEST_CASE_FIXTURE(Fixture, "watched child: ends → the sleep ends with a failure that names it") {
+TEST_CASE_FIXTURE(Fixture, "watched child: ends → the wait ends with a failure that names it") {
   const ChildProcess child(command({"/bin/true"}));
   signals.watch(child.exit_descriptor(), "blue's server");
-  CHECK_THROWS_WITH_AS(signals.sleep_until(DemoClock::now() + patience), doctest::Contains("blue's server"), DemoFailure);
+  CHECK_THROWS_WITH_AS(signals.wait_until(DemoClock::now() + patience), doctest::Contains("blue's server"), DemoFailure);
 }
 
-TEST_CASE_FIXTURE(Fixture, "sleep: nothing happens → ends at its deadline, not before") {
+TEST_CASE_FIXTURE(Fixture, "wait: nothing happens → ends at its deadline, not before") {
   const auto deadline = DemoClock::now() + std::chrono::milliseconds(5);
-  signals.sleep_until(deadline);
+  signals.wait_until(deadline);
   CHECK(DemoClock::now() >= deadline);
 }

@@ -61,7 +61,7 @@ LiveCluster& live() {
 void await_work(const LoadLedger& ledger) {
   const auto deadline = DemoClock::now() + std::chrono::seconds(30);
   while (ledger.total().write_count() < 100 && ledger.total().errors == 0 && DemoClock::now() < deadline) {
-    live().signals.sleep_until(DemoClock::now() + std::chrono::milliseconds(10));
+    live().signals.wait_until(DemoClock::now() + std::chrono::milliseconds(10));
   }
 }
 
@@ -93,7 +93,7 @@ TEST_CASE("load: the server ends every connection → each loss is counted and w
   const auto deadline = DemoClock::now() + std::chrono::seconds(30);
   const auto before = ledger.total();
   while (ledger.total().write_count() < before.write_count() + 20 && DemoClock::now() < deadline) {
-    live().signals.sleep_until(DemoClock::now() + std::chrono::milliseconds(10));
+    live().signals.wait_until(DemoClock::now() + std::chrono::milliseconds(10));
   }
   driver.finish();
   CHECK(ledger.total().dropped == 6);
