@@ -1,0 +1,79 @@
+#pragma once
+
+#include "proxy/runtime/loop.hpp"
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+struct event_base;
+struct event;
+
+namespace proxy::runtime {
+
+/// One thread's libevent loop. Made on any thread, run on one. Everything but post() and stop() belongs to the
+/// running thread once run() has begun. Callbacks must not throw: an exception ends the process.
+class EventLoop final : public Loop {
+ public:
+  /// Throws std::runtime_error when the kernel gives no epoll or eventfd.
+  EventLoop();
+  /// Destroys work that never ran. Timers, streams and listeners of this loop must be gone. No other thread
+  /// may be inside post() or stop().
+  ~EventLoop() override;
+  EventLoop(const EventLoop&) = delete;
+  EventLoop& operator=(const EventLoop&) = delete;
+
+  [[nodiscard]] Instant now() const override { return Clock::now(); }
+  [[nodiscard]] std::unique_ptr<Timer> make_timer(std::function<void()> on_expiry) override;
+  /// Costs no system call. Work deferred by deferred work gets its turn in the same round, up to
+  /// `defer_rounds_max` rounds; then sockets and timers come first.
+  void defer(std::function<void()> work) override;
+  void post(std::function<void()> work) override;
+
+  /// Until stop(). Once only. What was posted before stop() is run; what comes after it may be destroyed unrun,
+  /// and so may deferred work.
+  void run();
+  /// From any thread, also before run().
+  void stop();
+  /// Before run() every thread counts as the loop's.
+  [[nodiscard]] bool is_loop_thread() const;
+
+  /// For what registers events of its own: sockets, timers.
+  [[nodiscard]] event_base* base() { return base_.get(); }
+
+  static constexpr int defer_rounds_max = 16;
+
+ private:
+  struct BaseDeleter {
+    void operator()(event_base* base) const;
+  };
+  struct EventDeleter {
+    void operator()(event* event) const;
+  };
+
+  void on_wake();
+  void run_deferred();
+  void wake();
+  void destroy_unrun_work();
+
+  std::unique_ptr<event_base, BaseDeleter> base_;
+  int wake_fd_ = -1;
+  std::unique_ptr<event, EventDeleter> wake_event_;
+  std::unique_ptr<event, EventDeleter> deferred_event_;
+
+  enum class DrainState { idle, scheduled, running };
+  DrainState drain_ = DrainState::idle;
+  std::vector<std::function<void()>> deferred_;
+  std::vector<std::function<void()>> draining_;
+
+  std::mutex mutex_;
+  std::vector<std::function<void()>> posted_;  ///< under mutex_
+  bool has_ended_ = false;                     ///< under mutex_ for post(); written by the loop's thread only
+  std::atomic<bool> is_stop_requested_ = false;
+  std::atomic<std::thread::id> thread_{};
+};
+
+}  // namespace proxy::runtime

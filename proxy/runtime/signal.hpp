@@ -1,0 +1,97 @@
+#pragma once
+
+#include "proxy/runtime/loop.hpp"
+#include "proxy/runtime/task.hpp"
+
+#include <cassert>
+#include <coroutine>
+#include <memory>
+
+namespace proxy::runtime {
+
+/// Wakes one task that waits for "something may have changed". Notifications coalesce: any number of them
+/// before the wait ends are one. Belongs to one loop's thread.
+///
+/// Suspends: wait() until a notification. Cancel: destroying the waiting task withdraws its wait; the
+/// notification that it missed stays for the next wait. A Signal outlives the wait on it.
+class Signal {
+ public:
+  explicit Signal(Loop& loop) : loop_(loop), state_(std::make_shared<State>()) {}
+  ~Signal() { assert(state_->waiting == nullptr && "a signal was destroyed under its waiter"); }
+  Signal(const Signal&) = delete;
+  Signal& operator=(const Signal&) = delete;
+
+  class Wait;
+  /// Awaitable, once at a time.
+  [[nodiscard]] Wait wait();
+
+  /// Wakes the waiter after the current callback. Safe from anywhere on the loop's thread, the waiter's own
+  /// task included.
+  void notify() {
+    state_->is_notified = true;
+    if (state_->waiting == nullptr || state_->is_wake_deferred) return;
+    state_->is_wake_deferred = true;
+    loop_.defer([state = state_] {
+      state->is_wake_deferred = false;
+      state->wake();
+    });
+  }
+
+  /// Resumes the waiter inside this call. For callbacks of the loop, which have nothing else on the stack.
+  void notify_now() {
+    state_->is_notified = true;
+    const std::shared_ptr<State> state = state_;  // the waiter may destroy this Signal
+    state->wake();
+  }
+
+ private:
+  struct State {
+    void wake() {
+      if (waiting == nullptr || !is_notified) return;
+      const std::coroutine_handle<> handle = waiting;
+      waiting = nullptr;
+      chain->run(handle);
+    }
+    std::coroutine_handle<> waiting;
+    TaskChain* chain = nullptr;
+    bool is_notified = false;
+    bool is_wake_deferred = false;
+  };
+
+  Loop& loop_;
+  std::shared_ptr<State> state_;  ///< shared with deferred wake-ups, which may come after this Signal's end
+};
+
+/// See Signal::wait().
+class Signal::Wait {
+ public:
+  explicit Wait(std::shared_ptr<State> state) : state_(std::move(state)) {}
+  ~Wait() {
+    // GCC 12 has destroyed temporaries of awaiting expressions twice; written so that it would not matter.
+    if (state_ != nullptr && is_waiting_) state_->waiting = nullptr;
+    is_waiting_ = false;
+  }
+  Wait(const Wait&) = delete;
+  Wait& operator=(const Wait&) = delete;
+
+  [[nodiscard]] bool await_ready() const { return state_->is_notified; }
+  template <class Promise>
+  void await_suspend(std::coroutine_handle<Promise> handle) {
+    assert(state_->waiting == nullptr && "a signal has one waiter");
+    state_->waiting = handle;
+    state_->chain = &handle.promise().chain();
+    is_waiting_ = true;
+  }
+  void await_resume() {
+    is_waiting_ = false;
+    state_->is_notified = false;
+  }
+
+ private:
+  std::shared_ptr<State> state_;
+  bool is_waiting_ = false;
+};
+
+inline Signal::Wait Signal::wait() { return Wait(state_); }
+
+}  // namespace proxy::runtime
