@@ -1,0 +1,139 @@
+#include "proxy/cli/answers.hpp"
+
+#include "proxy/cli/table.hpp"
+
+#include <boost/json.hpp>
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+namespace proxy::cli {
+
+namespace json = boost::json;
+
+namespace {
+
+std::string text_at(const json::object& object, std::string_view key) {
+  return printable(std::string_view(object.at(key).as_string()));
+}
+
+std::string number_at(const json::object& object, std::string_view key) {
+  return std::to_string(object.at(key).to_number<std::uint64_t>());
+}
+
+/// "90 %", "33.33 %".
+std::string percent_at(const json::object& weights, std::string_view side) {
+  const json::value& share = weights.at(side);
+  if (!share.is_double()) return std::to_string(share.to_number<std::uint64_t>()) + " %";
+  const auto hundredths = static_cast<std::uint64_t>(share.as_double() * 100 + 0.5);
+  const std::uint64_t decimals = hundredths % 100;
+  return std::to_string(hundredths / 100) + (decimals < 10 ? ".0" : ".") + std::to_string(decimals) + " %";
+}
+
+/// "3 clients", "1 client".
+std::string counted(const std::string& number, std::string_view noun) {
+  return number + " " + std::string(noun) + (number == "1" ? "" : "s");
+}
+
+std::string listed(const json::array& texts) {
+  std::string list;
+  for (const json::value& text : texts) {
+    if (!list.empty()) list += ", ";
+    list += printable(std::string_view(text.as_string()));
+  }
+  return list.empty() ? "none" : list;
+}
+
+std::string sides_text(const json::object& sides) {
+  Table table({{"side"}, {"endpoint"}, {"connections", Align::right}, {"requests", Align::right}, {"errors", Align::right}});
+  for (const std::string_view name : {"blue", "green"}) {
+    const json::object& side = sides.at(name).as_object();
+    table.add({std::string(name), text_at(side, "endpoint"), number_at(side, "connections"), number_at(side, "requests"),
+               number_at(side, "errors")});
+  }
+  return table.text("  ");
+}
+
+std::string rules_text(const json::array& rules) {
+  Table table({{"rule"}, {"reads blue", Align::right}, {"reads green", Align::right}, {"writes"}, {"stickiness"}});
+  for (const json::value& value : rules) {
+    const json::object& rule = value.as_object();
+    const json::object& reads = rule.at("reads").as_object();
+    table.add({text_at(rule, "name"), percent_at(reads, "blue"), percent_at(reads, "green"), text_at(rule, "writes"),
+               text_at(rule, "stickiness")});
+  }
+  return table.text("  ");
+}
+
+std::string pins_text(const json::object& pins) {
+  std::string text;
+  for (const auto& pin : pins) {
+    text += (text.empty() ? "" : ", ") + printable(pin.key()) + " " + number_at(pins, pin.key());
+  }
+  return text.empty() ? "" : "\n  pinned sessions: " + text + "\n";
+}
+
+std::string pair_text(const json::object& pair) {
+  std::string text = text_at(pair, "name") + " (" + text_at(pair, "dialect") + ") on " + text_at(pair, "listen") + ": " +
+                     counted(number_at(pair, "clients"), "client") + ", epoch " + number_at(pair, "epoch") + "\n";
+  text += sides_text(pair.at("sides").as_object()) + "\n";
+  text += rules_text(pair.at("rules").as_array());
+  return text + pins_text(pair.at("pinned").as_object());
+}
+
+std::string tags_text(const json::array& tags) {
+  std::string text;
+  for (const json::value& value : tags) {
+    const json::object& tag = value.as_object();
+    text += (text.empty() ? "" : ", ") + text_at(tag, "key") + "=" + text_at(tag, "value");
+  }
+  return text.empty() ? "none" : text;
+}
+
+std::string steps_text(const json::array& steps) {
+  Table table({{"step"}, {"outcome"}});
+  for (const json::value& value : steps) {
+    const json::object& step = value.as_object();
+    table.add({text_at(step, "subject"), text_at(step, "outcome")});
+  }
+  return table.text("");
+}
+
+std::string acknowledgement_text(const json::object& change) {
+  const std::string after = number_at(change, "acknowledged_after_us") + " µs";
+  if (change.at("acknowledged_by_all").as_bool()) return "acknowledged by all workers after " + after;
+  return "NOT acknowledged by every worker after " + after + ": some sessions may still follow the old plan";
+}
+
+}  // namespace
+
+std::string status_text(const json::object& status) {
+  std::string text = text_at(status, "product") + " " + text_at(status, "version") + ", up " +
+                     number_at(status, "uptime_seconds") + " s, " + counted(number_at(status, "workers"), "worker") + "\n";
+  for (const json::value& pair : status.at("pairs").as_array()) text += "\n" + pair_text(pair.as_object());
+  return text;
+}
+
+std::string explain_text(const json::object& explanation) {
+  std::string route = text_at(explanation, "side") + ", because of " + text_at(explanation, "reason");
+  if (!explanation.at("rule").is_null()) route += ", by rule \"" + text_at(explanation, "rule") + "\"";
+  std::string statement_class = text_at(explanation, "class");
+  const std::string because = text_at(explanation, "because");
+  if (!because.empty()) statement_class += ": " + because;
+  std::string text = "route      " + route + "\nclass      " + statement_class + "\n";
+  text += "tables     " + listed(explanation.at("tables").as_array()) + "\n";
+  text += "functions  " + listed(explanation.at("functions").as_array()) + "\n";
+  text += "tags       " + tags_text(explanation.at("tags").as_array()) + "\n";
+  const std::string pin = text_at(explanation, "pins");
+  if (pin != "none") text += "pins       the session to its side afterwards: " + pin + "\n";
+  return text + "\n" + steps_text(explanation.at("steps").as_array());
+}
+
+std::string change_text(const json::object& change) {
+  std::string text = text_at(change, "pair") + ": epoch " + number_at(change, "epoch") + ", " +
+                     acknowledgement_text(change) + "\n";
+  return text + rules_text(change.at("rules").as_array());
+}
+
+}  // namespace proxy::cli

@@ -1,0 +1,171 @@
+#include "proxy/cli/command_line.hpp"
+
+#include "proxy/cli/exit_code.hpp"
+#include "proxy/cli/remote.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <ostream>
+#include <string>
+
+namespace proxy::cli {
+
+namespace {
+
+/// Everything the command line can say, and what it chose to have done.
+struct Parsed {
+  std::string path;
+  DemoOptions demo;
+  bool is_demo_held = false;
+  std::uint32_t demo_seconds = 3;
+  std::string admin_url = default_admin_url;
+  std::string token_file;
+  bool is_json_wanted = false;
+  ExplainWish explain;
+  ShiftWish shift;
+  std::string rollback_pair;
+  std::function<int()> action;
+};
+
+constexpr const char* exit_codes_text =
+    "Exit codes: 0 done; 1 refused or failed; 2 wrong usage; 3 no Crossfade answers; 4 the configuration has errors.";
+
+/// The options of every command that talks to a running proxy.
+void add_remote_options(CLI::App& command, Parsed& parsed) {
+  command.add_option("--admin", parsed.admin_url, "Address of the admin endpoint")
+      ->envname("CROSSFADE_ADMIN")
+      ->capture_default_str();
+  command.add_option("--token-file", parsed.token_file,
+                     "File with the bearer token (or CROSSFADE_TOKEN in the environment)");
+  command.add_flag("--json", parsed.is_json_wanted, "Print the endpoint's answer as it is");
+}
+
+/// Opens the way to the proxy and does `action` with it.
+template <class Action>
+int with_remote(const Parsed& parsed, const Terminal& terminal, Action action) {
+  const auto complain = [&](const protocol::Error& error) {
+    terminal.complaints << "crossfade: " << error.detail << "\n";
+    return static_cast<int>(ExitCode::usage);
+  };
+  const auto address = parse_admin_url(parsed.admin_url);
+  if (!address) return complain(address.error());
+  std::string token = terminal.token;
+  if (!parsed.token_file.empty()) {
+    const auto read = read_token_file(parsed.token_file);
+    if (!read) return complain(read.error());
+    token = *read;
+  }
+  const Form form = parsed.is_json_wanted ? Form::json : Form::text;
+  const Remote remote{*address, token, form, std::chrono::seconds(10), terminal.out, terminal.complaints};
+  return action(remote);
+}
+
+void add_run(CLI::App& app, Parsed& parsed, const Commands& commands) {
+  CLI::App* command = app.add_subcommand("run", "Serve the pairs of a configuration until told to stop");
+  command->add_option("CONFIG", parsed.path, "YAML file")->required();
+  command->callback([&] { parsed.action = [&] { return commands.run(parsed.path); }; });
+}
+
+void add_check(CLI::App& app, Parsed& parsed, const Commands& commands) {
+  CLI::App* command = app.add_subcommand("check", "Read a configuration and tell everything that is wrong with it");
+  command->add_option("CONFIG", parsed.path, "YAML file")->required();
+  command->callback([&] { parsed.action = [&] { return commands.check(parsed.path); }; });
+}
+
+void add_demo(CLI::App& app, Parsed& parsed, const Commands& commands) {
+  CLI::App* command = app.add_subcommand("demo", "Two throw-away servers, this proxy, and reads that move between them");
+  command->add_flag("--hold", parsed.is_demo_held, "Keep everything running afterwards, until Ctrl-C");
+  command->add_option("--seconds", parsed.demo_seconds, "Length of each step")
+      ->check(CLI::Range(1, 3600))
+      ->capture_default_str();
+  command->add_option("--clients", parsed.demo.client_count, "Clients that drive load")
+      ->check(CLI::Range(1, 500))
+      ->capture_default_str();
+  command->callback([&] {
+    parsed.demo.ending = parsed.is_demo_held ? DemoEnding::hold : DemoEnding::finish;
+    parsed.demo.step = std::chrono::seconds(parsed.demo_seconds);
+    parsed.action = [&] { return commands.demo(parsed.demo); };
+  });
+}
+
+void add_status(CLI::App& app, Parsed& parsed, const Terminal& terminal) {
+  CLI::App* command = app.add_subcommand("status", "Where the traffic is");
+  add_remote_options(*command, parsed);
+  command->callback([&] { parsed.action = [&] { return with_remote(parsed, terminal, show_status); }; });
+}
+
+void add_explain(CLI::App& app, Parsed& parsed, const Terminal& terminal) {
+  CLI::App* command = app.add_subcommand("explain", "Where a statement would go, and why");
+  ExplainWish& wish = parsed.explain;
+  command->add_option("SQL", wish.sql, "The statement")->required();
+  command->add_option("--pair", wish.pair, "Needed where there are several");
+  command->add_option("--user", wish.user, "As if sent by this user");
+  command->add_option("--database", wish.database, "… in this database");
+  command->add_option("--application-name", wish.application_name, "… by this application");
+  command->add_option("--client", wish.client, "… from this address");
+  command->add_option("--session-number", wish.session_number, "… in the session with this running number");
+  add_remote_options(*command, parsed);
+  command->callback([&] {
+    parsed.action = [&] {
+      return with_remote(parsed, terminal, [&](const Remote& remote) { return explain_statement(remote, wish); });
+    };
+  });
+}
+
+void add_shift(CLI::App& app, Parsed& parsed, const Terminal& terminal) {
+  CLI::App* command = app.add_subcommand("shift", "Move reads of a rule: the next statement of every session follows");
+  ShiftWish& wish = parsed.shift;
+  command->add_option("PAIR", wish.pair)->required();
+  command->add_option("RULE", wish.rule)->required();
+  CLI::Option_group* shares = command->add_option_group("shares", "One is enough; the other is what is left of 100");
+  shares->add_option("--green", wish.green, "Percent of reads for green, up to two decimals")->check(CLI::Range(0.0, 100.0));
+  shares->add_option("--blue", wish.blue, "Percent of reads for blue")->check(CLI::Range(0.0, 100.0));
+  shares->require_option(1, 2);
+  command->add_option("--why", wish.why, "A reason, for the log");
+  add_remote_options(*command, parsed);
+  command->callback([&] {
+    parsed.action = [&] {
+      return with_remote(parsed, terminal, [&](const Remote& remote) { return shift_reads(remote, wish); });
+    };
+  });
+}
+
+void add_rollback(CLI::App& app, Parsed& parsed, const Terminal& terminal) {
+  CLI::App* command = app.add_subcommand("rollback", "Back to the plan before the last change, at once");
+  command->add_option("PAIR", parsed.rollback_pair)->required();
+  add_remote_options(*command, parsed);
+  command->callback([&] {
+    parsed.action = [&] {
+      return with_remote(parsed, terminal, [&](const Remote& remote) { return roll_back(remote, parsed.rollback_pair); });
+    };
+  });
+}
+
+}  // namespace
+
+int run_command_line(int argc, const char* const* argv, const Commands& commands, const Terminal& terminal) {
+  CLI::App app("Crossfade moves the traffic of a live database between two servers.", "crossfade");
+  app.set_version_flag("--version", std::string("crossfade ") + CROSSFADE_VERSION);
+  app.require_subcommand(1);
+  app.footer(exit_codes_text);
+  Parsed parsed;
+  add_run(app, parsed, commands);
+  add_check(app, parsed, commands);
+  add_demo(app, parsed, commands);
+  add_status(app, parsed, terminal);
+  add_explain(app, parsed, terminal);
+  add_shift(app, parsed, terminal);
+  add_rollback(app, parsed, terminal);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const bool is_answer = app.exit(error, terminal.out, terminal.complaints) == 0;  // --help and --version
+    return static_cast<int>(is_answer ? ExitCode::done : ExitCode::usage);
+  }
+  return parsed.action();
+}
+
+}  // namespace proxy::cli

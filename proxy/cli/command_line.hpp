@@ -1,0 +1,29 @@
+#pragma once
+
+#include "proxy/cli/demo/demo.hpp"
+
+#include <functional>
+#include <iosfwd>
+#include <string>
+
+namespace proxy::cli {
+
+/// What the composition root can do and this folder must not know of. Each takes a path and returns the exit code.
+struct Commands {
+  std::function<int(const std::string& path)> run;    ///< serve until told to stop
+  std::function<int(const std::string& path)> check;  ///< tell all that is wrong with a configuration
+  std::function<int(const DemoOptions& options)> demo;
+};
+
+/// What surrounds the process.
+struct Terminal {
+  std::ostream& out;
+  std::ostream& complaints;
+  std::string token;  ///< CROSSFADE_TOKEN of the environment; empty: none
+};
+
+/// Reads the command line, does what it says and returns the exit code (exit_code.hpp). Never throws for bad
+/// input. `argv` as given to main().
+[[nodiscard]] int run_command_line(int argc, const char* const* argv, const Commands& commands, const Terminal& terminal);
+
+}  // namespace proxy::cli
