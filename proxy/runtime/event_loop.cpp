@@ -125,8 +125,8 @@ std::unique_ptr<Timer> EventLoop::make_timer(std::function<void()> on_expiry) {
 }
 
 void EventLoop::defer(std::function<void()> work) {
-  assert(is_loop_thread());
   if (has_ended_) return;
+  assert(is_loop_thread());
   deferred_.push_back(std::move(work));
   if (drain_ != DrainState::idle) return;
   drain_ = DrainState::scheduled;
