@@ -1,0 +1,158 @@
+"""The proxies that are measured side by side. Each is given the settings that its manual recommends for speed.
+
+`direct` is no proxy, `relay` the floor. HAProxy and Crossfade run one thread per core, as they do by default; their
+`-1` variants run a single one, as PgBouncer always does. `crossfade-split` sends every second read to another server
+(the same one under a second name), so that choosing a side is part of the figure.
+"""
+
+import os
+import shutil
+import subprocess
+
+from processes import Process, free_port
+
+HAPROXY = """
+global
+  nbthread {threads}
+  maxconn 4000
+defaults
+  mode tcp
+  maxconn 4000
+  timeout connect 5s
+  timeout client 1h
+  timeout server 1h
+frontend clients
+  bind 127.0.0.1:{port}
+  default_backend servers
+backend servers
+  server one 127.0.0.1:{server_port}
+"""
+
+PGBOUNCER = """
+[databases]
+bench = host=127.0.0.1 port={server_port}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+unix_socket_dir =
+auth_type = trust
+auth_file = {directory}/users.txt
+pool_mode = session
+max_client_conn = 4000
+default_pool_size = 400
+ignore_startup_parameters = extra_float_digits
+log_connections = 0
+log_disconnections = 0
+"""
+
+CROSSFADE = """
+workers: {threads}
+log:
+  level: warning
+admin:
+  listen: 127.0.0.1:0
+pairs:
+  - name: bench
+    dialect: postgres
+    listen: 127.0.0.1:{port}
+    blue: 127.0.0.1:{server_port}
+    green: 127.0.0.1:{server_port}
+    users:
+      - name: bench
+        auth: trust
+    rules:
+      - name: all
+        reads: {{green: {green}}}
+        writes: blue
+        stickiness: {stickiness}
+"""
+
+
+def write(path, text):
+    with open(path, "w") as file:
+        file.write(text)
+    os.chmod(path, 0o644)
+    return path
+
+
+class Setting:
+    """Where the peers of one server live: its port, a directory, the user and the built programs."""
+
+    def __init__(self, name, server_port, directory, user, build):
+        self.name, self.server_port, self.directory, self.user, self.build = name, server_port, directory, user, build
+        self.threads = os.cpu_count() or 1
+
+
+class Peer:
+    def __init__(self, name, port, process=None):
+        self.name, self.port, self.process = name, port, process
+
+    @property
+    def pid(self):
+        return self.process.popen.pid if self.process else None
+
+
+def start(name, setting, command, port, user=None):
+    process = Process(name, command, f"{setting.directory}/{name}.{setting.name}.log", user)
+    process.await_port(port)
+    return Peer(name, port, process)
+
+
+def direct(setting):
+    return Peer("direct", setting.server_port)
+
+
+def relay(setting):
+    port = free_port()
+    return start("relay", setting, [f"{setting.build}/tests/bench/bench_relay", str(port), str(setting.server_port)], port)
+
+
+def haproxy(setting, name="haproxy", threads=None):
+    port = free_port()
+    file = write(f"{setting.directory}/{name}.{setting.name}.cfg",
+                 HAPROXY.format(threads=threads or setting.threads, port=port, server_port=setting.server_port))
+    return start(name, setting, [shutil.which("haproxy", path="/usr/sbin:" + os.environ["PATH"]), "-db", "-q", "-f", file], port)
+
+
+def pgbouncer(setting):
+    port = free_port()
+    directory = f"{setting.directory}/pgbouncer.{setting.name}"
+    os.makedirs(directory)
+    write(directory + "/users.txt", '"bench" ""\n')
+    file = write(directory + "/pgbouncer.ini",
+                 PGBOUNCER.format(port=port, server_port=setting.server_port, directory=directory))
+    return start("pgbouncer", setting, [shutil.which("pgbouncer", path="/usr/sbin:" + os.environ["PATH"]), "-q", file],
+                 port, setting.user)
+
+
+def crossfade(setting, name="crossfade", threads=None, green=0, stickiness="session"):
+    port = free_port()
+    file = write(f"{setting.directory}/{name}.{setting.name}.yaml",
+                 CROSSFADE.format(threads=threads or setting.threads, port=port, server_port=setting.server_port,
+                                  green=green, stickiness=stickiness))
+    return start(name, setting, [f"{setting.build}/proxy/crossfade", "run", file], port, setting.user)
+
+
+PEERS = {
+    "direct": direct,
+    "relay": relay,
+    "haproxy": haproxy,
+    "haproxy-1": lambda setting: haproxy(setting, "haproxy-1", 1),
+    "pgbouncer": pgbouncer,
+    "crossfade": crossfade,
+    "crossfade-1": lambda setting: crossfade(setting, "crossfade-1", 1),
+    "crossfade-split": lambda setting: crossfade(setting, "crossfade-split", None, 50, "statement"),
+}
+DEFAULT_PEERS = ["direct", "relay", "haproxy", "pgbouncer", "crossfade"]
+
+
+def versions(build):
+    """What was measured, for the head of the report."""
+    found = {}
+    for name, command in (("HAProxy", ["/usr/sbin/haproxy", "-v"]), ("PgBouncer", ["/usr/sbin/pgbouncer", "--version"]),
+                          ("Crossfade", [f"{build}/proxy/crossfade", "--version"])):
+        if shutil.which(command[0]):
+            first = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()[:1]
+            words = first[0].split() if first else []
+            found[name] = next((word for word in words if word[0].isdigit()), "?")
+    return found
