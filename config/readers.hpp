@@ -1,0 +1,45 @@
+#pragma once
+
+#include "config/load.hpp"
+#include "config/section.hpp"
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace config {
+
+/// What readers need beyond the map before them.
+struct Reading {
+  Findings& findings;
+  const Surroundings& surroundings;
+  std::filesystem::path folder;  ///< relative paths are taken from here
+  /// Secrets that stand in the file itself; the file must then be closed to others.
+  std::optional<Mark> first_inline_secret;
+};
+
+/// One secret under up to three names: `password`, `password_file`, `password_env` for the stem "password". Reports
+/// several at once, unreadable, empty or unset ones. `nothing` when none is given or it was reported.
+[[nodiscard]] std::optional<Secret> take_secret(Section& section, const std::string& stem, Reading& reading);
+
+/// Any of the three names is there.
+[[nodiscard]] bool has_secret(const Section& section, const std::string& stem);
+
+void read_log(const Node& node, Reading& reading, Log& log);
+[[nodiscard]] std::optional<Admin> read_admin(const Node* node, Reading& reading);
+void read_limits(const Node& node, Reading& reading, Limits& limits);
+[[nodiscard]] std::optional<ListenAddress> take_listen(Section& section, std::string_view key);
+
+/// The name of a pair or rule: 1 to 63 of a-z A-Z 0-9 _ -, as it stands in URLs and metrics.
+[[nodiscard]] bool is_name(std::string_view text);
+
+[[nodiscard]] Pair read_pair(const std::string& name, const Node& node, Reading& reading);
+void read_users(Section& pair_section, Reading& reading, Pair& pair);
+void read_rules(Section& pair_section, Reading& reading, Pair& pair);
+
+inline const std::vector<std::pair<std::string_view, routing::Side>> side_choices{{"blue", routing::Side::blue},
+                                                                                 {"green", routing::Side::green}};
+
+}  // namespace config

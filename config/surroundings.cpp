@@ -1,0 +1,78 @@
+#include "config/surroundings.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <system_error>
+
+namespace config {
+
+namespace {
+
+/// Closes a descriptor at the end of a scope.
+class Descriptor {
+ public:
+  explicit Descriptor(int value) : value_(value) {}
+  ~Descriptor() {
+    if (value_ >= 0) close(value_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  [[nodiscard]] int get() const { return value_; }
+
+ private:
+  int value_;
+};
+
+protocol::Error refuse(std::string why) {
+  return {protocol::ErrorCode::configuration_invalid, protocol::Blame::operator_, std::move(why)};
+}
+
+std::string system_words() { return std::generic_category().message(errno); }
+
+}  // namespace
+
+protocol::Result<SecretFile> read_file(const std::filesystem::path& path, std::size_t bytes_max) {
+  // Not blocking, so that a pipe is found to be one instead of waited for.
+  const Descriptor descriptor(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (descriptor.get() < 0) return refuse(system_words());
+  struct stat status {};
+  if (fstat(descriptor.get(), &status) != 0) return refuse(system_words());
+  if (!S_ISREG(status.st_mode)) return refuse(S_ISDIR(status.st_mode) ? "is a directory" : "is not a regular file");
+  SecretFile file;
+  file.is_readable_by_others = (status.st_mode & (S_IRGRP | S_IROTH)) != 0;
+  std::string& content = file.content;
+  // One byte beyond the bound tells "too long" from "just fits", whatever the size claims.
+  content.resize(bytes_max + 1);
+  std::size_t filled = 0;
+  while (filled < content.size()) {
+    const ssize_t count = read(descriptor.get(), content.data() + filled, content.size() - filled);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return refuse(system_words());
+    if (count == 0) break;
+    filled += static_cast<std::size_t>(count);
+  }
+  if (filled > bytes_max) return refuse("is longer than " + std::to_string(bytes_max) + " bytes");
+  content.resize(filled);
+  return file;
+}
+
+protocol::Result<SecretFile> Machine::read_secret_file(const std::filesystem::path& path) const {
+  return read_file(path, secret_bytes_max);
+}
+
+std::optional<std::string> Machine::environment(const std::string& name) const {
+  const char* value = std::getenv(name.c_str());
+  return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+}
+
+protocol::Result<SecretFile> Nowhere::read_secret_file(const std::filesystem::path&) const {
+  return refuse("No such file or directory");
+}
+
+std::optional<std::string> Nowhere::environment(const std::string&) const { return std::nullopt; }
+
+}  // namespace config
