@@ -1,0 +1,93 @@
+"""Who may come in, and how Crossfade itself logs in behind."""
+
+import psycopg2
+
+import proxy
+from clusters import PASSWORDS
+from through import Through, side_of
+from waiting import Stopwatch, until
+from wire import Wire, startup
+
+
+class Login(Through):
+    def test_every_backend_method(self):
+        """users whom the backend asks for nothing, a password, md5 and SCRAM → all come in, on both sides"""
+        for user in ("postgres", "app_trust", *PASSWORDS):
+            with self.subTest(user=user):
+                password = {"password": proxy.CLIENT_PASSWORD} if user in PASSWORDS else {}
+                connection = self.connect(user=user, **password)
+                self.assertEqual(self.value(connection, "SELECT current_user"), user)
+                self.assert_side(connection, "blue")
+                self.proxy.shift(100)
+                self.assert_side(connection, "green")
+                self.proxy.shift(0)
+
+    def refused(self, user, password):
+        with Stopwatch(20), self.assertRaises(psycopg2.OperationalError) as caught:
+            self.connect(user=user, password=password)
+        return str(caught.exception)
+
+    def test_wrong_password(self):
+        """SCRAM with a wrong password → 28P01 in PostgreSQL's words; nothing was asked of a backend"""
+        words = self.refused("app_scram", "wrong")
+        self.assertIn('password authentication failed for user "app_scram"', words)
+        self.assertEqual(self.house.blue.sessions("usename = 'app_scram'"), [])
+
+    def test_backend_password_is_no_client_password(self):
+        """the backend's password shown by a client → refused"""
+        self.assertIn("password authentication failed", self.refused("app_scram", PASSWORDS["app_scram"]))
+
+    def test_unknown_user(self):
+        """a user nobody knows → the same words as for a wrong password, after the same exchange"""
+        self.assertIn('password authentication failed for user "nobody"', self.refused("nobody", "x"))
+        kinds = []
+        for user in ("nobody", "app_scram"):
+            with Wire(self.proxy.address()) as wire:
+                wire.send(startup({"user": user, "database": "shop"}))
+                kinds.append(wire.read())
+        self.assertEqual(kinds[0], kinds[1])
+        self.assertIn(b"SCRAM-SHA-256", kinds[0].body)
+
+    def test_password_is_never_shown(self):
+        """after good and bad logins → no password in the log, the status or the metrics"""
+        self.refused("app_md5", "wrong-and-secret")
+        said = self.proxy.log.read_text(errors="replace")
+        said += self.proxy.ask("GET", "/api/v1/status").text + self.proxy.ask("GET", "/metrics").text
+        for secret in (*PASSWORDS.values(), proxy.CLIENT_PASSWORD, "wrong-and-secret"):
+            self.assertNotIn(secret, said)
+
+    def test_refused_by_backend(self):
+        """a user whom the backend rejects → the backend's own error and code"""
+        with self.assertRaises(psycopg2.OperationalError) as direct:
+            psycopg2.connect(host="127.0.0.1", port=self.house.blue.port, user="app_barred", dbname="shop")
+        words = self.refused("app_barred", None)
+        wanted = str(direct.exception).partition("FATAL:")[2].split(", ")[0]
+        self.assertIn(wanted.strip().split(" for host")[0], words)
+
+    def test_missing_database(self):
+        """a database that is not there → 3D000, as from the server"""
+        with Wire(self.proxy.address()) as wire:
+            wire.send(startup({"user": "postgres", "database": "nowhere"}))
+            error = [each for each in wire.read_all() if each.kind == "E"][0]
+        self.assertEqual((error.fields["C"], error.fields["S"]), ("3D000", "FATAL"))
+        self.assertEqual(error.fields["M"], 'database "nowhere" does not exist')
+
+    def test_no_user(self):
+        """a start-up without a user → 28000, closed"""
+        with Wire(self.proxy.address()) as wire:
+            wire.send(startup({"database": "shop"}))
+            messages = wire.read_all()
+        self.assertEqual([each.kind for each in messages], ["E"])
+        self.assertEqual(messages[0].fields["C"], "28000")
+
+    def test_backend_connections_end_with_the_session(self):
+        """a client that leaves → its backend connections leave too, on both sides"""
+        connection = self.connect(application_name="leaver")
+        side_of(connection)
+        self.proxy.shift(100)
+        side_of(connection)
+        for cluster in self.house.both:
+            self.assertEqual(len(cluster.sessions("application_name = 'leaver'")), 1)
+        connection.close()
+        for cluster in self.house.both:
+            until(lambda: not cluster.sessions("application_name = 'leaver'"), f"{cluster.name} is left")
