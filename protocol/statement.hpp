@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -45,6 +46,8 @@ enum class PinReason : std::uint8_t {
 
 [[nodiscard]] std::string_view name_of(PinReason reason);
 
+struct StatementFacts;
+
 /// A change of session state that a statement asks for; committed only when the statement (and its
 /// transaction) has succeeded.
 struct SessionChange {
@@ -67,7 +70,8 @@ struct SessionChange {
   };
   Kind kind;
   std::string name;  ///< as the dialect folds it
-  std::string text;
+  std::string text = {};
+  std::shared_ptr<const StatementFacts> prepared = {};  ///< for prepare: the facts of the statement inside
 };
 
 /// What the analyser found out about one text (which may hold several statements). Immutable, shared by
@@ -81,8 +85,13 @@ struct StatementFacts {
   std::vector<std::string> tables;      ///< as written, folded; "schema.table" where qualified; sorted, unique
   std::vector<std::string> functions;   ///< likewise
   std::vector<SessionChange> changes;   ///< in the order of the text
-  std::string executes;                 ///< EXECUTE name: class and tables are those of the prepared statement
-  /// Why it is not a read, in words for `explain`; empty for a read.
+  /// EXECUTE name. With class unknown: class and tables are those of the prepared statement; with any other
+  /// class: the stricter of the two.
+  std::string executes;
+  /// Touches the switch between read-only and read-write of a transaction or of the session's defaults: a
+  /// transaction begun READ ONLY may write after it.
+  bool may_leave_read_only = false;
+  /// Why it is not a read, in words for `explain`; empty for a read. Holds no literal of the text.
   std::string because;
 };
 

@@ -1,0 +1,202 @@
+#include "protocol/postgres/catalogue.hpp"
+
+#include "protocol/postgres/known_functions.hpp"
+
+#include <xxhash.h>
+
+#include <vector>
+
+namespace protocol::postgres {
+namespace {
+
+constexpr std::string_view system_schema = "pg_catalog";
+
+/// Calls `visit` with every word of a list with one blank between words.
+template <class Visit>
+void for_each_word(std::string_view words, Visit visit) {
+  while (!words.empty()) {
+    const std::size_t end = words.find(' ');
+    visit(words.substr(0, end));
+    words = end == std::string_view::npos ? std::string_view() : words.substr(end + 1);
+  }
+}
+
+bool has_word(std::string_view words, std::string_view wanted) {
+  bool is_found = false;
+  for_each_word(words, [&](std::string_view word) { is_found = is_found || word == wanted; });
+  return is_found;
+}
+
+/// A name that no name is a part of: schema names may hold dots.
+std::string join_name(std::string_view schema, std::string_view name) {
+  std::string joined;
+  joined.reserve(schema.size() + 1 + name.size());
+  joined.append(schema).push_back('\0');
+  joined.append(name);
+  return joined;
+}
+
+bool is_harmless(std::string_view schema, std::string_view name, std::string_view extension) {
+  if (schema == system_schema) return has_word(known::harmless_functions, name);
+  if (extension == "uuid-ossp" || extension == "pgcrypto") return has_word(known::harmless_extension_functions, name);
+  return false;
+}
+
+std::uint64_t hash_of(std::string_view text, std::uint64_t seed) { return XXH3_64bits_withSeed(text.data(), text.size(), seed); }
+
+std::uint64_t hash_of(const CatalogueRow& row) {
+  std::uint64_t hash = row.is_stable ? 1 : 2;
+  for (const std::string* field : {&row.kind, &row.schema, &row.name, &row.detail}) hash = hash_of(*field, hash);
+  return hash;
+}
+
+void note(bool& verdict, bool is_stable) { verdict = verdict && is_stable; }
+
+}  // namespace
+
+void Catalogue::add_function(std::string_view schema, std::string_view name, bool is_stable) {
+  note(functions_.try_emplace(std::string(name), true).first->second, is_stable);
+  note(functions_.try_emplace(join_name(schema, name), true).first->second, is_stable);
+}
+
+void Catalogue::add_operator(std::string_view schema, std::string_view name, bool is_stable) {
+  note(operators_.try_emplace(std::string(name), true).first->second, is_stable);
+  note(operators_.try_emplace(join_name(schema, name), true).first->second, is_stable);
+}
+
+void Catalogue::add_row(const CatalogueRow& row) {
+  if (row.kind == "function") {
+    // For functions the detail is the extension that they belong to.
+    const bool is_acting = row.schema == system_schema && has_word(known::acting_functions, row.name);
+    add_function(row.schema, row.name, !is_acting && (row.is_stable || is_harmless(row.schema, row.name, row.detail)));
+  } else if (row.kind == "operator") {
+    add_operator(row.schema, row.name, row.is_stable);
+  } else if (row.kind == "relation") {
+    // For relations the detail is what they call, the schema of the system left out.
+    if (has_word(known::harmless_functions, row.detail)) return;
+    hidden_calls_.try_emplace(row.name, row.detail);
+    hidden_calls_.try_emplace(join_name(row.schema, row.name), row.detail);
+  } else if (row.kind == "attribute") {
+    attribute_calls_.insert(row.name);
+  }
+}
+
+void Catalogue::add_system_relations() {
+  for_each_word(known::session_relations, [this](std::string_view name) {
+    hidden_calls_.try_emplace(std::string(name), name);
+    hidden_calls_.try_emplace(join_name(system_schema, name), name);
+  });
+}
+
+std::shared_ptr<const Catalogue> Catalogue::from_rows(std::span<const CatalogueRow> rows) {
+  auto catalogue = std::make_shared<Catalogue>();
+  catalogue->add_system_relations();
+  for (const CatalogueRow& row : rows) {
+    catalogue->add_row(row);
+    catalogue->digest_ += hash_of(row);
+  }
+  return catalogue;
+}
+
+std::shared_ptr<const Catalogue> Catalogue::built_in() {
+  auto catalogue = std::make_shared<Catalogue>();
+  catalogue->add_system_relations();
+  for (const std::string_view list : {known::stable_functions, known::harmless_functions}) {
+    for_each_word(list, [&](std::string_view name) { catalogue->add_function(system_schema, name, true); });
+  }
+  for_each_word(known::acting_functions,
+                [&](std::string_view name) { catalogue->add_function(system_schema, name, false); });
+  for_each_word(known::stable_operators,
+                [&](std::string_view name) { catalogue->add_operator(system_schema, name, true); });
+  return catalogue;
+}
+
+Catalogue::Verdict Catalogue::judge_function(std::string_view schema, std::string_view name) const {
+  const auto found = schema.empty() ? functions_.find(name) : functions_.find(join_name(schema, name));
+  if (found == functions_.end()) return Verdict::unknown;
+  return found->second ? Verdict::stable : Verdict::unstable;
+}
+
+Catalogue::Verdict Catalogue::judge_operator(std::string_view schema, std::string_view name) const {
+  const auto found = schema.empty() ? operators_.find(name) : operators_.find(join_name(schema, name));
+  if (found == operators_.end()) return Verdict::unknown;
+  return found->second ? Verdict::stable : Verdict::unstable;
+}
+
+std::string_view Catalogue::find_hidden_call(std::string_view schema, std::string_view relation) const {
+  const auto found = schema.empty() ? hidden_calls_.find(relation) : hidden_calls_.find(join_name(schema, relation));
+  return found == hidden_calls_.end() ? std::string_view() : std::string_view(found->second);
+}
+
+bool Catalogue::is_attribute_call(std::string_view name) const { return attribute_calls_.contains(name); }
+
+std::string catalogue_query() {
+  std::string acting;
+  for_each_word(known::acting_functions, [&](std::string_view name) {
+    acting.append(acting.empty() ? "'" : ", '").append(name).append("'");
+  });
+  // The trees of views and row policies name every function that they call by number, those of the system
+  // included, for which PostgreSQL keeps no dependencies.
+  return R"(WITH RECURSIVE
+careful AS (
+  SELECT p.oid, CASE WHEN n.nspname = 'pg_catalog' THEN '' ELSE n.nspname || '.' END || p.proname AS name
+  FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+  WHERE p.provolatile = 'v' OR (n.nspname = 'pg_catalog' AND p.proname IN ()" +
+         acting + R"())
+), tree AS (
+  SELECT r.ev_class AS relation, r.ev_action::pg_catalog.text AS nodes
+  FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_class c ON c.oid = r.ev_class
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  WHERE r.ev_type = '1' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+  UNION ALL
+  SELECT polrelid, polqual::pg_catalog.text FROM pg_catalog.pg_policy WHERE polqual IS NOT NULL AND polcmd IN ('r', '*')
+), call AS (
+  SELECT DISTINCT t.relation, m.match[1]::pg_catalog.oid AS callee
+  FROM tree t, pg_catalog.regexp_matches(t.nodes, ':(?:funcid|aggfnoid|winfnoid|opfuncid) (\d+)', 'g') AS m(match)
+), reference AS (
+  SELECT DISTINCT t.relation, m.match[1]::pg_catalog.oid AS referred
+  FROM tree t, pg_catalog.regexp_matches(t.nodes, ':relid (\d+)', 'g') AS m(match)
+), system_view AS (
+  SELECT c.oid AS relation, c.relname::pg_catalog.text AS name FROM pg_catalog.pg_class c
+  WHERE c.relnamespace = 'pg_catalog'::pg_catalog.regnamespace AND c.relname IN ()" +
+         [] {
+           std::string relations;
+           for_each_word(known::session_relations, [&](std::string_view name) {
+             relations.append(relations.empty() ? "'" : ", '").append(name).append("'");
+           });
+           return relations;
+         }() +
+         R"()
+), hidden(relation, name) AS (
+  SELECT call.relation, careful.name FROM call JOIN careful ON careful.oid = call.callee
+  UNION
+  SELECT relation, name FROM system_view
+  UNION
+  SELECT reference.relation, hidden.name FROM hidden JOIN reference ON reference.referred = hidden.relation
+)
+SELECT 'function' AS kind, n.nspname::pg_catalog.text AS schema, p.proname::pg_catalog.text AS name,
+  COALESCE(pg_catalog.min(x.extname::pg_catalog.text), '') AS detail,
+  pg_catalog.bool_and(p.provolatile <> 'v') AS is_stable
+FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+  LEFT JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid
+    AND d.deptype = 'e'
+  LEFT JOIN pg_catalog.pg_extension x ON x.oid = d.refobjid
+WHERE p.prokind <> 'p'
+GROUP BY n.nspname, p.proname
+UNION ALL
+SELECT 'operator', n.nspname, o.oprname, '', pg_catalog.bool_and(p.provolatile <> 'v')
+FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace
+  JOIN pg_catalog.pg_proc p ON p.oid = o.oprcode
+GROUP BY n.nspname, o.oprname
+UNION ALL
+SELECT DISTINCT 'relation', n.nspname, c.relname, hidden.name, false
+FROM hidden JOIN pg_catalog.pg_class c ON c.oid = hidden.relation JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname <> 'pg_catalog'
+UNION ALL
+SELECT DISTINCT 'attribute', '', p.proname, '', false
+FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_type t ON t.oid = p.proargtypes[0]
+WHERE p.provolatile = 'v' AND p.prokind = 'f' AND p.pronargs >= 1 AND p.pronargs - p.pronargdefaults <= 1
+  AND (t.typtype = 'c' OR t.typname IN ('record', 'anyelement', 'anynonarray', 'anycompatible', 'anycompatiblenonarray', 'any')))";
+}
+
+}  // namespace protocol::postgres

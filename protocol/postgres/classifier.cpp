@@ -1,0 +1,105 @@
+#include "protocol/postgres/classifier.hpp"
+
+#include "protocol/postgres/statement_reader.hpp"
+
+#include <pg_query.h>
+#include <pg_query/pg_query.pb-c.h>
+
+#include <algorithm>
+#include <memory>
+
+namespace protocol::postgres {
+namespace {
+
+/// The syntax tree of a text, or none.
+class SyntaxTree {
+ public:
+  explicit SyntaxTree(const std::string& text) : serialised_(pg_query_parse_protobuf(text.c_str())) {
+    if (serialised_.error != nullptr) return;
+    root_.reset(pg_query__parse_result__unpack(nullptr, serialised_.parse_tree.len,
+                                               reinterpret_cast<const std::uint8_t*>(serialised_.parse_tree.data)));
+  }
+  SyntaxTree(const SyntaxTree&) = delete;
+  SyntaxTree& operator=(const SyntaxTree&) = delete;
+  ~SyntaxTree() { pg_query_free_protobuf_parse_result(serialised_); }
+
+  [[nodiscard]] const PgQuery__ParseResult* root() const { return root_.get(); }
+
+ private:
+  struct Free {
+    void operator()(PgQuery__ParseResult* root) const { pg_query__parse_result__free_unpacked(root, nullptr); }
+  };
+  PgQueryProtobufParseResult serialised_;
+  std::unique_ptr<PgQuery__ParseResult, Free> root_;
+};
+
+std::string_view slice(const std::string& text, const PgQuery__RawStmt& raw) {
+  const std::string_view whole = text;
+  const std::size_t begin = std::min(static_cast<std::size_t>(std::max(raw.stmt_location, 0)), whole.size());
+  return raw.stmt_len > 0 ? whole.substr(begin, static_cast<std::size_t>(raw.stmt_len)) : whole.substr(begin);
+}
+
+bool controls_transaction(const StatementFacts& facts) {
+  return facts.transaction_effect != TransactionEffect::none && facts.transaction_effect != TransactionEffect::inside;
+}
+
+void sort_unique(std::vector<std::string>& names) {
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+}
+
+template <class Value>
+void move_all(std::vector<Value>& source, std::vector<Value>& target) {
+  target.insert(target.end(), std::make_move_iterator(source.begin()), std::make_move_iterator(source.end()));
+}
+
+/// Adds the facts of one statement to those of the statements before it.
+void merge(StatementFacts&& one, StatementFacts& all) {
+  raise_class(all, one.statement_class, one.because);
+  if (one.transaction_effect != TransactionEffect::none) all.transaction_effect = one.transaction_effect;
+  if (one.pin != PinReason::none) all.pin = one.pin;
+  if (!one.executes.empty()) all.executes = std::move(one.executes);
+  all.may_leave_read_only = all.may_leave_read_only || one.may_leave_read_only;
+  move_all(one.tables, all.tables);
+  move_all(one.functions, all.functions);
+  move_all(one.changes, all.changes);
+}
+
+}  // namespace
+
+StatementFacts unknown_facts(std::string_view because) {
+  StatementFacts facts;
+  facts.statement_class = StatementClass::unknown;
+  facts.pin = PinReason::untracked_state;
+  facts.may_leave_read_only = true;
+  facts.because = because;
+  return facts;
+}
+
+Classified classify(const std::string& text, const Catalogue& catalogue) {
+  const SyntaxTree tree(text);
+  if (tree.root() == nullptr) return {unknown_facts("the parser cannot read it"), false};
+  Classified result;
+  result.is_shareable = true;
+  StatementFacts& all = result.facts;
+  all.statement_class = StatementClass::read;
+  bool has_control = false;
+  for (std::size_t i = 0; i < tree.root()->n_stmts; ++i) {
+    const PgQuery__RawStmt& raw = *tree.root()->stmts[i];
+    StatementReader reader(catalogue, slice(text, raw));
+    StatementFacts one = reader.read(*raw.stmt);
+    result.is_shareable = result.is_shareable && reader.is_shareable();
+    has_control = has_control || controls_transaction(one);
+    merge(std::move(one), all);
+  }
+  all.statement_count = static_cast<std::uint32_t>(tree.root()->n_stmts);
+  if (has_control && all.statement_count > 1) {
+    raise_class(all, StatementClass::write, "several statements with transaction control among them");
+    all.transaction_effect = TransactionEffect::unclear;
+  }
+  sort_unique(all.tables);
+  sort_unique(all.functions);
+  return result;
+}
+
+}  // namespace protocol::postgres

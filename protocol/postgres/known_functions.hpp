@@ -1,0 +1,29 @@
+#pragma once
+
+#include <string_view>
+
+/// What is known of PostgreSQL's own functions without asking a server. Every list is words with one blank
+/// between them. Source: PostgreSQL 15 manual, chapter 9 "Functions and Operators", and pg_proc of that version.
+namespace protocol::postgres::known {
+
+/// Stable or immutable in all their overloads.
+extern const std::string_view stable_functions;
+
+/// Declared volatile because their result changes or they look at files, but they change nothing and either
+/// side may answer.
+extern const std::string_view harmless_functions;
+
+/// The same for the extensions uuid-ossp and pgcrypto.
+extern const std::string_view harmless_extension_functions;
+
+/// Declared stable, and yet not for a reader: they assign a transaction number, tell what only this backend
+/// process holds, or run queries over tables that are named in their arguments.
+extern const std::string_view acting_functions;
+
+/// System views that tell what only one server process or the side that takes writes can tell.
+extern const std::string_view session_relations;
+
+/// Operators of the system catalogue; none of them is volatile.
+extern const std::string_view stable_operators;
+
+}  // namespace protocol::postgres::known
