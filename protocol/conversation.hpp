@@ -14,13 +14,8 @@
 
 namespace protocol {
 
-/// Opaque number that a session attaches to a batch and gets back when its reply is complete.
-using Ticket = std::uint64_t;
-
-/// A batch whose reply is complete.
+/// A batch whose reply is complete. Batches complete in the order in which they were forwarded.
 struct Completion {
-  Ticket ticket = 0;
-  StatementClass statement_class = StatementClass::read;
   bool has_error = false;
   std::array<char, 5> error_code{};  ///< the dialect's code (SQLSTATE) of the first error; zeros without one
 };
@@ -34,6 +29,10 @@ class BackendHalf {
   [[nodiscard]] virtual bool is_at_boundary() const = 0;
   /// At least one reply is outstanding.
   [[nodiscard]] virtual bool is_owing() const = 0;
+  /// Part of a frame was passed to the client and its rest is still to come.
+  [[nodiscard]] virtual bool is_mid_frame() const = 0;
+  /// The key that cancels what runs here; null if the backend gave none.
+  [[nodiscard]] virtual const CancelKey* cancel_key() const = 0;
 };
 
 /// What the front of the client's unread bytes is.
@@ -41,16 +40,22 @@ enum class RequestVerdict : std::uint8_t {
   need_more,  ///< nothing can be said or sent before more bytes come
   route,      ///< a new batch: `facts` are ready, a side must be chosen, then forward()
   follow,     ///< belongs to what is under way on the current backend: forward() without a decision
-  wait,       ///< cannot go on before the current backend owes nothing; ask again then
   terminate,  ///< the client says goodbye
   violation,  ///< `error` says what; the session ends
 };
 
+/// What is known of the transaction on the current backend when a new batch begins.
+enum class TransactionState : std::uint8_t {
+  none,
+  open,       ///< inside a transaction, failed or not
+  unsettled,  ///< replies are owed that may open or end one: go on only if the answer does not matter
+};
+
 struct NextRequest {
   RequestVerdict verdict = RequestVerdict::need_more;
-  std::size_t bytes = 0;           ///< of the unread bytes, from their start, covered by route or follow
-  BatchFacts facts;                ///< for route
-  bool is_transaction_open = false;  ///< for route: the current backend is inside a transaction
+  std::size_t bytes = 0;  ///< of the unread bytes, from their start, covered by route or follow
+  BatchFacts facts;       ///< for route
+  TransactionState transaction = TransactionState::none;  ///< for route
 };
 
 /// How far relay() came.
@@ -77,19 +82,22 @@ class ClientHalf {
   /// What keeps the session on its side; none if it may move.
   [[nodiscard]] virtual PinReason pin() const = 0;
 
-  /// Writes what `target` needs before it can serve this session. under_way: send, relay() the replies, ask
-  /// restore_state() until it is done or failed. Precondition: `target` is at a boundary.
-  [[nodiscard]] virtual RestoreState begin_restore(BackendHalf& target, Gather& to_backend) = 0;
+  /// Writes what `target` needs before it can serve this session, and what the client must be told of a new
+  /// server. under_way: send, relay() the replies, ask restore_state() until it is done or failed.
+  /// Precondition: `target` is at a boundary, and so is the backend that the session leaves.
+  [[nodiscard]] virtual RestoreState begin_restore(BackendHalf& target, Gather& to_backend, Gather& to_client) = 0;
   [[nodiscard]] virtual RestoreState restore_state(const BackendHalf& target) const = 0;
   /// The session stays where it is from now on, for `reason`.
   virtual void pin_for(PinReason reason) = 0;
 
   /// Hands the bytes covered by `request` to `target` and notes what it will owe.
-  virtual void forward(const NextRequest& request, ByteView unread, BackendHalf& target, Ticket ticket,
-                       Gather& to_backend) = 0;
+  /// Precondition: next_request() was called last, with the same `unread`; after a route, begin_restore() said
+  /// not_needed or restore_state() is done.
+  virtual void forward(const NextRequest& request, ByteView unread, BackendHalf& target, Gather& to_backend) = 0;
 
   /// Judges backend bytes: what goes to the client is put in `to_client`, finished batches in `completed`.
   /// Fails with backend_misbehaved when the bytes make no sense.
+  /// `source` may be any backend of the session, also one that it does not talk to now.
   [[nodiscard]] virtual Result<ReplyProgress> relay(BackendHalf& source, ByteView unread, Gather& to_client,
                                                     std::vector<Completion>& completed) = 0;
 

@@ -1,5 +1,7 @@
 #include "protocol/statement.hpp"
 
+#include <algorithm>
+
 namespace protocol {
 
 std::string_view name_of(StatementClass statement_class) {
@@ -27,6 +29,50 @@ std::string_view name_of(PinReason reason) {
     case PinReason::restore_failed: return "restore_failed";
   }
   return "unknown";
+}
+
+namespace {
+
+StatementClass routed_class(const StatementFacts& facts) {
+  if (facts.pin == PinReason::none) return facts.statement_class;
+  return std::max(facts.statement_class, StatementClass::write);
+}
+
+}  // namespace
+
+BatchFacts batch_facts_of(const StatementFacts& facts, const CommentTags& tags) {
+  BatchFacts batch;
+  batch.statement_class = routed_class(facts);
+  batch.transaction_effect = facts.transaction_effect;
+  batch.tables = &facts.tables;
+  batch.tags = &tags;
+  batch.fingerprint = facts.fingerprint;
+  return batch;
+}
+
+void merge_into(BatchFacts& batch, const StatementFacts& facts, std::vector<std::string>& table_storage) {
+  const StatementClass further = routed_class(facts);
+  // A BEGIN READ ONLY with more in the same batch is no longer only that: whoever mixes transaction control
+  // with anything that is not a read in one batch goes where writes go.
+  if (further != StatementClass::read && batch.transaction_effect == TransactionEffect::begin_read_only) {
+    batch.transaction_effect = TransactionEffect::unclear;
+  }
+  if (facts.transaction_effect != TransactionEffect::none) {
+    batch.transaction_effect = batch.transaction_effect == TransactionEffect::none &&
+                                       batch.statement_class <= StatementClass::read
+                                   ? facts.transaction_effect
+                                   : TransactionEffect::unclear;
+  }
+  batch.statement_class = std::max(batch.statement_class, further);
+  if (facts.tables.empty()) return;
+  if (batch.tables != &table_storage) {
+    table_storage.assign(batch.tables->begin(), batch.tables->end());
+    batch.tables = &table_storage;
+  }
+  for (const std::string& table : facts.tables) {
+    const auto place = std::lower_bound(table_storage.begin(), table_storage.end(), table);
+    if (place == table_storage.end() || *place != table) table_storage.insert(place, table);
+  }
 }
 
 }  // namespace protocol

@@ -108,4 +108,11 @@ struct BatchFacts {
   std::uint64_t fingerprint = 0;                      ///< of the first text
 };
 
+/// What a router is told of one text: a statement that would pin the session counts as a write, so that no
+/// session is ever pinned where writes do not go. `facts` and `tags` must outlive the result.
+[[nodiscard]] BatchFacts batch_facts_of(const StatementFacts& facts, const CommentTags& tags);
+
+/// Takes a further text of the same batch into account.
+void merge_into(BatchFacts& batch, const StatementFacts& facts, std::vector<std::string>& table_storage);
+
 }  // namespace protocol

@@ -1,0 +1,58 @@
+#pragma once
+
+#include "protocol/conversation.hpp"
+#include "protocol/postgres/reply_tracker.hpp"
+#include "protocol/postgres/session_state.hpp"
+
+#include <array>
+#include <optional>
+#include <utility>
+
+namespace protocol::postgres {
+
+/// Restoring a session's state on a backend.
+///
+///     idle --begin_restore--> under_way --last ReadyForQuery--> done | failed
+enum class RestorePhase : std::uint8_t { idle, under_way, done, failed };
+
+/// What one backend connection owes and is known to hold. Filled by ClientHalf; read by it when it decides
+/// what the connection lacks.
+class PostgresBackendHalf final : public BackendHalf {
+ public:
+  PostgresBackendHalf(ParameterPointer reported, std::optional<CancelKey> key)
+      : parameters(std::move(reported)), key_(std::move(key)) {}
+
+  [[nodiscard]] bool is_at_boundary() const override {
+    return tracker.is_at_boundary() && frame_remaining == 0 && request_remaining == 0;
+  }
+  [[nodiscard]] bool is_owing() const override { return tracker.is_owing(); }
+  [[nodiscard]] bool is_mid_frame() const override {
+    return frame_remaining > 0 && frame_verdict == ReplyTracker::Verdict::forward;
+  }
+  [[nodiscard]] const CancelKey* cancel_key() const override { return key_ ? &*key_ : nullptr; }
+
+  ReplyTracker tracker;
+  ParameterPointer parameters;            ///< as last reported
+  SettingsPointer settings = no_settings();  ///< what was set on this connection beyond its start-up
+  StatementMap statements;                ///< what is prepared here, or about to be
+  std::uint64_t statements_version = 0;   ///< of the session, when `statements` was last brought in line
+
+  // Where the streams stand.
+  std::size_t frame_remaining = 0;        ///< bytes of a backend frame that were not seen yet
+  ReplyTracker::Verdict frame_verdict = ReplyTracker::Verdict::forward;
+  std::size_t request_remaining = 0;      ///< bytes of a client frame that were not forwarded yet
+
+  // The batch that is being answered.
+  std::array<char, 5> error_code{};
+  bool has_error = false;
+  bool tag_was_rollback = false;          ///< the last CommandComplete said ROLLBACK
+
+  RestorePhase restore = RestorePhase::idle;
+  bool is_transaction_read_only = false;  ///< the open transaction was declared READ ONLY
+  bool is_read_only_sealed = false;       ///< and has taken its snapshot, so it cannot become READ WRITE
+
+ private:
+  std::optional<CancelKey> key_;
+};
+
+}  // namespace protocol::postgres

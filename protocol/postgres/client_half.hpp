@@ -1,0 +1,122 @@
+#pragma once
+
+#include "protocol/conversation.hpp"
+#include "protocol/postgres/analyser.hpp"
+#include "protocol/postgres/backend_half.hpp"
+#include "protocol/postgres/message.hpp"
+#include "protocol/postgres/session_state.hpp"
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace protocol::postgres {
+
+/// Bounds of what one session may make the proxy hold.
+struct ClientHalfOptions {
+  /// A Query or Parse above this is not analysed (class unknown) and streams through; a prepared statement above
+  /// it cannot be carried to another side.
+  std::size_t statement_bytes_max = std::size_t{1} << 20;
+  /// A batch of reads is looked at as a whole up to this many bytes; beyond, it goes where writes go.
+  std::size_t batch_bytes_max = std::size_t{32} << 10;
+  std::size_t prepared_statements_max = 10'000;
+};
+
+/// One frame, or the part of it that is there, at the front of the client's bytes.
+struct ScannedRequest {
+  FrontendMessage tag{};
+  std::size_t offset = 0;       ///< in the unread bytes
+  std::size_t available = 0;    ///< bytes of it that are there
+  std::size_t frame_bytes = 0;  ///< bytes of it in all
+  Analysis analysis;            ///< query and parse
+  [[nodiscard]] bool is_whole() const { return available == frame_bytes; }
+};
+
+/// PostgreSQL's client half: see protocol::ClientHalf. The request side is in client_half_requests.cpp, the
+/// reply side in client_half_replies.cpp, the moving of state in client_half_restore.cpp.
+class PostgresClientHalf final : public ClientHalf {
+ public:
+  /// `analyser` and `options` must outlive this.
+  PostgresClientHalf(const Login& login, Analyser& analyser, const ClientHalfOptions& options);
+  PostgresClientHalf(const PostgresClientHalf&) = delete;
+  PostgresClientHalf& operator=(const PostgresClientHalf&) = delete;
+
+  [[nodiscard]] NextRequest next_request(ByteView unread, const BackendHalf* current) override;
+  [[nodiscard]] const Error& error() const override { return error_; }
+  [[nodiscard]] PinReason pin() const override { return state_.pin(); }
+  [[nodiscard]] RestoreState begin_restore(BackendHalf& target, Gather& to_backend, Gather& to_client) override;
+  [[nodiscard]] RestoreState restore_state(const BackendHalf& target) const override;
+  void pin_for(PinReason reason) override { state_.pin_for(reason); }
+  void forward(const NextRequest& request, ByteView unread, BackendHalf& target, Gather& to_backend) override;
+  [[nodiscard]] Result<ReplyProgress> relay(BackendHalf& source, ByteView unread, Gather& to_client,
+                                            std::vector<Completion>& completed) override;
+  void write_welcome(const BackendHalf& first, const CancelKey& key, Bytes& to_client) override;
+
+  [[nodiscard]] const SessionState& state() const { return state_; }
+
+ private:
+  using Kind = ExpectedReply::Kind;
+
+  // Requests.
+  enum class ScanOutcome : std::uint8_t { scanned, incomplete, violation };
+  [[nodiscard]] ScanOutcome scan_one(ByteView unread, std::size_t offset);
+  [[nodiscard]] ScanOutcome refuse(ErrorCode code, std::string detail);
+  [[nodiscard]] NextRequest follow_batch(ByteView unread, const PostgresBackendHalf& current);
+  [[nodiscard]] NextRequest next_batch(ByteView unread, TransactionState transaction);
+  [[nodiscard]] NextRequest next_extended_batch(ByteView unread, TransactionState transaction);
+  void take_into_account(const ScannedRequest& scanned, ByteView unread, BatchFacts& facts, bool& has_text);
+  [[nodiscard]] PreparedStatementPointer statement_known_as(std::string_view name) const;
+  [[nodiscard]] Analysis resolve_execute(Analysis analysis) const;
+
+  // Forwarding.
+  void forward_one(ScannedRequest& scanned, ByteView unread, PostgresBackendHalf& target, Gather& to_backend);
+  void expect_query(const ScannedRequest& scanned, PostgresBackendHalf& target, Gather& to_backend);
+  void expect_parse(const ScannedRequest& scanned, ByteView frame, PostgresBackendHalf& target);
+  void expect_bind(ByteView frame, PostgresBackendHalf& target, Gather& to_backend);
+  void expect_describe(ByteView frame, PostgresBackendHalf& target, Gather& to_backend);
+  void expect_execute(ByteView frame, PostgresBackendHalf& target);
+  void expect_close(ByteView frame, PostgresBackendHalf& target);
+  enum class Provision : std::uint8_t { not_needed, injected };
+  Provision provide_statement(std::string_view name, PostgresBackendHalf& target, Gather& to_backend);
+  void seal_read_only(const StatementFacts& facts, PostgresBackendHalf& target, Gather& to_backend);
+
+  // Replies.
+  struct FrameStep {
+    std::size_t consumed = 0;  ///< 0: the frame is not there yet
+  };
+  [[nodiscard]] Result<FrameStep> relay_frame(PostgresBackendHalf& source, ByteView rest, Gather& to_client,
+                                              std::vector<Completion>& completed, ReplyProgress& progress);
+  void relay_asynchronous(PostgresBackendHalf& source, BackendMessage tag, ByteView frame, Gather& to_client);
+  [[nodiscard]] ReplyTracker::Verdict judge_error_message(PostgresBackendHalf& source, ByteView payload,
+                                                          ReplyProgress& progress);
+  void on_parameter_status(PostgresBackendHalf& source, ByteView frame, Gather& to_client);
+  void on_completed(PostgresBackendHalf& source, ExpectedReply& entry);
+  void on_ready(PostgresBackendHalf& source, const ExpectedReply& entry, std::vector<Completion>& completed);
+  void withdraw_proposal(const PreparedStatementPointer& statement);
+
+  // Restoring.
+  [[nodiscard]] std::string restoration_sql(const PostgresBackendHalf& target) const;
+  void append_setting_changes(const PostgresBackendHalf& target, std::string& sql) const;
+  void append_statement_changes(const PostgresBackendHalf& target, std::string& sql) const;
+  void tell_parameter_changes(PostgresBackendHalf& target, Gather& to_client);
+  void finish_restore(PostgresBackendHalf& target, Gather& to_client);
+
+  Analyser& analyser_;
+  const ClientHalfOptions& options_;
+  SessionState state_;
+  ParameterPointer client_parameters_;   ///< what the client was last told
+  bool is_replication_;
+
+  // The batch judged last; see forward().
+  std::vector<ScannedRequest> scan_;
+  std::vector<std::string> tables_;      ///< union of a batch of several texts
+  Analysis batch_analysis_;              ///< of the first text of an extended batch
+  std::vector<PreparedStatementPointer> proposed_;  ///< Parse messages on their way, oldest first
+  /// Facts with an effect on the session, of portals bound and not yet executed.
+  std::map<std::string, std::shared_ptr<const StatementFacts>, std::less<>> portals_;
+  const PostgresBackendHalf* current_ = nullptr;    ///< the backend that was forwarded to last
+  Error error_;
+};
+
+}  // namespace protocol::postgres

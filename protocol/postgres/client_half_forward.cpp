@@ -1,0 +1,211 @@
+#include "protocol/postgres/client_half.hpp"
+
+#include "protocol/wire/byte_reader.hpp"
+#include "protocol/wire/byte_writer.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace protocol::postgres {
+
+namespace {
+
+ByteView payload_of(ByteView frame) { return frame.subspan(frame_header_bytes); }
+
+/// Facts that the session must hear of when the statement succeeds; null for most statements.
+std::shared_ptr<const StatementFacts> effects_of(const std::shared_ptr<const StatementFacts>& facts) {
+  if (!facts) return nullptr;
+  const bool has_effects = !facts->changes.empty() || facts->pin != PinReason::none ||
+                           facts->transaction_effect == TransactionEffect::unclear;
+  return has_effects ? facts : nullptr;
+}
+
+bool may_change_transaction(const StatementFacts& facts) {
+  return facts.transaction_effect != TransactionEffect::none && facts.transaction_effect != TransactionEffect::inside;
+}
+
+void write_sync(Gather& to_backend) {
+  Bytes sync;
+  ByteWriter writer(sync);
+  writer.write_u8(static_cast<std::uint8_t>(FrontendMessage::sync));
+  writer.write_u32_be(frame_length_min);
+  to_backend.own(sync);
+}
+
+}  // namespace
+
+void PostgresClientHalf::forward(const NextRequest& request, ByteView unread, BackendHalf& target, Gather& to_backend) {
+  auto& backend = static_cast<PostgresBackendHalf&>(target);
+  current_ = &backend;
+  if (backend.request_remaining > 0) {
+    backend.request_remaining -= request.bytes;
+    to_backend.borrow(unread.first(request.bytes));
+    return;
+  }
+  for (ScannedRequest& scanned : scan_) {
+    if (request.verdict == RequestVerdict::route && scanned.analysis.facts) {
+      seal_read_only(*scanned.analysis.facts, backend, to_backend);
+    }
+    forward_one(scanned, unread, backend, to_backend);
+    if (!scanned.is_whole()) backend.request_remaining = scanned.frame_bytes - scanned.available;
+  }
+}
+
+/// A transaction that was declared READ ONLY may run on the side that writes must not reach, so it must not
+/// become READ WRITE. The server itself refuses that once the transaction has taken a snapshot (25001).
+/// Source: PostgreSQL 15 manual, SET TRANSACTION.
+void PostgresClientHalf::seal_read_only(const StatementFacts& facts, PostgresBackendHalf& target, Gather& to_backend) {
+  const bool is_at_risk = target.is_transaction_read_only && !target.is_read_only_sealed &&
+                          target.tracker.status() == TransactionStatus::open && !target.tracker.is_batch_open() &&
+                          facts.may_leave_read_only;
+  if (!is_at_risk) return;
+  Bytes query;
+  ByteWriter writer(query);
+  writer.write_u8(static_cast<std::uint8_t>(FrontendMessage::query));
+  const std::size_t length_position = writer.position();
+  writer.write_u32_be(0);
+  writer.write_text_z("SELECT 1");
+  writer.patch_length_u32_be(length_position);
+  to_backend.own(query);
+  target.tracker.expect(ExpectedReply{Kind::query, Disposition::swallow, false, nullptr, nullptr});
+  target.is_read_only_sealed = true;
+}
+
+void PostgresClientHalf::forward_one(ScannedRequest& scanned, ByteView unread, PostgresBackendHalf& target,
+                                     Gather& to_backend) {
+  const ByteView frame = unread.subspan(scanned.offset, scanned.available);
+  ReplyTracker& tracker = target.tracker;
+  switch (scanned.tag) {
+    case FrontendMessage::query: expect_query(scanned, target, to_backend); break;
+    case FrontendMessage::parse: expect_parse(scanned, frame, target); break;
+    case FrontendMessage::bind: expect_bind(frame, target, to_backend); break;
+    case FrontendMessage::describe: expect_describe(frame, target, to_backend); break;
+    case FrontendMessage::execute: expect_execute(frame, target); break;
+    case FrontendMessage::close: expect_close(frame, target); break;
+    case FrontendMessage::function_call:
+      tracker.expect(ExpectedReply{Kind::function_call, Disposition::forward, false, nullptr, nullptr});
+      break;
+    case FrontendMessage::sync:
+      // A backend that reads COPY data ignores Sync and Flush. Not sending them keeps it certain whether a Sync
+      // was seen before or after an error in the data. Source: PostgreSQL 15 manual 55.2.6.
+      if (tracker.is_copy_in()) return;
+      tracker.expect(ExpectedReply{Kind::sync, Disposition::forward, false, nullptr, nullptr});
+      break;
+    case FrontendMessage::flush:
+      if (tracker.is_copy_in()) return;
+      break;
+    case FrontendMessage::copy_done:
+    case FrontendMessage::copy_fail: tracker.note_copy_end(); break;
+    case FrontendMessage::copy_data:
+    case FrontendMessage::password:
+    case FrontendMessage::terminate: break;
+  }
+  to_backend.borrow(frame);
+}
+
+void PostgresClientHalf::expect_query(const ScannedRequest& scanned, PostgresBackendHalf& target, Gather& to_backend) {
+  const StatementFacts& facts = *scanned.analysis.facts;
+  if (!facts.executes.empty() && provide_statement(facts.executes, target, to_backend) == Provision::injected) {
+    // If the Parse failed, the backend would skip the client's query too: a Sync of our own ends that.
+    target.tracker.expect(ExpectedReply{Kind::sync, Disposition::swallow, false, nullptr, nullptr});
+    write_sync(to_backend);
+  }
+  if (facts.transaction_effect == TransactionEffect::begin_read_only && facts.statement_count == 1) {
+    target.is_transaction_read_only = true;
+    target.is_read_only_sealed = false;
+  }
+  target.tracker.expect(ExpectedReply{Kind::query, Disposition::forward, may_change_transaction(facts), nullptr,
+                                      effects_of(scanned.analysis.facts)});
+}
+
+void PostgresClientHalf::expect_parse(const ScannedRequest& scanned, ByteView frame, PostgresBackendHalf& target) {
+  ByteReader reader(payload_of(frame));
+  const std::string_view name = reader.read_text_z();
+  PreparedStatementPointer known = name.empty() ? state_.find_statement(name) : nullptr;
+  const bool is_same = known && scanned.is_whole() && known->parse_message.size() == frame.size() &&
+                       std::equal(frame.begin(), frame.end(), known->parse_message.begin());
+  if (!is_same) {
+    auto statement = std::make_shared<PreparedStatement>();
+    statement->name = name;
+    statement->origin = PreparedStatement::Origin::protocol;
+    if (scanned.is_whole()) statement->parse_message.assign(frame.begin(), frame.end());
+    statement->facts = scanned.analysis.facts;
+    statement->tags = scanned.analysis.tags;
+    known = std::move(statement);
+  }
+  const ReplyTracker::Noted noted =
+      target.tracker.expect(ExpectedReply{Kind::parse, Disposition::forward, false, known, nullptr});
+  if (noted == ReplyTracker::Noted::yes) proposed_.push_back(std::move(known));
+}
+
+void PostgresClientHalf::expect_bind(ByteView frame, PostgresBackendHalf& target, Gather& to_backend) {
+  ByteReader reader(payload_of(frame));
+  const std::string_view portal = reader.read_text_z();
+  const std::string_view name = reader.read_text_z();
+  provide_statement(name, target, to_backend);
+  const PreparedStatementPointer statement = statement_known_as(name);
+  if (statement && statement->facts && (effects_of(statement->facts) || may_change_transaction(*statement->facts))) {
+    portals_.insert_or_assign(std::string(portal), statement->facts);
+  } else if (!portals_.empty()) {
+    const auto place = portals_.find(portal);
+    if (place != portals_.end()) portals_.erase(place);
+  }
+  target.tracker.expect(ExpectedReply{Kind::bind, Disposition::forward, false, nullptr, nullptr});
+}
+
+void PostgresClientHalf::expect_describe(ByteView frame, PostgresBackendHalf& target, Gather& to_backend) {
+  ByteReader reader(payload_of(frame));
+  const bool is_statement = reader.read_u8() == 'S';
+  if (is_statement) provide_statement(reader.read_text_z(), target, to_backend);
+  const Kind kind = is_statement ? Kind::describe_statement : Kind::describe_portal;
+  target.tracker.expect(ExpectedReply{kind, Disposition::forward, false, nullptr, nullptr});
+}
+
+void PostgresClientHalf::expect_execute(ByteView frame, PostgresBackendHalf& target) {
+  ExpectedReply entry{Kind::execute, Disposition::forward, false, nullptr, nullptr};
+  if (!portals_.empty()) {
+    ByteReader reader(payload_of(frame));
+    const auto place = portals_.find(reader.read_text_z());
+    if (place != portals_.end()) {
+      const StatementFacts& facts = *place->second;
+      entry.effects = effects_of(place->second);
+      entry.may_change_transaction = may_change_transaction(facts);
+      if (facts.transaction_effect == TransactionEffect::begin_read_only) {
+        target.is_transaction_read_only = true;
+        target.is_read_only_sealed = false;
+      }
+    }
+  }
+  target.tracker.expect(std::move(entry));
+}
+
+void PostgresClientHalf::expect_close(ByteView frame, PostgresBackendHalf& target) {
+  ByteReader reader(payload_of(frame));
+  ExpectedReply entry{Kind::close, Disposition::forward, false, nullptr, nullptr};
+  if (reader.read_u8() == 'S') {
+    auto freed = std::make_shared<PreparedStatement>();
+    freed->name = reader.read_text_z();
+    entry.statement = std::move(freed);
+  }
+  target.tracker.expect(std::move(entry));
+}
+
+/// Prepares on `target` what the session has prepared on another backend.
+PostgresClientHalf::Provision PostgresClientHalf::provide_statement(std::string_view name, PostgresBackendHalf& target,
+                                                                    Gather& to_backend) {
+  for (const PreparedStatementPointer& proposed : proposed_) {
+    if (proposed->name == name) return Provision::not_needed;  // on its way to this very backend
+  }
+  PreparedStatementPointer statement = state_.find_statement(name);
+  if (!statement || statement->parse_message.empty()) return Provision::not_needed;
+  const auto held = target.statements.find(name);
+  if (held != target.statements.end() && held->second == statement) return Provision::not_needed;
+  to_backend.own(statement->parse_message);
+  const ReplyTracker::Noted noted =
+      target.tracker.expect(ExpectedReply{Kind::parse, Disposition::forward_error, false, statement, nullptr});
+  // Taken as held at once, so that a second Bind behind this one does not prepare it again; an error takes it back.
+  if (noted == ReplyTracker::Noted::yes) target.statements.insert_or_assign(std::string(name), std::move(statement));
+  return Provision::injected;
+}
+
+}  // namespace protocol::postgres

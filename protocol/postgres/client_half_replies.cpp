@@ -1,0 +1,281 @@
+#include "protocol/postgres/client_half.hpp"
+
+#include "protocol/wire/byte_reader.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace protocol::postgres {
+
+namespace {
+
+using Verdict = ReplyTracker::Verdict;
+
+/// Above this a message that would be looked at whole passes by its header alone.
+constexpr std::size_t inspected_frame_bytes_max = std::size_t{64} << 10;
+constexpr std::uint32_t backend_length_max = 0x7FFFFFFE;
+
+/// Whether a message is understood from its header alone.
+enum class Look : std::uint8_t { header, whole, never };
+
+Look look_for(BackendMessage tag) {
+  switch (tag) {
+    case BackendMessage::bind_complete:
+    case BackendMessage::close_complete:
+    case BackendMessage::copy_both_response:
+    case BackendMessage::copy_data:
+    case BackendMessage::copy_done:
+    case BackendMessage::copy_in_response:
+    case BackendMessage::copy_out_response:
+    case BackendMessage::data_row:
+    case BackendMessage::empty_query_response:
+    case BackendMessage::function_call_response:
+    case BackendMessage::no_data:
+    case BackendMessage::parameter_description:
+    case BackendMessage::parse_complete:
+    case BackendMessage::portal_suspended:
+    case BackendMessage::row_description: return Look::header;
+    case BackendMessage::command_complete:
+    case BackendMessage::error_response:
+    case BackendMessage::notice_response:
+    case BackendMessage::notification_response:
+    case BackendMessage::parameter_status:
+    case BackendMessage::ready_for_query: return Look::whole;
+    case BackendMessage::authentication:
+    case BackendMessage::backend_key_data:
+    case BackendMessage::negotiate_protocol_version: break;  // only during login
+  }
+  return Look::never;
+}
+
+/// The fields of an ErrorResponse that decide what happens next.
+struct ErrorSummary {
+  std::array<char, 5> code{};
+  bool is_fatal = false;
+};
+
+ErrorSummary summarise_error(ByteView payload) {
+  ErrorSummary summary;
+  ByteReader reader(payload);
+  bool has_plain_severity = false;
+  while (reader.ok() && reader.remaining() > 0) {
+    const char field = static_cast<char>(reader.read_u8());
+    if (field == 0) break;
+    const std::string_view value = reader.read_text_z();
+    const bool is_fatal = value == "FATAL" || value == "PANIC";
+    if (field == 'V') {  // never localised, from PostgreSQL 9.6 on
+      summary.is_fatal = is_fatal;
+      has_plain_severity = true;
+    } else if (field == 'S' && !has_plain_severity) {
+      summary.is_fatal = is_fatal;
+    } else if (field == 'C' && value.size() == summary.code.size()) {
+      std::copy(value.begin(), value.end(), summary.code.begin());
+    }
+  }
+  return summary;
+}
+
+Error misbehaved(std::string_view what) {
+  return failure(ErrorCode::backend_misbehaved, Blame::backend, std::string(what));
+}
+
+}  // namespace
+
+Result<ReplyProgress> PostgresClientHalf::relay(BackendHalf& backend, ByteView unread, Gather& to_client,
+                                                std::vector<Completion>& completed) {
+  auto& source = static_cast<PostgresBackendHalf&>(backend);
+  ReplyProgress progress;
+  while (progress.consumed < unread.size()) {
+    const ByteView rest = unread.subspan(progress.consumed);
+    if (source.frame_remaining > 0) {
+      const std::size_t bytes = std::min(source.frame_remaining, rest.size());
+      if (source.frame_verdict == Verdict::forward) to_client.borrow(rest.first(bytes));
+      source.frame_remaining -= bytes;
+      progress.consumed += bytes;
+      continue;
+    }
+    Result<FrameStep> step = relay_frame(source, rest, to_client, completed, progress);
+    if (!step) return step.error();
+    if (step->consumed == 0) break;
+    progress.consumed += step->consumed;
+    if (progress.is_session_over || progress.is_link_lost) break;
+  }
+  return progress;
+}
+
+Result<PostgresClientHalf::FrameStep> PostgresClientHalf::relay_frame(PostgresBackendHalf& source, ByteView rest,
+                                                                      Gather& to_client,
+                                                                      std::vector<Completion>& completed,
+                                                                      ReplyProgress& progress) {
+  const std::optional<FrameHeader> header = scan_frame_header(rest);
+  if (!header) return FrameStep{};
+  const auto tag = static_cast<BackendMessage>(header->tag);
+  const Look look = look_for(tag);
+  if (look == Look::never) return misbehaved("a message of unknown type");
+  if (header->length < frame_length_min || header->length > backend_length_max) return misbehaved("a wrong length");
+  const std::size_t available = std::min(rest.size(), header->frame_bytes());
+  const bool is_whole = available == header->frame_bytes();
+  if (look == Look::whole && !is_whole && header->frame_bytes() <= inspected_frame_bytes_max) return FrameStep{};
+  const ByteView frame = rest.first(available);
+  const ByteView payload = frame.subspan(frame_header_bytes);
+
+  Verdict verdict = Verdict::forward;
+  if (tag == BackendMessage::error_response) {
+    verdict = judge_error_message(source, payload, progress);
+  } else {
+    ReplyTracker::Judgement judgement = source.tracker.judge(tag, payload);
+    verdict = judgement.verdict;
+    if (verdict == Verdict::unexpected) return misbehaved("a reply that nothing asked for");
+    if (verdict == Verdict::asynchronous) {
+      if (is_whole) {
+        relay_asynchronous(source, tag, frame, to_client);
+        return FrameStep{available};
+      }
+      verdict = &source == current_ && source.restore != RestorePhase::under_way ? Verdict::forward : Verdict::swallow;
+    }
+    if (tag == BackendMessage::command_complete) {
+      source.tag_was_rollback = as_text(payload).starts_with("ROLLBACK") && payload.size() == sizeof "ROLLBACK";
+    }
+    if (judgement.completes()) {
+      on_completed(source, judgement.completed);
+      if (tag == BackendMessage::ready_for_query) on_ready(source, judgement.completed, completed);
+    }
+  }
+  if (verdict == Verdict::forward) to_client.borrow(frame);
+  source.frame_verdict = verdict;
+  source.frame_remaining = header->frame_bytes() - available;
+  if (tag == BackendMessage::ready_for_query && source.restore == RestorePhase::under_way &&
+      !source.tracker.is_owing()) {
+    finish_restore(source, to_client);
+  }
+  return FrameStep{available};
+}
+
+ReplyTracker::Verdict PostgresClientHalf::judge_error_message(PostgresBackendHalf& source, ByteView payload,
+                                                              ReplyProgress& progress) {
+  const ErrorSummary summary = summarise_error(payload);
+  const bool was_at_boundary = source.tracker.is_at_boundary();
+  const ReplyTracker::Judgement judgement = source.tracker.judge(BackendMessage::error_response, payload);
+  for (const ExpectedReply& entry : source.tracker.discarded()) {
+    if (entry.kind != Kind::parse) continue;
+    if (entry.disposition == Disposition::forward) {
+      withdraw_proposal(entry.statement);
+    } else {
+      source.statements.erase(entry.statement->name);
+    }
+  }
+  if (source.restore == RestorePhase::under_way) {
+    source.restore = RestorePhase::failed;
+    progress.is_link_lost = summary.is_fatal;
+    return Verdict::swallow;
+  }
+  if (judgement.verdict == Verdict::unsolicited) {
+    // A backend that ends an idle connection (57P01, 57P05 …) ends nothing for a client whose session can be
+    // re-created on a new one.
+    const bool is_silent = &source != current_ || (was_at_boundary && pin() == PinReason::none);
+    progress.is_link_lost = is_silent && summary.is_fatal;
+    progress.is_session_over = !is_silent && summary.is_fatal;
+    return is_silent ? Verdict::swallow : Verdict::forward;
+  }
+  progress.is_session_over = summary.is_fatal;
+  if (judgement.verdict == Verdict::swallow) return Verdict::swallow;
+  if (!source.has_error) source.error_code = summary.code;
+  source.has_error = true;
+  return judgement.verdict;
+}
+
+void PostgresClientHalf::withdraw_proposal(const PreparedStatementPointer& statement) {
+  const auto place = std::find(proposed_.begin(), proposed_.end(), statement);
+  if (place != proposed_.end()) proposed_.erase(place);
+}
+
+void PostgresClientHalf::relay_asynchronous(PostgresBackendHalf& source, BackendMessage tag, ByteView frame,
+                                            Gather& to_client) {
+  if (tag == BackendMessage::parameter_status) {
+    on_parameter_status(source, frame, to_client);
+    return;
+  }
+  const bool is_clients = &source == current_ && source.restore != RestorePhase::under_way &&
+                          source.tracker.front_disposition() != Disposition::swallow;
+  const bool is_notification = tag == BackendMessage::notification_response;
+  if (is_clients || (is_notification && &source == current_)) to_client.borrow(frame);
+}
+
+void PostgresClientHalf::on_parameter_status(PostgresBackendHalf& source, ByteView frame, Gather& to_client) {
+  ByteReader reader(frame.subspan(frame_header_bytes));
+  const std::string name(reader.read_text_z());
+  const std::string value(reader.read_text_z());
+  if (!reader.ok()) return;
+  auto parameters = std::make_shared<ParameterMap>(*source.parameters);
+  parameters->insert_or_assign(name, value);
+  const bool client_knows_this_backend = client_parameters_ == source.parameters;
+  source.parameters = std::move(parameters);
+  // While state is restored the differences are told at its end.
+  if (&source != current_ || source.restore == RestorePhase::under_way) return;
+  to_client.borrow(frame);
+  if (client_knows_this_backend) {
+    client_parameters_ = source.parameters;
+    return;
+  }
+  auto told = std::make_shared<ParameterMap>(*client_parameters_);
+  told->insert_or_assign(name, value);
+  client_parameters_ = std::move(told);
+}
+
+/// One message was answered with success.
+void PostgresClientHalf::on_completed(PostgresBackendHalf& source, ExpectedReply& entry) {
+  if (entry.kind == Kind::parse) {
+    if (entry.disposition == Disposition::forward) {
+      withdraw_proposal(entry.statement);
+      source.statements.insert_or_assign(entry.statement->name, entry.statement);
+      state_.on_prepared(std::move(entry.statement));
+    }
+    return;
+  }
+  if (entry.kind == Kind::close) {
+    if (!entry.statement) return;
+    source.statements.erase(entry.statement->name);
+    state_.on_closed(entry.statement->name);
+    return;
+  }
+  const bool has_succeeded = entry.kind == Kind::execute || (entry.kind == Kind::query && !source.has_error);
+  if (!entry.effects || !has_succeeded) return;
+  state_.on_success(*entry.effects);
+  for (const SessionChange& change : entry.effects->changes) {
+    switch (change.kind) {
+      case SessionChange::Kind::prepare:
+        source.statements.insert_or_assign(change.name, state_.find_statement(change.name));
+        break;
+      case SessionChange::Kind::deallocate: source.statements.erase(change.name); break;
+      case SessionChange::Kind::deallocate_all:
+      case SessionChange::Kind::discard_all: source.statements.clear(); break;
+      default: break;
+    }
+  }
+}
+
+void PostgresClientHalf::on_ready(PostgresBackendHalf& source, const ExpectedReply& entry,
+                                  std::vector<Completion>& completed) {
+  if (entry.disposition == Disposition::swallow) return;
+  if (entry.kind == Kind::query) {
+    // A simple query frees the unnamed statement. Source: manual 55.2.3.
+    state_.drop_unnamed();
+    if (const auto unnamed = source.statements.find(std::string_view{}); unnamed != source.statements.end()) {
+      source.statements.erase(unnamed);
+    }
+  }
+  if (source.tracker.status() == TransactionStatus::idle) {
+    const bool is_rolled_back = source.has_error || source.tag_was_rollback;
+    state_.on_transaction_end(is_rolled_back ? SessionState::Outcome::rolled_back : SessionState::Outcome::committed);
+    source.settings = state_.settings();
+    source.is_transaction_read_only = false;
+    if (!source.tracker.is_owing()) portals_.clear();
+  }
+  source.statements_version = state_.statements_version();
+  completed.push_back(Completion{source.has_error, source.error_code});
+  source.has_error = false;
+  source.error_code = {};
+  source.tag_was_rollback = false;
+}
+
+}  // namespace protocol::postgres

@@ -1,0 +1,216 @@
+#include "protocol/postgres/client_half.hpp"
+
+#include "protocol/wire/byte_writer.hpp"
+
+#include <array>
+#include <string_view>
+#include <utility>
+
+namespace protocol::postgres {
+
+namespace {
+
+/// Parameters that a server reports and a client may set. What was reported counts before what was parsed.
+/// default_transaction_read_only is left out: it may be an operator's fence on one side.
+/// Source: PostgreSQL 15 manual 55.2.7 "Asynchronous Operations".
+constexpr std::array<std::string_view, 7> settable_reported{
+    "client_encoding", "DateStyle", "IntervalStyle", "TimeZone", "application_name", "standard_conforming_strings",
+    "search_path"};
+
+bool equals_folded(std::string_view left, std::string_view right) {
+  if (left.size() != right.size()) return false;
+  for (std::size_t i = 0; i < left.size(); ++i) {
+    const auto fold = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+    if (fold(left[i]) != fold(right[i])) return false;
+  }
+  return true;
+}
+
+bool is_identity(std::string_view name) { return name == "role" || name == "session_authorization"; }
+
+void append_quoted(std::string& sql, std::string_view text, char quote) {
+  sql += quote;
+  for (const char c : text) {
+    if (c == quote) sql += quote;
+    sql += c;
+  }
+  sql += quote;
+}
+
+/// A string literal that means `value` whatever standard_conforming_strings says.
+void append_literal(std::string& sql, std::string_view value) {
+  if (value.find('\\') == std::string_view::npos) {
+    append_quoted(sql, value, '\'');
+    return;
+  }
+  std::string escaped;
+  for (const char c : value) {
+    if (c == '\\') escaped += '\\';
+    escaped += c;
+  }
+  sql += " E";
+  append_quoted(sql, escaped, '\'');
+}
+
+void write_parameter_status(std::string_view name, std::string_view value, Bytes& target) {
+  ByteWriter writer(target);
+  writer.write_u8(static_cast<std::uint8_t>(BackendMessage::parameter_status));
+  const std::size_t length_position = writer.position();
+  writer.write_u32_be(0);
+  writer.write_text_z(name);
+  writer.write_text_z(value);
+  writer.patch_length_u32_be(length_position);
+}
+
+const std::string* find_value(const ParameterMap& parameters, std::string_view name) {
+  const auto place = parameters.find(std::string(name));
+  return place == parameters.end() ? nullptr : &place->second;
+}
+
+}  // namespace
+
+RestoreState PostgresClientHalf::begin_restore(BackendHalf& backend, Gather& to_backend, Gather& to_client) {
+  auto& target = static_cast<PostgresBackendHalf&>(backend);
+  const bool is_equal = target.settings == state_.settings() && target.parameters == client_parameters_ &&
+                        target.statements_version == state_.statements_version();
+  if (is_equal) return RestoreState::not_needed;
+  const std::string sql = restoration_sql(target);
+  if (sql.empty()) {
+    finish_restore(target, to_client);
+    target.restore = RestorePhase::idle;
+    return RestoreState::not_needed;
+  }
+  Bytes query;
+  ByteWriter writer(query);
+  writer.write_u8(static_cast<std::uint8_t>(FrontendMessage::query));
+  const std::size_t length_position = writer.position();
+  writer.write_u32_be(0);
+  writer.write_text_z(sql);
+  writer.patch_length_u32_be(length_position);
+  to_backend.own(query);
+  target.tracker.expect(ExpectedReply{Kind::query, Disposition::swallow, false, nullptr, nullptr});
+  target.restore = RestorePhase::under_way;
+  return RestoreState::under_way;
+}
+
+RestoreState PostgresClientHalf::restore_state(const BackendHalf& backend) const {
+  switch (static_cast<const PostgresBackendHalf&>(backend).restore) {
+    case RestorePhase::idle: return RestoreState::not_needed;
+    case RestorePhase::under_way: return RestoreState::under_way;
+    case RestorePhase::done: return RestoreState::done;
+    case RestorePhase::failed: return RestoreState::failed;
+  }
+  return RestoreState::failed;
+}
+
+std::string PostgresClientHalf::restoration_sql(const PostgresBackendHalf& target) const {
+  std::string sql;
+  if (target.settings != state_.settings()) append_setting_changes(target, sql);
+  for (const std::string_view name : settable_reported) {
+    const std::string* wanted = find_value(*client_parameters_, name);
+    const std::string* present = find_value(*target.parameters, name);
+    if (wanted == nullptr || present == nullptr || *wanted == *present) continue;
+    sql += "SET ";
+    sql += name;
+    sql += " TO ";
+    append_literal(sql, *wanted);
+    sql += ";";
+  }
+  if (target.statements_version != state_.statements_version()) append_statement_changes(target, sql);
+  return sql;
+}
+
+void PostgresClientHalf::append_setting_changes(const PostgresBackendHalf& target, std::string& sql) const {
+  const auto is_reported = [&](std::string_view name) {
+    for (const std::string_view reported : settable_reported) {
+      if (equals_folded(name, reported)) return find_value(*target.parameters, reported) != nullptr;
+    }
+    return false;
+  };
+  // Identity changes last: the rights of the original user set everything else.
+  for (const bool identity : {false, true}) {
+    for (const auto& [name, text] : *target.settings) {
+      if (is_identity(name) != identity || is_reported(name) || state_.settings()->count(name) != 0) continue;
+      sql += name == "session_authorization" ? "RESET SESSION AUTHORIZATION" : "RESET " + name;
+      sql += ";";
+    }
+    for (const auto& [name, text] : *state_.settings()) {
+      if (is_identity(name) != identity || is_reported(name)) continue;
+      const auto present = target.settings->find(name);
+      if (present != target.settings->end() && present->second == text) continue;
+      sql += text;
+      sql += ";";
+    }
+  }
+}
+
+void PostgresClientHalf::append_statement_changes(const PostgresBackendHalf& target, std::string& sql) const {
+  for (const auto& [name, held] : target.statements) {
+    if (name.empty() || state_.find_statement(name) == held) continue;
+    sql += "DEALLOCATE ";
+    append_quoted(sql, name, '"');
+    sql += ";";
+  }
+  for (const auto& [name, statement] : state_.statements()) {
+    if (statement->origin != PreparedStatement::Origin::sql) continue;
+    const auto held = target.statements.find(name);
+    if (held != target.statements.end() && held->second == statement) continue;
+    sql += statement->sql_text;
+    sql += ";";
+  }
+}
+
+/// What `target` holds is now what the session has, or it cannot serve it.
+void PostgresClientHalf::finish_restore(PostgresBackendHalf& target, Gather& to_client) {
+  if (target.restore == RestorePhase::failed) return;
+  target.settings = state_.settings();
+  for (auto place = target.statements.begin(); place != target.statements.end();) {
+    const bool is_current = state_.find_statement(place->first) == place->second;
+    place = is_current || place->first.empty() ? std::next(place) : target.statements.erase(place);
+  }
+  for (const auto& [name, statement] : state_.statements()) {
+    if (statement->origin == PreparedStatement::Origin::sql) target.statements.insert_or_assign(name, statement);
+  }
+  target.statements_version = state_.statements_version();
+  for (const std::string_view name : settable_reported) {
+    const std::string* wanted = find_value(*client_parameters_, name);
+    const std::string* present = find_value(*target.parameters, name);
+    if (wanted != nullptr && present != nullptr && *wanted != *present) {
+      target.restore = RestorePhase::failed;
+      return;
+    }
+  }
+  tell_parameter_changes(target, to_client);
+  target.restore = RestorePhase::done;
+}
+
+/// A server of another version, or one in recovery, must not pass for the one before.
+void PostgresClientHalf::tell_parameter_changes(PostgresBackendHalf& target, Gather& to_client) {
+  if (*target.parameters == *client_parameters_) {
+    target.parameters = client_parameters_;  // shared, so that the next comparison is one of pointers
+    return;
+  }
+  Bytes messages;
+  for (const auto& [name, value] : *target.parameters) {
+    const std::string* known = find_value(*client_parameters_, name);
+    if (known == nullptr || *known != value) write_parameter_status(name, value, messages);
+  }
+  to_client.own(messages);
+  client_parameters_ = target.parameters;
+}
+
+void PostgresClientHalf::write_welcome(const BackendHalf& first, const CancelKey& key, Bytes& to_client) {
+  const auto& backend = static_cast<const PostgresBackendHalf&>(first);
+  client_parameters_ = backend.parameters;
+  for (const auto& [name, value] : *client_parameters_) write_parameter_status(name, value, to_client);
+  ByteWriter writer(to_client);
+  writer.write_u8(static_cast<std::uint8_t>(BackendMessage::backend_key_data));
+  writer.write_u32_be(static_cast<std::uint32_t>(frame_length_min + sizeof(std::uint32_t) + key.secret.size()));
+  writer.write_u32_be(key.process_id);
+  writer.write_bytes(key.secret);
+  writer.write_u8(static_cast<std::uint8_t>(BackendMessage::ready_for_query));
+  writer.write_u32_be(frame_length_min + 1);
+  writer.write_u8(static_cast<std::uint8_t>(TransactionStatus::idle));
+}
+
+}  // namespace protocol::postgres

@@ -1,0 +1,126 @@
+#include "protocol/postgres/dialect.hpp"
+
+#include "protocol/postgres/backend_half.hpp"
+#include "protocol/postgres/backend_login.hpp"
+#include "protocol/postgres/error_response.hpp"
+#include "protocol/postgres/greeting.hpp"
+#include "protocol/postgres/message.hpp"
+#include "protocol/wire/byte_writer.hpp"
+
+#include <utility>
+
+namespace protocol::postgres {
+
+namespace {
+
+/// Distinct sets of reported parameters that are remembered for sharing.
+constexpr std::size_t known_parameters_max = 32;
+
+/// Source: PostgreSQL 15 manual 55.7, CancelRequest.
+constexpr std::uint32_t cancel_request_code = 80877102;
+
+}  // namespace
+
+/// The login dialogue, and what its end makes of it.
+class PostgresBackendLogin final : public BackendLogin {
+ public:
+  PostgresBackendLogin(PostgresDialect& dialect, const Login& login, const BackendCredentials& credentials)
+      : dialect_(dialect), dialogue_(login, credentials, dialect.nonces_, dialect.scram_keys_) {}
+
+  [[nodiscard]] DialogueProgress advance(ByteView received, Bytes& to_send) override {
+    return dialogue_.advance(received, to_send);
+  }
+  [[nodiscard]] const Error& error() const override { return dialogue_.error(); }
+  [[nodiscard]] ByteView refusal() const override { return dialogue_.refusal(); }
+  [[nodiscard]] std::unique_ptr<BackendHalf> take_half() override {
+    BackendIdentity identity = dialogue_.take_identity();
+    return std::make_unique<PostgresBackendHalf>(dialect_.intern(std::move(identity.parameters)),
+                                                 std::move(identity.key));
+  }
+
+ private:
+  PostgresDialect& dialect_;
+  BackendLoginDialogue dialogue_;
+};
+
+PostgresDialect::PostgresDialect(Options options, Admission admission, NonceSource& nonces,
+                                 std::function<void(const Login&)> on_new_database)
+    : options_(std::move(options)),
+      admission_(std::move(admission)),
+      nonces_(nonces),
+      on_new_database_(std::move(on_new_database)),
+      shared_analyser_(options_.analyser) {}
+
+std::unique_ptr<Greeting> PostgresDialect::make_greeting(TrustedOrigin origin) {
+  return std::make_unique<PostgresGreeting>(
+      origin == TrustedOrigin::yes ? admission_.everywhere : admission_.without_trust, nonces_);
+}
+
+std::unique_ptr<ClientHalf> PostgresDialect::make_client_half(const Login& login) {
+  return std::make_unique<PostgresClientHalf>(login, analyser_for(login), options_.client_half);
+}
+
+std::unique_ptr<BackendLogin> PostgresDialect::make_backend_login(const Login& login,
+                                                                  const BackendCredentials& credentials) {
+  return std::make_unique<PostgresBackendLogin>(*this, login, credentials);
+}
+
+Analyser& PostgresDialect::analyser_for(const Login& login) {
+  const auto known = analysers_.find(login.database);
+  if (known != analysers_.end()) return *known->second;
+  if (analysers_.size() >= options_.databases_max) return shared_analyser_;
+  const auto place = analysers_.emplace(login.database, std::make_unique<Analyser>(options_.analyser)).first;
+  if (on_new_database_) on_new_database_(login);
+  return *place->second;
+}
+
+void PostgresDialect::set_catalogue(const std::string& database, std::shared_ptr<const Catalogue> catalogue) {
+  const auto place = analysers_.find(database);
+  if (place != analysers_.end()) place->second->set_catalogue(std::move(catalogue));
+}
+
+Analysis PostgresDialect::analyse(const std::string& database, std::string_view text) {
+  const auto place = analysers_.find(database);
+  return place == analysers_.end() ? shared_analyser_.analyse(text) : place->second->analyse(text);
+}
+
+ParameterPointer PostgresDialect::intern(ParameterMap parameters) {
+  std::erase_if(known_parameters_, [](const auto& known) { return known.expired(); });
+  for (const std::weak_ptr<const ParameterMap>& known : known_parameters_) {
+    ParameterPointer shared = known.lock();
+    if (shared && *shared == parameters) return shared;
+  }
+  auto fresh = std::make_shared<const ParameterMap>(std::move(parameters));
+  if (known_parameters_.size() < known_parameters_max) known_parameters_.push_back(fresh);
+  return fresh;
+}
+
+Bytes PostgresDialect::write_cancel(const BackendHalf& half) {
+  Bytes request;
+  const CancelKey* key = half.cancel_key();
+  if (key == nullptr) return request;
+  ByteWriter writer(request);
+  writer.write_u32_be(static_cast<std::uint32_t>(3 * sizeof(std::uint32_t) + key->secret.size()));
+  writer.write_u32_be(cancel_request_code);
+  writer.write_u32_be(key->process_id);
+  writer.write_bytes(key->secret);
+  return request;
+}
+
+Bytes PostgresDialect::write_terminate() {
+  Bytes message;
+  ByteWriter writer(message);
+  writer.write_u8(static_cast<std::uint8_t>(FrontendMessage::terminate));
+  writer.write_u32_be(frame_length_min);
+  return message;
+}
+
+Bytes PostgresDialect::write_fatal(const Error& error, SessionStage stage) {
+  Bytes message;
+  write_error_response(describe(error, stage), message);
+  return message;
+}
+
+std::string_view PostgresDialect::code_of(const Error& error) const { return sqlstate_of(error); }
+
+}  // namespace protocol::postgres

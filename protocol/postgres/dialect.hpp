@@ -1,0 +1,70 @@
+#pragma once
+
+#include "protocol/dialect.hpp"
+#include "protocol/postgres/analyser.hpp"
+#include "protocol/postgres/client_half.hpp"
+#include "protocol/postgres/nonce_source.hpp"
+#include "protocol/postgres/scram.hpp"
+#include "protocol/postgres/user_directory.hpp"
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace protocol::postgres {
+
+/// Who may log in, shared by all workers of a pair.
+struct Admission {
+  std::shared_ptr<const UserDirectory> everywhere;      ///< for clients that trust is meant for
+  std::shared_ptr<const UserDirectory> without_trust;   ///< for all others
+};
+
+/// PostgreSQL: see protocol::Dialect. One per pair and worker; not for use by several threads.
+class PostgresDialect final : public Dialect {
+ public:
+  struct Options {
+    ClientHalfOptions client_half;
+    Analyser::Options analyser;
+    /// Databases whose statements are analysed with a cache and a catalogue of their own; further ones share one
+    /// without a catalogue.
+    std::size_t databases_max = 64;
+  };
+
+  /// `nonces` outlives the dialect. `on_new_database` is called when a session names a database for the first
+  /// time; the answer to it comes by set_catalogue().
+  PostgresDialect(Options options, Admission admission, NonceSource& nonces,
+                  std::function<void(const Login&)> on_new_database);
+
+  [[nodiscard]] std::string_view name() const override { return "postgres"; }
+  [[nodiscard]] std::unique_ptr<Greeting> make_greeting(TrustedOrigin origin) override;
+  [[nodiscard]] std::unique_ptr<ClientHalf> make_client_half(const Login& login) override;
+  [[nodiscard]] std::unique_ptr<BackendLogin> make_backend_login(const Login& login,
+                                                                 const BackendCredentials& credentials) override;
+  [[nodiscard]] Bytes write_cancel(const BackendHalf& half) override;
+  [[nodiscard]] Bytes write_terminate() override;
+  [[nodiscard]] Bytes write_fatal(const Error& error, SessionStage stage) override;
+  [[nodiscard]] std::string_view code_of(const Error& error) const override;
+
+  void set_catalogue(const std::string& database, std::shared_ptr<const Catalogue> catalogue);
+  /// What a statement is, as sessions of `database` would be told.
+  [[nodiscard]] Analysis analyse(const std::string& database, std::string_view text);
+
+ private:
+  friend class PostgresBackendLogin;
+  /// Servers report the same parameters to everybody: one map serves all sessions that were told the same.
+  [[nodiscard]] ParameterPointer intern(ParameterMap parameters);
+  [[nodiscard]] Analyser& analyser_for(const Login& login);
+
+  const Options options_;
+  Admission admission_;
+  NonceSource& nonces_;
+  std::function<void(const Login&)> on_new_database_;
+  ScramKeyCache scram_keys_;
+  std::map<std::string, std::unique_ptr<Analyser>, std::less<>> analysers_;
+  Analyser shared_analyser_;
+  std::vector<std::weak_ptr<const ParameterMap>> known_parameters_;
+};
+
+}  // namespace protocol::postgres

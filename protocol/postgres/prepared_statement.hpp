@@ -1,0 +1,27 @@
+#pragma once
+
+#include "protocol/base/bytes.hpp"
+#include "protocol/statement.hpp"
+
+#include <memory>
+#include <string>
+
+namespace protocol::postgres {
+
+/// A prepared statement of a session, however it came to be. Immutable; compared by address.
+struct PreparedStatement {
+  enum class Origin : std::uint8_t {
+    protocol,  ///< a Parse message
+    sql,       ///< PREPARE name AS …
+  };
+  std::string name;  ///< empty: the unnamed statement
+  Origin origin = Origin::protocol;
+  Bytes parse_message;   ///< protocol: the whole Parse message; empty when it was too large to keep
+  std::string sql_text;  ///< sql: the whole PREPARE statement
+  std::shared_ptr<const StatementFacts> facts;  ///< null for a name that is being freed
+  std::shared_ptr<const CommentTags> tags;
+};
+
+using PreparedStatementPointer = std::shared_ptr<const PreparedStatement>;
+
+}  // namespace protocol::postgres

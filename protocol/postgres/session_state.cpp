@@ -1,0 +1,139 @@
+#include "protocol/postgres/session_state.hpp"
+
+#include <utility>
+
+namespace protocol::postgres {
+
+using Kind = SessionChange::Kind;
+
+const SettingsPointer& no_settings() {
+  static const SettingsPointer none = std::make_shared<const Settings>();
+  return none;
+}
+
+void SessionState::on_success(const StatementFacts& facts) {
+  for (const SessionChange& change : facts.changes) propose(change);
+  switch (facts.pin) {
+    case PinReason::none: break;
+    case PinReason::advisory_lock:
+    case PinReason::loaded_library:
+    case PinReason::untracked_state:
+      // Session-level locks and loaded libraries outlive a rollback.
+      pins_.insert(facts.pin);
+      break;
+    case PinReason::temporary_object:
+    case PinReason::listen:
+    case PinReason::hold_cursor:
+    case PinReason::replication:
+    case PinReason::restore_failed:
+      pending_.push_back(Pending{SessionChange{Kind::set_local, {}, {}}, facts.pin});
+      break;
+  }
+}
+
+void SessionState::propose(const SessionChange& change) {
+  switch (change.kind) {
+    case Kind::prepare: {
+      auto statement = std::make_shared<PreparedStatement>();
+      statement->name = change.name;
+      statement->origin = PreparedStatement::Origin::sql;
+      statement->sql_text = change.text;
+      statement->facts = change.prepared;
+      on_prepared(std::move(statement));
+      return;
+    }
+    case Kind::deallocate: on_closed(change.name); return;
+    case Kind::discard_all:
+      pins_.clear();
+      pending_.push_back(Pending{change, PinReason::none});
+      [[fallthrough]];
+    case Kind::deallocate_all:
+      statements_.clear();
+      has_unnamed_ = false;
+      ++statements_version_;
+      return;
+    case Kind::unlock_all: pins_.erase(PinReason::advisory_lock); return;
+    case Kind::rollback_to: roll_back_to(change.name); return;
+    case Kind::release: return;  // what was done since stays pending
+    case Kind::set_local: return;
+    case Kind::set:
+    case Kind::reset:
+    case Kind::reset_all:
+    case Kind::unlisten_all:
+    case Kind::close_all_cursors:
+    case Kind::discard_temporary:
+    case Kind::savepoint: pending_.push_back(Pending{change, PinReason::none}); return;
+  }
+}
+
+void SessionState::roll_back_to(const std::string& savepoint) {
+  for (std::size_t i = pending_.size(); i > 0; --i) {
+    const SessionChange& change = pending_[i - 1].change;
+    if (change.kind != Kind::savepoint || change.name != savepoint) continue;
+    pending_.resize(i, Pending{SessionChange{Kind::savepoint, {}, {}}, PinReason::none});  // the savepoint itself stays
+    return;
+  }
+}
+
+void SessionState::on_transaction_end(Outcome outcome) {
+  if (pending_.empty()) return;
+  if (outcome == Outcome::committed) {
+    auto settings = std::make_shared<Settings>(*settings_);
+    for (const Pending& pending : pending_) apply(pending, *settings);
+    if (*settings != *settings_) settings_ = settings->empty() ? no_settings() : SettingsPointer(std::move(settings));
+  }
+  pending_.clear();
+}
+
+void SessionState::apply(const Pending& pending, Settings& settings) {
+  if (pending.pin != PinReason::none) {
+    pins_.insert(pending.pin);
+    return;
+  }
+  switch (pending.change.kind) {
+    case Kind::set: settings.insert_or_assign(pending.change.name, pending.change.text); return;
+    case Kind::reset: settings.erase(pending.change.name); return;
+    case Kind::reset_all: {
+      // RESET ALL leaves role and session authorization alone. Source: manual, RESET.
+      Settings kept;
+      for (const char* name : {"role", "session_authorization"}) {
+        if (auto node = settings.extract(name)) kept.insert(std::move(node));
+      }
+      settings = std::move(kept);
+      return;
+    }
+    case Kind::discard_all: settings.clear(); return;
+    case Kind::unlisten_all: pins_.erase(PinReason::listen); return;
+    case Kind::close_all_cursors: pins_.erase(PinReason::hold_cursor); return;
+    case Kind::discard_temporary: pins_.erase(PinReason::temporary_object); return;
+    case Kind::set_local:
+    case Kind::prepare:
+    case Kind::deallocate:
+    case Kind::deallocate_all:
+    case Kind::savepoint:
+    case Kind::release:
+    case Kind::rollback_to:
+    case Kind::unlock_all: return;
+  }
+}
+
+void SessionState::on_prepared(PreparedStatementPointer statement) {
+  if (statement->name.empty()) has_unnamed_ = true;
+  std::string name = statement->name;
+  statements_.insert_or_assign(std::move(name), std::move(statement));
+  ++statements_version_;
+}
+
+void SessionState::on_closed(const std::string& name) {
+  if (name.empty()) has_unnamed_ = false;
+  if (statements_.erase(name) != 0) ++statements_version_;
+}
+
+PreparedStatementPointer SessionState::find_statement(std::string_view name) const {
+  const auto place = statements_.find(name);
+  return place == statements_.end() ? nullptr : place->second;
+}
+
+PinReason SessionState::pin() const { return pins_.empty() ? PinReason::none : *pins_.begin(); }
+
+}  // namespace protocol::postgres

@@ -1,0 +1,75 @@
+#pragma once
+
+#include "protocol/postgres/prepared_statement.hpp"
+#include "protocol/statement.hpp"
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace protocol::postgres {
+
+/// Name of a setting → the SQL text that sets it. Ordered, so that replaying is deterministic.
+using Settings = std::map<std::string, std::string>;
+using SettingsPointer = std::shared_ptr<const Settings>;
+/// Name → prepared statement, by whatever means it was prepared; the unnamed one has the empty name.
+using StatementMap = std::map<std::string, PreparedStatementPointer, std::less<>>;
+/// Reported parameter → value.
+using ParameterMap = std::map<std::string, std::string>;
+using ParameterPointer = std::shared_ptr<const ParameterMap>;
+
+[[nodiscard]] const SettingsPointer& no_settings();
+
+/// The state of a session that is not tied to one backend: what must be re-created on another one.
+///
+/// Changes are proposed when a statement succeeds and become part of the state when its transaction commits;
+/// a rollback, also to a savepoint, takes them back, as the server does with its own variables.
+/// Source: PostgreSQL 15 manual, SET ("the effects … disappear when the transaction is rolled back"),
+/// SAVEPOINT, DISCARD, DEALLOCATE.
+class SessionState {
+ public:
+  /// A statement with these facts succeeded.
+  void on_success(const StatementFacts& facts);
+  /// The backend is outside a transaction again.
+  enum class Outcome : std::uint8_t { committed, rolled_back };
+  void on_transaction_end(Outcome outcome);
+
+  /// Prepared statements do not follow transactions: they stay after a rollback.
+  void on_prepared(PreparedStatementPointer statement);
+  void on_closed(const std::string& name);
+  /// Null when there is none of that name.
+  [[nodiscard]] PreparedStatementPointer find_statement(std::string_view name) const;
+  [[nodiscard]] const StatementMap& statements() const { return statements_; }
+  /// A simple query drops the unnamed statement.
+  void drop_unnamed() {
+    if (has_unnamed_) on_closed({});
+  }
+  /// Changes with every statement that is prepared or freed.
+  [[nodiscard]] std::uint64_t statements_version() const { return statements_version_; }
+
+  /// Committed settings; a new object after each change, so that equality of pointers is equality of state.
+  [[nodiscard]] const SettingsPointer& settings() const { return settings_; }
+  [[nodiscard]] PinReason pin() const;
+  void pin_for(PinReason reason) { pins_.insert(reason); }
+
+ private:
+  struct Pending {
+    SessionChange change;       ///< kind set … unlock_all
+    PinReason pin = PinReason::none;  ///< a pin to add instead, where not none
+  };
+  void propose(const SessionChange& change);
+  void apply(const Pending& pending, Settings& settings);
+  void roll_back_to(const std::string& savepoint);
+
+  SettingsPointer settings_ = no_settings();
+  std::vector<Pending> pending_;
+  StatementMap statements_;
+  std::set<PinReason> pins_;
+  bool has_unnamed_ = false;
+  std::uint64_t statements_version_ = 0;
+};
+
+}  // namespace protocol::postgres
