@@ -199,6 +199,13 @@ Route apply(const Rule& rule, std::uint32_t rule_index, const Subject& subject, 
   const Placed placed = place(rule, subject);
   const Side side = side_at(placed.position, rule.reads);
   recorder.tell("reads", [&] { return weight_words(rule, placed, side); });
+  const PerSide<bool>& is_unavailable = subject.circumstances.is_unavailable;
+  if (is_unavailable[side] && !is_unavailable[other(side)]) {
+    recorder.tell("availability", [&] {
+      return std::string(name_of(side)) + " could not be reached, to " + std::string(name_of(other(side)));
+    });
+    return {other(side), RouteReason::side_unavailable, rule_index};
+  }
   return {side, RouteReason::read_weight, rule_index};
 }
 

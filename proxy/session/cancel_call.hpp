@@ -1,0 +1,36 @@
+#pragma once
+
+#include "protocol/base/bytes.hpp"
+#include "proxy/net/stream.hpp"
+#include "proxy/runtime/loop.hpp"
+
+#include <chrono>
+#include <functional>
+#include <memory>
+
+namespace proxy::session {
+
+/// Carries one cancel request to a backend on a connection of its own, and waits until the backend closes it:
+/// then it has been acted on.
+/// Lifetime: owned by whoever is told by `on_end`; may be destroyed from inside that call's deferred work only.
+class CancelCall final : public net::StreamListener {
+ public:
+  /// A backend that does not answer holds nobody up for longer.
+  static constexpr std::chrono::seconds timeout{10};
+
+  CancelCall(runtime::Loop& loop, std::unique_ptr<net::Stream> stream, protocol::Bytes request,
+             std::function<void(CancelCall&)> on_end);
+  void on_stream_ready() override;
+
+ private:
+  void end();
+
+  std::unique_ptr<net::Stream> stream_;
+  protocol::Bytes request_;
+  std::function<void(CancelCall&)> on_end_;
+  std::unique_ptr<runtime::Timer> timer_;
+  enum class Phase : std::uint8_t { connecting, waiting, ended };
+  Phase phase_ = Phase::connecting;
+};
+
+}  // namespace proxy::session

@@ -1,0 +1,101 @@
+#include "proxy/session/channel.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace proxy::session {
+
+using protocol::ByteView;
+
+namespace {
+
+/// An emptied buffer above this size is given back.
+constexpr std::size_t retained_buffer_bytes_max = 4096;
+
+void release(protocol::Bytes& buffer) {
+  buffer.clear();
+  if (buffer.capacity() > retained_buffer_bytes_max) buffer.shrink_to_fit();
+}
+
+}  // namespace
+
+Channel::Channel(std::unique_ptr<net::Stream> stream, net::StreamListener& listener) : stream_(std::move(stream)) {
+  stream_->set_listener(&listener);
+}
+
+void Channel::note(const net::IoOutcome& outcome) {
+  if (outcome.state == net::IoState::end) state_ = State::ended;
+  if (outcome.state == net::IoState::failed) state_ = State::broken;
+}
+
+std::size_t Channel::receive(std::span<std::byte> scratch) {
+  if (held_.empty()) {
+    const net::IoOutcome outcome = stream_->try_read(scratch);
+    note(outcome);
+    view_ = ByteView(scratch.data(), outcome.bytes);
+    return outcome.bytes;
+  }
+  const std::size_t held_bytes = held_.size();
+  held_.resize(held_bytes + scratch.size());
+  const net::IoOutcome outcome = stream_->try_read(std::span(held_).subspan(held_bytes));
+  note(outcome);
+  held_.resize(held_bytes + outcome.bytes);
+  view_ = held_;
+  return outcome.bytes;
+}
+
+void Channel::keep_unread() {
+  if (view_.empty()) {
+    if (!held_.empty()) release(held_);
+    view_ = {};
+    return;
+  }
+  const bool is_in_held = !held_.empty();
+  if (is_in_held) {
+    held_.erase(held_.begin(), held_.begin() + static_cast<std::ptrdiff_t>(held_.size() - view_.size()));
+  } else {
+    held_.assign(view_.begin(), view_.end());
+  }
+  view_ = held_;
+}
+
+void Channel::send(const protocol::Gather& bytes) {
+  if (bytes.empty() || state_ == State::broken) return;
+  std::size_t taken = 0;
+  if (pending_.empty()) {
+    const net::IoOutcome outcome = stream_->try_write(bytes, 0);
+    note(outcome);
+    if (outcome.state == net::IoState::done) return;
+    taken = outcome.bytes;
+  }
+  for (std::size_t i = 0; i < bytes.slice_count(); ++i) {
+    const ByteView slice = bytes.slice(i);
+    const std::size_t skipped = std::min(taken, slice.size());
+    taken -= skipped;
+    protocol::append(pending_, slice.subspan(skipped));
+  }
+}
+
+void Channel::send(ByteView bytes) {
+  if (bytes.empty() || state_ == State::broken) return;
+  std::size_t taken = 0;
+  if (pending_.empty()) {
+    const net::IoOutcome outcome = stream_->try_write(bytes);
+    note(outcome);
+    if (outcome.state == net::IoState::done) return;
+    taken = outcome.bytes;
+  }
+  protocol::append(pending_, bytes.subspan(taken));
+}
+
+void Channel::flush() {
+  if (pending_.empty() || !stream_->is_writable()) return;
+  const net::IoOutcome outcome = stream_->try_write(ByteView(pending_).subspan(pending_start_));
+  note(outcome);
+  pending_start_ += outcome.bytes;
+  if (pending_start_ < pending_.size() && state_ != State::broken) return;
+  pending_start_ = 0;
+  release(pending_);
+}
+
+}  // namespace proxy::session

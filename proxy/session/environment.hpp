@@ -1,0 +1,78 @@
+#pragma once
+
+#include "protocol/dialect.hpp"
+#include "proxy/net/connector.hpp"
+#include "proxy/runtime/loop.hpp"
+#include "proxy/telemetry/metrics.hpp"
+#include "routing/plan.hpp"
+#include "routing/side.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+namespace proxy::session {
+
+class Session;
+
+/// Bounds that every session of a pair obeys.
+struct SessionOptions {
+  std::chrono::milliseconds login_timeout{15'000};     ///< from accept until the client is authenticated
+  std::chrono::milliseconds connect_timeout{5'000};    ///< from connect until a backend is logged in
+  std::chrono::milliseconds farewell_timeout{5'000};   ///< for the last bytes to leave to a slow client
+  std::chrono::milliseconds retry_after{1'000};        ///< reads avoid a side that refused for this long
+  std::size_t statement_bytes_max = std::size_t{1} << 20;  ///< a client may make us hold this much plus one read
+  std::uint32_t in_flight_max = 10'000;                ///< batches sent and unanswered; beyond, the client is not read
+};
+
+/// Reads the plan in force. One per worker and pair.
+class PlanReader {
+ public:
+  virtual ~PlanReader() = default;
+  /// The newest published plan; the reference is good until the next call.
+  [[nodiscard]] virtual const routing::Plan& plan() = 0;
+};
+
+/// Who a session is to a backend.
+class CredentialsSource {
+ public:
+  virtual ~CredentialsSource() = default;
+  [[nodiscard]] virtual protocol::BackendCredentials credentials_for(const protocol::Login& login,
+                                                                     routing::Side side) const = 0;
+};
+
+/// Finds sessions for those who want to cancel. One per worker and pair.
+class SessionRegistry {
+ public:
+  virtual ~SessionRegistry() = default;
+  /// A key that nobody else has while the session lives.
+  [[nodiscard]] virtual protocol::CancelKey enrol(Session& session) = 0;
+  virtual void leave(const protocol::CancelKey& key) = 0;
+  /// Cancels what runs for the session with this key, on whatever worker it is; `done` is called on this loop
+  /// once the backend has heard of it or there was nobody to cancel.
+  virtual void cancel(const protocol::CancelKey& key, std::function<void()> done) = 0;
+};
+
+/// What a session needs of its surroundings; one per worker and pair, outlives its sessions.
+struct Environment {
+  runtime::Loop& loop;
+  protocol::Dialect& dialect;
+  net::Connector& connector;
+  PlanReader& plans;
+  const CredentialsSource& credentials;
+  SessionRegistry& registry;
+  telemetry::PairMetrics& metrics;
+  const SessionOptions& options;
+  routing::PerSide<net::Endpoint> endpoints;
+  std::vector<routing::Network> trust_networks;  ///< where logins by trust may come from; empty: from everywhere
+  std::span<std::byte> scratch;    ///< the worker's receive buffer
+  protocol::Gather to_backend{};   ///< scratch, empty between uses
+  protocol::Gather to_client{};
+  std::vector<protocol::Completion> completed{};
+  routing::PerSide<runtime::Instant> avoid_until{};  ///< a side that could not be reached takes no reads until then
+};
+
+}  // namespace proxy::session

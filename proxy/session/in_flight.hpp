@@ -1,0 +1,40 @@
+#pragma once
+
+#include "protocol/statement.hpp"
+#include "proxy/runtime/loop.hpp"
+
+#include <cstddef>
+#include <vector>
+
+namespace proxy::session {
+
+/// A batch on its way, for measuring.
+struct InFlight {
+  runtime::Instant sent;
+  protocol::StatementClass statement_class;
+};
+
+/// The batches that are sent and not answered, oldest first. Almost always none or one.
+class InFlightQueue {
+ public:
+  void push(InFlight batch) { batches_.push_back(batch); }
+  [[nodiscard]] bool empty() const { return front_ == batches_.size(); }
+  [[nodiscard]] std::size_t size() const { return batches_.size() - front_; }
+  /// Precondition: not empty.
+  InFlight pop() {
+    const InFlight batch = batches_[front_++];
+    if (front_ == batches_.size()) {
+      batches_.clear();
+      front_ = 0;
+      if (batches_.capacity() > retained_max) batches_.shrink_to_fit();
+    }
+    return batch;
+  }
+
+ private:
+  static constexpr std::size_t retained_max = 64;
+  std::vector<InFlight> batches_;
+  std::size_t front_ = 0;
+};
+
+}  // namespace proxy::session

@@ -1,0 +1,136 @@
+#include "proxy/session/pair_worker.hpp"
+
+#include <utility>
+
+namespace proxy::session {
+
+namespace {
+
+/// A key's process id is the worker's index above a running number, so that it finds its worker without a lock,
+/// and is positive, as drivers expect.
+constexpr std::uint32_t number_bits = 24;
+constexpr std::uint32_t number_mask = (1U << number_bits) - 1;
+constexpr std::size_t secret_bytes = 4;  // protocol 3.0 has no room for more
+
+/// Cancel requests under way at once; more are dropped, as the server may drop them.
+constexpr std::size_t cancel_calls_max = 256;
+
+/// Clients above the limit that are still greeted, to be told why; more are closed at once.
+constexpr std::uint32_t told_clients_max = 256;
+
+/// Takes the same time wherever the first difference is.
+bool is_equal(const protocol::Bytes& left, const protocol::Bytes& right) {
+  if (left.size() != right.size()) return false;
+  auto difference = std::byte{0};
+  for (std::size_t i = 0; i < left.size(); ++i) difference |= left[i] ^ right[i];
+  return difference == std::byte{0};
+}
+
+}  // namespace
+
+PairWorker::PairWorker(PairShared& shared, Identity identity, runtime::Loop& loop, protocol::Dialect& dialect,
+                       net::Connector& connector, const CredentialsSource& credentials, const SessionOptions& options,
+                       routing::PerSide<net::Endpoint> endpoints, std::vector<routing::Network> trust_networks,
+                       std::span<std::byte> scratch)
+    : shared_(shared),
+      identity_(std::move(identity)),
+      plans_(shared.plan),
+      environment_{loop,     dialect, connector,            plans_, credentials, *this, metrics_, options,
+                   std::move(endpoints), std::move(trust_networks), scratch} {}
+
+PairWorker::~PairWorker() {
+  sessions_.clear();  // they leave the registry, which must still be there
+}
+
+void PairWorker::take_in(std::unique_ptr<net::Stream> client, routing::ClientAddress address) {
+  const std::uint32_t others = shared_.clients_open.fetch_add(1, std::memory_order_relaxed);
+  if (others >= shared_.clients_max + told_clients_max) {
+    shared_.clients_open.fetch_sub(1, std::memory_order_relaxed);
+    environment_.metrics.sessions_failed_total.count(name_of(protocol::ErrorCode::connections_exhausted));
+    return;
+  }
+  const auto admission =
+      others < shared_.clients_max ? Session::Admission::admitted : Session::Admission::too_many;
+  const std::uint64_t number = shared_.session_count.fetch_add(1, std::memory_order_relaxed);
+  auto session = std::make_unique<Session>(environment_, *this, std::move(client), address, number, admission);
+  Session& started = *session;
+  sessions_.emplace(&started, std::move(session));
+  started.start();
+}
+
+void PairWorker::on_session_end(Session& session) {
+  environment_.loop.defer([this, ended = &session] {
+    if (sessions_.erase(ended) != 0) shared_.clients_open.fetch_sub(1, std::memory_order_relaxed);
+  });
+}
+
+telemetry::PairMetrics PairWorker::metrics() {
+  metrics_.pins.clear();
+  for (const auto& [address, session] : sessions_) {
+    if (const protocol::PinReason reason = session->pin(); reason != protocol::PinReason::none) {
+      ++metrics_.pins[reason];
+    }
+  }
+  return metrics_;
+}
+
+void PairWorker::stop_sessions(Session::Stop when) {
+  for (const auto& [address, session] : sessions_) session->stop(when);
+}
+
+protocol::CancelKey PairWorker::enrol(Session& session) {
+  std::uint32_t process_id = 0;
+  do {
+    process_id = (identity_.worker_index << number_bits) | (next_number_ & number_mask);
+    ++next_number_;
+  } while (process_id == 0 || enrolled_.count(process_id) != 0);
+  protocol::CancelKey key;
+  key.process_id = process_id;
+  const std::uint32_t secret = identity_.random_bits();
+  for (std::size_t i = 0; i < secret_bytes; ++i) key.secret.push_back(static_cast<std::byte>(secret >> (8 * i)));
+  enrolled_.emplace(process_id, Enrolled{&session, key.secret});
+  return key;
+}
+
+void PairWorker::leave(const protocol::CancelKey& key) { enrolled_.erase(key.process_id); }
+
+void PairWorker::cancel(const protocol::CancelKey& key, std::function<void()> done) {
+  const std::uint32_t index = key.process_id >> number_bits;
+  if (index >= peers_.size()) {
+    done();
+    return;
+  }
+  PairWorker* peer = peers_[index];
+  if (peer == this) {
+    cancel_here(key, std::move(done));
+    return;
+  }
+  runtime::Loop& home = environment_.loop;
+  peer->environment_.loop.post([peer, key, &home, done = std::move(done)]() mutable {
+    peer->cancel_here(key, [&home, done = std::move(done)] { home.post(done); });
+  });
+}
+
+void PairWorker::cancel_here(const protocol::CancelKey& key, std::function<void()> done) {
+  const auto place = enrolled_.find(key.process_id);
+  if (place == enrolled_.end() || !is_equal(place->second.secret, key.secret) ||
+      cancel_calls_.size() >= cancel_calls_max) {
+    done();
+    return;
+  }
+  std::optional<Session::RunningRequest> running = place->second.session->running_request();
+  if (!running) {
+    done();
+    return;
+  }
+  auto call = std::make_unique<CancelCall>(
+      environment_.loop, environment_.connector.connect(environment_.endpoints[running->side]),
+      std::move(running->cancel_bytes), [this, done = std::move(done)](CancelCall& ended) {
+        done();
+        environment_.loop.defer([this, address = &ended] { cancel_calls_.erase(address); });
+      });
+  CancelCall* address = call.get();
+  cancel_calls_.emplace(address, std::move(call));
+}
+
+}  // namespace proxy::session

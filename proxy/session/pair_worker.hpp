@@ -1,0 +1,82 @@
+#pragma once
+
+#include "proxy/session/cancel_call.hpp"
+#include "proxy/session/environment.hpp"
+#include "proxy/session/plan_publisher.hpp"
+#include "proxy/session/session.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+namespace proxy::session {
+
+/// What all workers of a pair share: plain values and atomics.
+struct PairShared {
+  PlanPublisher plan;
+  std::atomic<std::uint64_t> session_count{0};           ///< sessions ever begun; gives each its number
+  std::atomic<std::uint32_t>& clients_open;  ///< of the whole process
+  std::uint32_t clients_max;
+};
+
+/// The sessions of one pair on one worker: takes in clients, finds sessions by their cancel keys, ends them.
+/// Everything but the constructor runs on the worker's loop.
+class PairWorker final : public SessionOwner, public SessionRegistry {
+ public:
+  /// What differs per pair and worker beyond the environment.
+  struct Identity {
+    std::uint32_t worker_index;                  ///< below worker_count_max
+    std::function<std::uint32_t()> random_bits;  ///< for the secrets of cancel keys
+  };
+  static constexpr std::uint32_t worker_count_max = 128;
+
+  PairWorker(PairShared& shared, Identity identity, runtime::Loop& loop, protocol::Dialect& dialect,
+             net::Connector& connector, const CredentialsSource& credentials, const SessionOptions& options,
+             routing::PerSide<net::Endpoint> endpoints, std::vector<routing::Network> trust_networks,
+             std::span<std::byte> scratch);
+  ~PairWorker() override;
+  PairWorker(const PairWorker&) = delete;
+  PairWorker& operator=(const PairWorker&) = delete;
+
+  /// All workers of the pair, by index, this one included: who to ask about a cancel key. Before any client.
+  void set_peers(std::vector<PairWorker*> peers) { peers_ = std::move(peers); }
+
+  void take_in(std::unique_ptr<net::Stream> client, routing::ClientAddress address);
+  /// Reads the plan in force now; true when it has at least this epoch.
+  [[nodiscard]] bool acknowledge(std::uint64_t epoch) { return plans_.plan().epoch >= epoch; }
+  /// A copy of the counters, pins counted afresh.
+  [[nodiscard]] telemetry::PairMetrics metrics();
+  void stop_sessions(Session::Stop when);
+  [[nodiscard]] std::size_t session_count() const { return sessions_.size(); }
+  [[nodiscard]] runtime::Loop& loop() { return environment_.loop; }
+
+  void on_session_end(Session& session) override;
+  [[nodiscard]] protocol::CancelKey enrol(Session& session) override;
+  void leave(const protocol::CancelKey& key) override;
+  void cancel(const protocol::CancelKey& key, std::function<void()> done) override;
+
+ private:
+  void cancel_here(const protocol::CancelKey& key, std::function<void()> done);
+
+  struct Enrolled {
+    Session* session;
+    protocol::Bytes secret;
+  };
+
+  PairShared& shared_;
+  Identity identity_;
+  WorkerPlanReader plans_;
+  telemetry::PairMetrics metrics_;
+  Environment environment_;
+  std::vector<PairWorker*> peers_;
+  std::unordered_map<Session*, std::unique_ptr<Session>> sessions_;
+  std::unordered_map<std::uint32_t, Enrolled> enrolled_;  ///< by the process id of the key
+  std::uint32_t next_number_ = 1;
+  std::map<CancelCall*, std::unique_ptr<CancelCall>> cancel_calls_;
+};
+
+}  // namespace proxy::session

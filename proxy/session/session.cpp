@@ -1,0 +1,233 @@
+#include "proxy/session/session.hpp"
+
+#include <utility>
+
+namespace proxy::session {
+
+using protocol::Blame;
+using protocol::ErrorCode;
+using protocol::SessionStage;
+using runtime::Task;
+
+Session::Session(Environment& environment, SessionOwner& owner, std::unique_ptr<net::Stream> client,
+                 routing::ClientAddress address, std::uint64_t session_number, Admission admission)
+    : environment_(environment),
+      owner_(owner),
+      client_(std::move(client), *this),
+      admission_(admission),
+      signal_(environment.loop) {
+  facts_.client = address;
+  facts_.session_number = session_number;
+  ++environment_.metrics.clients_open;
+  ++environment_.metrics.clients_total;
+}
+
+Session::~Session() {
+  --environment_.metrics.clients_open;
+  if (key_) environment_.registry.leave(*key_);
+}
+
+void Session::start() {
+  task_ = run();
+  task_.start(chain_);
+}
+
+/// The whole of a session.
+Task<> Session::run() {
+  Task<bool> greeting = greet();
+  const bool is_greeted = co_await greeting;
+  if (is_greeted) {
+    Task<bool> welcoming = welcome();
+    const bool is_welcome = co_await welcoming;
+    if (is_welcome) {
+      Task<> conversation = converse();
+      co_await conversation;
+    }
+  }
+  Task<> parting = farewell();
+  co_await parting;
+  owner_.on_session_end(*this);
+}
+
+/// Start-up and authentication of the client. True when a conversation may begin.
+/// Suspends: until the dialogue is through. Cancel: by destroying the session.
+Task<bool> Session::greet() {
+  arm_deadline(environment_.loop.now() + environment_.options.login_timeout);
+  const std::unique_ptr<protocol::Greeting> greeting = environment_.dialect.make_greeting(trusted_origin());
+  while (true) {
+    if (stop_) fail(protocol::failure(ErrorCode::shutting_down, Blame::self, "stopped while greeting"));
+    if (is_expired_) fail(protocol::failure(ErrorCode::login_timeout, Blame::client, "no login in time"));
+    if (is_over_) co_return false;
+    if (client_.is_readable()) client_.receive(environment_.scratch);
+    protocol::Bytes to_send;
+    const protocol::DialogueProgress progress = greeting->advance(client_.unread(), to_send);
+    client_.use(progress.consumed);
+    client_.keep_unread();
+    client_.send(to_send);
+    if (progress.state == protocol::DialogueState::failed) {
+      ++environment_.metrics.logins_failed_total;
+      environment_.metrics.sessions_failed_total.count(protocol::name_of(greeting->error().code));
+      co_return false;
+    }
+    if (progress.state == protocol::DialogueState::finished) break;
+    if (client_.state() != Channel::State::open) co_return false;
+    if (client_.is_readable()) continue;
+    co_await signal_.wait();
+    client_.flush();
+  }
+  if (greeting->outcome() == protocol::Greeting::Outcome::cancel) {
+    Task<> cancelling = carry_cancel(greeting->cancel_key());
+    co_await cancelling;
+    co_return false;
+  }
+  login_ = greeting->login();
+  facts_.user = login_.user;
+  facts_.database = login_.database;
+  facts_.application_name = login_.application_name;
+  disarm_deadline();
+  co_return true;
+}
+
+protocol::TrustedOrigin Session::trusted_origin() const {
+  if (environment_.trust_networks.empty()) return protocol::TrustedOrigin::yes;
+  for (const routing::Network& network : environment_.trust_networks) {
+    if (routing::contains(network, facts_.client)) return protocol::TrustedOrigin::yes;
+  }
+  return protocol::TrustedOrigin::no;
+}
+
+/// The client's connection stays open until the backend has heard, so that a client which waits for the end of
+/// its cancel request knows that it was delivered.
+Task<> Session::carry_cancel(protocol::CancelKey key) {
+  cancel_done_ = std::make_shared<bool>(false);
+  // The callback may come after this session's end: it holds the mark, and the session only while the mark is
+  // shared with it.
+  const std::weak_ptr<bool> mark = cancel_done_;
+  environment_.registry.cancel(key, [this, mark] {
+    const std::shared_ptr<bool> is_done = mark.lock();
+    if (is_done == nullptr) return;
+    *is_done = true;
+    signal_.notify();
+  });
+  while (!*cancel_done_ && !is_expired_ && !stop_) {
+    if (client_.is_readable()) client_.receive(environment_.scratch);
+    if (client_.state() == Channel::State::broken) break;
+    client_.use(client_.unread().size());
+    client_.keep_unread();
+    co_await signal_.wait();
+  }
+}
+
+/// Logs in to the side where writes go and tells the client what that server reports of itself.
+/// Suspends: until the backend is ready, at most connect_timeout.
+Task<bool> Session::welcome() {
+  if (admission_ == Admission::too_many) {
+    fail(protocol::failure(ErrorCode::connections_exhausted, Blame::client, "too many clients"));
+    co_return false;
+  }
+  half_ = environment_.dialect.make_client_half(login_);
+  protocol::StatementFacts nothing;
+  nothing.statement_class = protocol::StatementClass::session;
+  const protocol::CommentTags no_tags;
+  const routing::Route route =
+      routing::decide(environment_.plans.plan(), facts_, protocol::batch_facts_of(nothing, no_tags), {});
+  links_[route.side] = std::make_unique<Link>(environment_, route.side, login_, *this);
+  Link& link = *links_[route.side];
+  arm_deadline(link.deadline());
+  while (true) {
+    link.advance();
+    if (is_expired_) link.expire();
+    if (link.phase() == Link::Phase::ready) break;
+    if (link.phase() == Link::Phase::failed) {
+      if (!link.refusal().empty()) {
+        client_.send(link.refusal());
+        environment_.metrics.sessions_failed_total.count(protocol::name_of(link.error().code));
+        co_return false;
+      }
+      fail(link.error());
+    }
+    if (stop_) fail(protocol::failure(ErrorCode::shutting_down, Blame::self, "stopped while logging in"));
+    if (client_.state() == Channel::State::broken) end();
+    if (is_over_) co_return false;
+    co_await signal_.wait();
+  }
+  disarm_deadline();
+  deadline_timer_.reset();
+  current_ = route.side;
+  key_ = environment_.registry.enrol(*this);
+  protocol::Bytes words;
+  half_->write_welcome(link.half(), *key_, words);
+  client_.send(words);
+  stage_ = SessionStage::conversing;
+  co_return true;
+}
+
+/// Requests out, replies back, until somebody ends it.
+Task<> Session::converse() {
+  while (true) {
+    relay_replies();
+    if (!is_over_) read_requests();
+    if (is_over_) co_return;
+    co_await signal_.wait();
+    client_.flush();
+  }
+}
+
+/// The last bytes leave to a client that takes them in time; backends get their goodbye from the links' end.
+Task<> Session::farewell() {
+  for (const routing::Side side : routing::both_sides) links_[side].reset();
+  current_.reset();
+  is_expired_ = false;
+  if (client_.is_clogged() && client_.state() != Channel::State::broken) {
+    arm_deadline(environment_.loop.now() + environment_.options.farewell_timeout);
+  }
+  while (client_.is_clogged() && client_.state() != Channel::State::broken && !is_expired_) {
+    co_await signal_.wait();
+    client_.flush();
+  }
+  deadline_timer_.reset();
+  client_.close();
+}
+
+void Session::fail(const protocol::Error& error) {
+  if (is_over_) return;
+  is_over_ = true;
+  environment_.metrics.sessions_failed_total.count(protocol::name_of(error.code));
+  // In the middle of a frame nothing can be said any more.
+  for (const routing::Side side : routing::both_sides) {
+    const Link* link = links_[side].get();
+    if (link != nullptr && link->phase() == Link::Phase::ready && link->half().is_mid_frame()) return;
+  }
+  client_.send(environment_.dialect.write_fatal(error, stage_));
+}
+
+void Session::arm_deadline(runtime::Instant deadline) {
+  is_expired_ = false;
+  if (!deadline_timer_) {
+    deadline_timer_ = environment_.loop.make_timer([this] {
+      is_expired_ = true;
+      signal_.notify_now();
+    });
+  }
+  deadline_timer_->arm(deadline);
+}
+
+void Session::disarm_deadline() {
+  is_expired_ = false;
+  if (deadline_timer_) deadline_timer_->disarm();
+}
+
+std::optional<Session::RunningRequest> Session::running_request() const {
+  const Link* link = current_link();
+  if (link == nullptr || !link->half().is_owing()) return std::nullopt;
+  protocol::Bytes bytes = environment_.dialect.write_cancel(link->half());
+  if (bytes.empty()) return std::nullopt;
+  return RunningRequest{link->side(), std::move(bytes)};
+}
+
+void Session::stop(Stop when) {
+  stop_ = when;
+  signal_.notify();
+}
+
+}  // namespace proxy::session

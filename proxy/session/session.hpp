@@ -1,0 +1,135 @@
+#pragma once
+
+#include "protocol/conversation.hpp"
+#include "proxy/net/stream.hpp"
+#include "proxy/runtime/signal.hpp"
+#include "proxy/runtime/task.hpp"
+#include "proxy/session/channel.hpp"
+#include "proxy/session/environment.hpp"
+#include "proxy/session/in_flight.hpp"
+#include "proxy/session/link.hpp"
+#include "routing/decide.hpp"
+#include "routing/facts.hpp"
+
+#include <functional>
+#include <memory>
+#include <optional>
+
+namespace proxy::session {
+
+/// Told when a session is over. The session may be destroyed from then on, but not from inside the call.
+class SessionOwner {
+ public:
+  virtual ~SessionOwner() = default;
+  virtual void on_session_end(Session& session) = 0;
+};
+
+/// One client's conversation, from accept to farewell, on one worker.
+///
+/// The story is in session.cpp; requests in session_requests.cpp, replies in session_replies.cpp. Between two
+/// wake-ups nothing is held but what could not be used: see Channel.
+/// Lifetime: destroyed by its owner after on_session_end(), never from inside a call of its own.
+class Session final : public net::StreamListener {
+ public:
+  enum class Admission : std::uint8_t {
+    admitted,
+    too_many,  ///< greeted, and told that there are too many clients
+  };
+
+  Session(Environment& environment, SessionOwner& owner, std::unique_ptr<net::Stream> client,
+          routing::ClientAddress address, std::uint64_t session_number, Admission admission);
+  ~Session() override;
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  void start();
+  void on_stream_ready() override { signal_.notify_now(); }
+
+  /// What runs for this session now, as a cancel request needs it: the side and the bytes; nullopt when nothing
+  /// runs or the backend gave no key.
+  struct RunningRequest {
+    routing::Side side;
+    protocol::Bytes cancel_bytes;
+  };
+  [[nodiscard]] std::optional<RunningRequest> running_request() const;
+  [[nodiscard]] protocol::PinReason pin() const { return half_ ? half_->pin() : protocol::PinReason::none; }
+
+  enum class Stop : std::uint8_t { when_idle, now };
+  /// The proxy goes away: the session ends at its next boundary or now, with a word to the client.
+  void stop(Stop when);
+
+ private:
+  // The story.
+  runtime::Task<> run();
+  runtime::Task<bool> greet();
+  runtime::Task<> carry_cancel(protocol::CancelKey key);
+  runtime::Task<bool> welcome();
+  runtime::Task<> converse();
+  runtime::Task<> farewell();
+
+  [[nodiscard]] protocol::TrustedOrigin trusted_origin() const;
+
+  // Requests: session_requests.cpp.
+  enum class Served : std::uint8_t {
+    forwarded,
+    blocked,   ///< a reply, a connection or more bytes must come first
+    repeated,  ///< circumstances changed: judge again
+  };
+  void read_requests();
+  void serve_requests();
+  [[nodiscard]] Served serve_one();
+  [[nodiscard]] Served route_batch(const protocol::NextRequest& request);
+  [[nodiscard]] Served prepare_link(const routing::Route& route);
+  [[nodiscard]] Served give_up_on(const routing::Route& route, const protocol::Error& error);
+  [[nodiscard]] routing::Side write_side() const;
+  [[nodiscard]] bool is_avoided(routing::Side side) const;
+  void forward(const protocol::NextRequest& request);
+  void flush_to_backend();
+  [[nodiscard]] bool is_still_blocked() const;
+  [[nodiscard]] routing::Circumstances circumstances(const protocol::NextRequest& request) const;
+  [[nodiscard]] Link* current_link() const;
+
+  // Replies: session_replies.cpp.
+  void relay_replies();
+  void relay_from(Link& link);
+  void relay_once(Link& link);
+  void note_completions(routing::Side side);
+  void on_link_end(Link& link);
+  void drop_link(routing::Side side);
+
+  void fail(const protocol::Error& error);
+  void end() { is_over_ = true; }
+  void arm_deadline(runtime::Instant deadline);
+  void disarm_deadline();
+
+  Environment& environment_;
+  SessionOwner& owner_;
+  Channel client_;
+  routing::SessionFacts facts_;
+  Admission admission_;
+  protocol::Login login_;
+  std::unique_ptr<protocol::ClientHalf> half_;
+  routing::PerSide<std::unique_ptr<Link>> links_;
+  std::optional<routing::Side> current_;     ///< the side that was forwarded to last, while its link lives
+  std::optional<routing::Side> restoring_;   ///< the side that is being brought in line
+  std::optional<protocol::CancelKey> key_;
+  InFlightQueue in_flight_;
+  std::uint64_t batch_number_ = 0;
+  std::optional<Stop> stop_;
+
+  /// What the front of the client's bytes waits for.
+  enum class Blocked : std::uint8_t { nothing, replies, link };
+  Blocked blocked_ = Blocked::nothing;
+  routing::Side blocked_on_ = routing::Side::blue;  ///< for Blocked::link
+
+  protocol::SessionStage stage_ = protocol::SessionStage::greeting;
+  bool is_over_ = false;
+  bool is_expired_ = false;
+  std::unique_ptr<runtime::Timer> deadline_timer_;
+  std::shared_ptr<bool> cancel_done_;  ///< shared with whoever carries a cancel request of this client
+  runtime::TaskChain chain_;
+  runtime::Signal signal_;
+  runtime::Task<> task_;
+};
+
+}  // namespace proxy::session

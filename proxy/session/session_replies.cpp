@@ -1,0 +1,104 @@
+#include "proxy/session/session.hpp"
+
+#include <string_view>
+
+namespace proxy::session {
+
+using protocol::Blame;
+using protocol::ErrorCode;
+using routing::Side;
+
+namespace {
+
+constexpr int reads_per_turn_max = 16;
+
+}  // namespace
+
+void Session::relay_replies() {
+  for (const Side side : routing::both_sides) {
+    Link* link = links_[side].get();
+    if (link == nullptr) continue;
+    if (link->phase() == Link::Phase::ready) {
+      relay_from(*link);
+    } else {
+      link->advance();
+    }
+    if (is_over_) return;
+  }
+}
+
+void Session::relay_from(Link& link) {
+  const Side side = link.side();
+  Channel& channel = link.channel();
+  channel.flush();
+  for (int reads = 0; channel.is_readable() && !client_.is_clogged(); ++reads) {
+    if (reads == reads_per_turn_max) {
+      signal_.notify();
+      return;
+    }
+    channel.receive(environment_.scratch);
+    relay_once(link);
+    if (is_over_ || links_[side] == nullptr) return;
+  }
+  if (channel.state() != Channel::State::open && !client_.is_clogged()) on_link_end(link);
+}
+
+void Session::relay_once(Link& link) {
+  Channel& channel = link.channel();
+  if (channel.unread().empty()) return;
+  const Side side = link.side();
+  const protocol::Result<protocol::ReplyProgress> progress =
+      half_->relay(link.half(), channel.unread(), environment_.to_client, environment_.completed);
+  environment_.metrics.sides[side].bytes_to_client_total += environment_.to_client.total_bytes();
+  client_.send(environment_.to_client);
+  environment_.to_client.clear();
+  note_completions(side);
+  if (!progress) {
+    fail(progress.error());
+    return;
+  }
+  channel.use(progress->consumed);
+  channel.keep_unread();
+  if (progress->is_session_over) {
+    environment_.metrics.sessions_failed_total.count(protocol::name_of(ErrorCode::backend_lost));
+    end();
+  } else if (progress->is_link_lost) {
+    drop_link(side);
+  }
+}
+
+void Session::note_completions(Side side) {
+  if (environment_.completed.empty()) return;
+  telemetry::SideMetrics& metrics = environment_.metrics.sides[side];
+  const runtime::Instant now = environment_.loop.now();
+  for (const protocol::Completion& completion : environment_.completed) {
+    if (completion.has_error) {
+      metrics.errors_total.count(std::string_view(completion.error_code.data(), completion.error_code.size()));
+    }
+    if (in_flight_.empty()) continue;
+    const InFlight batch = in_flight_.pop();
+    metrics.record_latency(batch.statement_class, std::chrono::duration<double>(now - batch.sent).count());
+  }
+  environment_.completed.clear();
+}
+
+/// The backend's stream is over. A session that has nothing under way and nothing that lives only there goes on
+/// and connects again when it needs to.
+void Session::on_link_end(Link& link) {
+  const bool is_current = current_ == link.side();
+  const bool is_harmless = link.half().is_at_boundary() && (!is_current || half_->pin() == protocol::PinReason::none);
+  const bool is_restoring = restoring_ == link.side();
+  if (is_harmless || is_restoring) {
+    drop_link(link.side());
+    return;
+  }
+  fail(protocol::failure(ErrorCode::backend_lost, Blame::backend, link.channel().failure()));
+}
+
+void Session::drop_link(Side side) {
+  if (current_ == side) current_.reset();
+  if (restoring_ == side) restoring_.reset();
+  links_[side].reset();
+}
+
+}  // namespace proxy::session

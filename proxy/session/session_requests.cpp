@@ -1,0 +1,251 @@
+#include "proxy/session/session.hpp"
+
+#include <utility>
+
+namespace proxy::session {
+
+using protocol::Blame;
+using protocol::ErrorCode;
+using protocol::RequestVerdict;
+using routing::RouteReason;
+using routing::Side;
+
+namespace {
+
+/// After so many reads in one wake-up the other sessions of the worker get their turn.
+constexpr int reads_per_turn_max = 8;
+
+}  // namespace
+
+Link* Session::current_link() const { return current_ ? links_[*current_].get() : nullptr; }
+
+bool Session::is_still_blocked() const {
+  switch (blocked_) {
+    case Blocked::nothing: return false;
+    case Blocked::replies: {
+      const Link* link = current_link();
+      return link != nullptr && link->half().is_owing();
+    }
+    case Blocked::link: {
+      const Link* link = links_[blocked_on_].get();
+      if (link == nullptr || link->phase() == Link::Phase::failed) return false;
+      if (link->phase() != Link::Phase::ready) return true;
+      return restoring_ == blocked_on_ && half_->restore_state(link->half()) == protocol::RestoreState::under_way;
+    }
+  }
+  return false;
+}
+
+void Session::read_requests() {
+  if (is_still_blocked()) {
+    if (is_expired_ && blocked_ == Blocked::link) {
+      links_[blocked_on_]->expire();
+    } else {
+      // The other end may have gone while it waits; nothing is read here, so only a broken stream shows.
+      if (client_.state() == Channel::State::broken) end();
+      return;
+    }
+  }
+  blocked_ = Blocked::nothing;
+  serve_requests();
+  for (int reads = 0; !is_over_ && blocked_ == Blocked::nothing; ++reads) {
+    Link* link = current_link();
+    if (link != nullptr && link->channel().is_clogged()) return;
+    if (in_flight_.size() >= environment_.options.in_flight_max) return;
+    if (!client_.is_readable()) break;
+    if (reads == reads_per_turn_max) {
+      signal_.notify();
+      return;
+    }
+    if (client_.receive(environment_.scratch) != 0) serve_requests();
+  }
+  if (is_over_) return;
+  if (client_.state() == Channel::State::broken) end();
+  if (client_.state() == Channel::State::ended && blocked_ == Blocked::nothing) {
+    // What came whole is answered first, as the server does; then the client is gone.
+    const Link* link = current_link();
+    if (link == nullptr || !link->half().is_owing() || client_.is_clogged()) end();
+  }
+  if (stop_ && !is_over_ && blocked_ == Blocked::nothing) {
+    const Link* link = current_link();
+    const bool is_idle = link == nullptr || (link->half().is_at_boundary() && client_.held_bytes() == 0);
+    if (is_idle || *stop_ == Stop::now) {
+      fail(protocol::failure(ErrorCode::shutting_down, Blame::self, "the proxy is shutting down"));
+    }
+  }
+}
+
+/// Judges and forwards what was read, as far as it goes.
+void Session::serve_requests() {
+  while (!is_over_ && !client_.unread().empty()) {
+    const Served served = serve_one();
+    if (served == Served::blocked) break;
+  }
+  flush_to_backend();
+  client_.keep_unread();
+  const std::size_t held_bytes_max = environment_.options.statement_bytes_max + environment_.scratch.size();
+  if (!is_over_ && client_.held_bytes() > held_bytes_max && blocked_ == Blocked::nothing) {
+    fail(protocol::failure(ErrorCode::memory_limit_reached, Blame::client, "a request larger than the limit"));
+  }
+}
+
+Session::Served Session::serve_one() {
+  const Link* link = current_link();
+  const protocol::NextRequest request = half_->next_request(client_.unread(), link ? &link->half() : nullptr);
+  switch (request.verdict) {
+    case RequestVerdict::need_more: return Served::blocked;
+    case RequestVerdict::follow:
+      if (link == nullptr) {
+        client_.use(request.bytes);  // nobody whom it could concern: a backend would ignore it too
+        return Served::forwarded;
+      }
+      forward(request);
+      return Served::forwarded;
+    case RequestVerdict::route: return route_batch(request);
+    case RequestVerdict::terminate: end(); return Served::blocked;
+    case RequestVerdict::violation:
+      flush_to_backend();
+      fail(half_->error());
+      return Served::blocked;
+  }
+  return Served::blocked;
+}
+
+routing::Circumstances Session::circumstances(const protocol::NextRequest& request) const {
+  routing::Circumstances result;
+  if (current_link() != nullptr) result.current = current_;
+  result.is_transaction_open = request.transaction == protocol::TransactionState::open;
+  result.pin = half_->pin();
+  result.batch_number = batch_number_;
+  for (const Side side : routing::both_sides) result.is_unavailable[side] = is_avoided(side);
+  return result;
+}
+
+Session::Served Session::route_batch(const protocol::NextRequest& request) {
+  const routing::Plan& plan = environment_.plans.plan();
+  const routing::Circumstances now = circumstances(request);
+  const routing::Route route = routing::decide(plan, facts_, request.facts, now);
+  Link* current = current_link();
+  if (request.transaction == protocol::TransactionState::unsettled) {
+    // Whether a transaction is open will show with the replies. Only if that makes no difference, go on.
+    routing::Circumstances inside = now;
+    inside.is_transaction_open = true;
+    if (routing::decide(plan, facts_, request.facts, inside).side != route.side) {
+      blocked_ = Blocked::replies;
+      return Served::blocked;
+    }
+  }
+  if (current == nullptr || route.side != *current_) {
+    if (current != nullptr && !current->half().is_at_boundary()) {
+      blocked_ = Blocked::replies;
+      return Served::blocked;
+    }
+    flush_to_backend();
+    const Served prepared = prepare_link(route);
+    if (prepared != Served::forwarded) return prepared;
+  }
+  in_flight_.push(InFlight{environment_.loop.now(), request.facts.statement_class});
+  environment_.metrics.sides[route.side].count_request(request.facts.statement_class);
+  if (request.transaction != protocol::TransactionState::open) ++batch_number_;
+  forward(request);
+  return Served::forwarded;
+}
+
+/// Makes the route's side ready to serve this session: connected, logged in, and with the session's state.
+/// `forwarded` means that it is.
+Session::Served Session::prepare_link(const routing::Route& route) {
+  std::unique_ptr<Link>& link = links_[route.side];
+  if (!link) {
+    link = std::make_unique<Link>(environment_, route.side, login_, *this);
+    arm_deadline(link->deadline());
+  }
+  if (link->phase() != Link::Phase::ready) link->advance();
+  if (link->phase() == Link::Phase::failed) return give_up_on(route, link->error());
+  blocked_on_ = route.side;
+  if (link->phase() != Link::Phase::ready) {
+    blocked_ = Blocked::link;
+    return Served::blocked;
+  }
+  deadline_timer_.reset();
+  protocol::RestoreState state = protocol::RestoreState::not_needed;
+  if (restoring_ == route.side) {
+    state = half_->restore_state(link->half());
+  } else {
+    state = half_->begin_restore(link->half(), environment_.to_backend, environment_.to_client);
+    client_.send(environment_.to_client);
+    environment_.to_client.clear();
+    link->channel().send(environment_.to_backend);
+    environment_.to_backend.clear();
+  }
+  if (state == protocol::RestoreState::under_way) {
+    restoring_ = route.side;
+    blocked_ = Blocked::link;
+    return Served::blocked;
+  }
+  restoring_.reset();
+  if (state == protocol::RestoreState::failed) {
+    return give_up_on(route, protocol::failure(ErrorCode::restore_failed, Blame::backend, "the session's state"));
+  }
+  current_ = route.side;
+  return Served::forwarded;
+}
+
+/// The route's side cannot serve. A read is as good on the other side; anything else ends the session.
+Session::Served Session::give_up_on(const routing::Route& route, const protocol::Error& error) {
+  const protocol::Bytes refusal(links_[route.side]->refusal().begin(), links_[route.side]->refusal().end());
+  drop_link(route.side);
+  deadline_timer_.reset();
+  is_expired_ = false;
+  const Side other_side = routing::other(route.side);
+  if (route.reason == RouteReason::read_weight) {
+    if (error.code == ErrorCode::restore_failed) {
+      // A session may only be tied to the side that its writes go to.
+      if (current_ == other_side && write_side() == other_side) {
+        half_->pin_for(protocol::PinReason::restore_failed);
+        return Served::repeated;
+      }
+    } else if (!is_avoided(other_side)) {
+      environment_.avoid_until[route.side] = environment_.loop.now() + environment_.options.retry_after;
+      return Served::repeated;
+    }
+  }
+  if (refusal.empty()) {
+    fail(error);
+    return Served::blocked;
+  }
+  client_.send(refusal);
+  environment_.metrics.sessions_failed_total.count(protocol::name_of(error.code));
+  end();
+  return Served::blocked;
+}
+
+/// The side of a write that touches no table.
+Side Session::write_side() const {
+  protocol::StatementFacts write;
+  write.statement_class = protocol::StatementClass::write;
+  const protocol::CommentTags no_tags;
+  return routing::decide(environment_.plans.plan(), facts_, protocol::batch_facts_of(write, no_tags), {}).side;
+}
+
+bool Session::is_avoided(Side side) const {
+  const runtime::Instant until = environment_.avoid_until[side];
+  if (until == runtime::Instant{}) return false;
+  const bool has_link = links_[side] && links_[side]->phase() == Link::Phase::ready;
+  return !has_link && environment_.loop.now() < until;
+}
+
+void Session::forward(const protocol::NextRequest& request) {
+  half_->forward(request, client_.unread(), current_link()->half(), environment_.to_backend);
+  client_.use(request.bytes);
+}
+
+void Session::flush_to_backend() {
+  if (environment_.to_backend.empty()) return;
+  if (Link* link = current_link(); link != nullptr) {
+    environment_.metrics.sides[*current_].bytes_to_backend_total += environment_.to_backend.total_bytes();
+    link->channel().send(environment_.to_backend);
+  }
+  environment_.to_backend.clear();
+}
+
+}  // namespace proxy::session
