@@ -18,6 +18,7 @@ namespace {
 /// Everything the command line can say, and what it chose to have done.
 struct Parsed {
   std::string path;
+  std::string ready_file;
   DemoOptions demo;
   bool is_demo_held = false;
   std::uint32_t demo_seconds = 3;
@@ -66,7 +67,9 @@ int with_remote(const Parsed& parsed, const Terminal& terminal, Action action) {
 void add_run(CLI::App& app, Parsed& parsed, const Commands& commands) {
   CLI::App* command = app.add_subcommand("run", "Serve the pairs of a configuration until told to stop");
   command->add_option("CONFIG", parsed.path, "YAML file")->required();
-  command->callback([&] { parsed.action = [&] { return commands.run(parsed.path); }; });
+  command->add_option("--ready-file", parsed.ready_file,
+                      "Write the addresses that are listened on to this file, as JSON, once they are");
+  command->callback([&] { parsed.action = [&] { return commands.run(RunOptions{parsed.path, parsed.ready_file}); }; });
 }
 
 void add_check(CLI::App& app, Parsed& parsed, const Commands& commands) {

@@ -8,9 +8,14 @@
 
 namespace proxy::cli {
 
-/// What the composition root can do and this folder must not know of. Each takes a path and returns the exit code.
+struct RunOptions {
+  std::string path;        ///< of the configuration
+  std::string ready_file;  ///< where to write the addresses that are listened on, once they are; empty: nowhere
+};
+
+/// What the composition root can do and this folder must not know of. Each returns the exit code.
 struct Commands {
-  std::function<int(const std::string& path)> run;    ///< serve until told to stop
+  std::function<int(const RunOptions& options)> run;  ///< serve until told to stop
   std::function<int(const std::string& path)> check;  ///< tell all that is wrong with a configuration
   std::function<int(const DemoOptions& options)> demo;
 };

@@ -52,15 +52,14 @@ log:
 admin:
   listen: 127.0.0.1:0
 pairs:
-  bench:
+  - name: bench
     dialect: postgres
     listen: 127.0.0.1:{port}
-    blue: {{host: 127.0.0.1, port: {server_port}}}
-    green: {{host: 127.0.0.1, port: {server_port}}}
-    allow_same_endpoint: true
-    authentication: trust
+    blue: 127.0.0.1:{server_port}
+    green: 127.0.0.1:{server_port}
     users:
-      bench: {{}}
+      - name: bench
+        auth: trust
     rules:
       - name: all
         reads: {{green: {green}}}

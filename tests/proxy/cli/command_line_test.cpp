@@ -25,7 +25,7 @@ struct Outcome {
 };
 
 Commands no_commands() {
-  return {[](const std::string&) { return 90; }, [](const std::string&) { return 91; }, [](const DemoOptions&) { return 92; }};
+  return {[](const proxy::cli::RunOptions&) { return 90; }, [](const std::string&) { return 91; }, [](const DemoOptions&) { return 92; }};
 }
 
 Outcome invoke(std::vector<std::string> arguments, const Commands& commands = no_commands(), std::string token = "") {
@@ -108,7 +108,7 @@ TEST_CASE("local commands: run, check and demo → handed on, their exit codes h
   Commands commands = no_commands();
   std::string path;
   DemoOptions demo;
-  commands.run = [&](const std::string& given) { return path = given, 11; };
+  commands.run = [&](const proxy::cli::RunOptions& given) { return path = given.path, 11; };
   commands.check = [&](const std::string& given) { return path = given, 12; };
   commands.demo = [&](const DemoOptions& given) { return demo = given, 13; };
   CHECK(invoke({"run", "a.yaml"}, commands).exit_code == 11);

@@ -1,0 +1,272 @@
+#include "proxy/app.hpp"
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <stdexcept>
+#include <thread>
+#include <utility>
+
+namespace proxy {
+
+using protocol::Blame;
+using protocol::ErrorCode;
+using routing::Side;
+
+namespace {
+
+std::string endpoint_text(const std::string& host, std::uint16_t port) {
+  const bool is_ipv6 = host.find(':') != std::string::npos;
+  return (is_ipv6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
+}
+
+/// Counts down from the number of workers; shared with work that may run after the caller has gone.
+class Countdown {
+ public:
+  explicit Countdown(std::size_t count) : remaining_(count) {}
+  void count_down() {
+    const std::lock_guard lock(mutex_);
+    if (--remaining_ == 0) changed_.notify_all();
+  }
+  bool wait(std::chrono::steady_clock::duration timeout) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, timeout, [this] { return remaining_ == 0; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::size_t remaining_;
+};
+
+}  // namespace
+
+App::App(config::Settings settings, telemetry::Log& log)
+    : settings_(std::move(settings)), log_(log), started_(std::chrono::steady_clock::now()) {}
+
+App::~App() {
+  if (admin_) admin_->stop();
+  stop_workers();
+}
+
+protocol::Status App::start() {
+  const std::uint32_t worker_count =
+      settings_.worker_count.value_or(std::max(1U, std::min(64U, std::thread::hardware_concurrency())));
+  for (std::uint32_t i = 0; i < worker_count; ++i) {
+    workers_.push_back(std::make_unique<runtime::Worker>("worker-" + std::to_string(i)));
+  }
+  for (const config::Pair& pair : settings_.pairs) {
+    pairs_.push_back(std::make_unique<AppPair>(
+        pair, AppPair::Surroundings{settings_.limits, workers_, names_, nonces_, clients_open_, {}}));
+    protocol::Status opened = pairs_.back()->open();
+    if (!opened) {
+      return protocol::failure(opened.error().code, opened.error().blame,
+                               "pair " + pair.name + ": " + opened.error().detail);
+    }
+  }
+  if (settings_.admin) {
+    admin::AdminOptions options;
+    options.listen_host = settings_.admin->listen.host;
+    options.listen_port = settings_.admin->listen.port;
+    if (settings_.admin->token) options.tokens.push_back(settings_.admin->token->reveal());
+    admin_ = std::make_unique<admin::AdminServer>(std::move(options), *this, log_);
+  }
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    workers_[i]->start({}, [this, i] {
+      for (const std::unique_ptr<AppPair>& pair : pairs_) pair->close_on(i);
+    });
+  }
+  if (admin_) {
+    const protocol::Result<std::uint16_t> port = admin_->start();
+    if (!port) return port.error();
+    admin_text_ = endpoint_text(settings_.admin->listen.host, *port);
+    log_.write(telemetry::LogLevel::info, "the admin endpoint listens", {{"address", std::string_view(admin_text_)}});
+  }
+  for (const std::unique_ptr<AppPair>& pair : pairs_) {
+    const std::string listen = pair->listen_text();
+    log_.write(telemetry::LogLevel::info, "a pair is open for clients",
+               {{"pair", std::string_view(pair->settings().name)}, {"address", std::string_view(listen)}});
+  }
+  return {};
+}
+
+std::string App::ready_text() const {
+  // Names of pairs are plain words and addresses have nothing to escape: see config/README.md.
+  std::string text = "{\"admin\": " + (admin_text_.empty() ? "null" : "\"" + admin_text_ + "\"") + ", \"pairs\": {";
+  for (std::size_t i = 0; i < pairs_.size(); ++i) {
+    text += (i == 0 ? "\"" : ", \"") + pairs_[i]->settings().name + "\": \"" + pairs_[i]->listen_text() + "\"";
+  }
+  return text + "}}\n";
+}
+
+bool App::ask_workers(const std::function<void(std::size_t)>& task) {
+  // The task may come to run after this call gave up, so what it needs must be its own.
+  const auto countdown = std::make_shared<Countdown>(workers_.size());
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    workers_[i]->loop().post([task, countdown, i] {
+      task(i);
+      countdown->count_down();
+    });
+  }
+  return countdown->wait(acknowledge_timeout);
+}
+
+void App::drain(const std::function<bool()>& is_impatient) {
+  log_.write(telemetry::LogLevel::info, "shutting down", {});
+  workers_.front()->loop().post([this] {
+    for (const std::unique_ptr<AppPair>& pair : pairs_) pair->stop_listening();
+  });
+  const auto stop_all = [this](session::Session::Stop when) {
+    ask_workers([this, when](std::size_t index) {
+      for (const std::unique_ptr<AppPair>& pair : pairs_) pair->worker(index).stop_sessions(when);
+    });
+  };
+  stop_all(session::Session::Stop::when_idle);
+  const auto deadline = std::chrono::steady_clock::now() + settings_.limits.shutdown_timeout;
+  while (clients_open_.load() != 0 && !is_impatient() && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  stop_all(session::Session::Stop::now);
+  ask_workers([](std::size_t) {});  // one more turn of every loop: the last words leave
+  if (admin_) admin_->stop();
+  stop_workers();
+}
+
+void App::stop_workers() {
+  for (const std::unique_ptr<runtime::Worker>& worker : workers_) worker->stop();
+  for (const std::unique_ptr<runtime::Worker>& worker : workers_) worker->join();
+}
+
+AppPair* App::find_pair(const std::string& name) const {
+  const auto place =
+      std::find_if(pairs_.begin(), pairs_.end(), [&](const auto& pair) { return pair->settings().name == name; });
+  return place == pairs_.end() ? nullptr : place->get();
+}
+
+protocol::Error App::unknown_pair(const std::string& name) const {
+  std::string known;
+  for (const std::unique_ptr<AppPair>& pair : pairs_) known += (known.empty() ? "" : ", ") + pair->settings().name;
+  return protocol::failure(ErrorCode::configuration_invalid, Blame::operator_,
+                           "no pair is named \"" + name + "\"; there are: " + known);
+}
+
+std::vector<admin::PairMetrics> App::metrics() {
+  struct Sums {
+    std::mutex mutex;
+    std::vector<admin::PairMetrics> pairs;
+  };
+  const auto sums = std::make_shared<Sums>();
+  for (const std::unique_ptr<AppPair>& pair : pairs_) {
+    sums->pairs.emplace_back();
+    sums->pairs.back().pair = pair->settings().name;
+  }
+  ask_workers([this, sums](std::size_t index) {
+    for (std::size_t i = 0; i < pairs_.size(); ++i) {
+      const admin::PairMetrics part = pairs_[i]->worker(index).metrics();
+      const std::lock_guard lock(sums->mutex);
+      telemetry::add(sums->pairs[i], part);
+    }
+  });
+  const std::lock_guard lock(sums->mutex);
+  return sums->pairs;
+}
+
+admin::Status App::status() {
+  admin::Status status;
+  status.version = CROSSFADE_VERSION;
+  status.uptime = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_);
+  status.worker_count = static_cast<std::uint32_t>(workers_.size());
+  const std::vector<admin::PairMetrics> counted = metrics();
+  for (std::size_t i = 0; i < pairs_.size(); ++i) {
+    AppPair& pair = *pairs_[i];
+    admin::PairStatus& told = status.pairs.emplace_back();
+    told.name = pair.settings().name;
+    told.dialect = "postgres";
+    told.listen = pair.listen_text();
+    told.clients = counted[i].clients_open;
+    told.plan = pair.history().current();
+    told.has_previous_plan = pair.history().previous() != nullptr;
+    told.pins = counted[i].pins;
+    for (const Side side : routing::both_sides) {
+      const admin::SideMetrics& metrics = counted[i].sides[side];
+      const config::EndpointAddress& endpoint = pair.settings().endpoints[side];
+      told.sides[side].endpoint =
+          endpoint.host.starts_with('/') ? endpoint.host : endpoint_text(endpoint.host, endpoint.port);
+      told.sides[side].connections = metrics.connections_open;
+      for (const std::uint64_t requests : metrics.requests_total) told.sides[side].requests += requests;
+      told.sides[side].errors = metrics.errors_total.total();
+    }
+  }
+  return status;
+}
+
+bool App::is_ready() { return ask_workers([](std::size_t) {}); }
+
+protocol::Result<routing::Rule> App::rule(const std::string& pair_name, const std::string& rule_name) {
+  AppPair* pair = find_pair(pair_name);
+  if (pair == nullptr) return unknown_pair(pair_name);
+  const routing::PlanSnapshot plan = pair->history().current();
+  std::string known;
+  for (const routing::Rule& rule : plan->rules) {
+    if (rule.name == rule_name) return rule;
+    known += (known.empty() ? "" : ", ") + rule.name;
+  }
+  return protocol::failure(ErrorCode::configuration_invalid, Blame::operator_,
+                           "pair " + pair_name + " has no rule \"" + rule_name + "\"; it has: " + known);
+}
+
+admin::PlanChange App::publish(AppPair& pair, routing::PlanSnapshot plan) {
+  const auto begin = std::chrono::steady_clock::now();
+  pair.publisher().publish(plan);
+  const std::uint64_t epoch = plan->epoch;
+  admin::PlanChange change;
+  change.is_acknowledged_by_all =
+      ask_workers([&pair, epoch](std::size_t index) { static_cast<void>(pair.worker(index).acknowledge(epoch)); });
+  change.acknowledged_after =
+      std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin);
+  change.plan = std::move(plan);
+  return change;
+}
+
+protocol::Result<admin::PlanChange> App::set_weights(const std::string& pair_name, const std::string& rule_name,
+                                                     routing::Weights reads) {
+  AppPair* pair = find_pair(pair_name);
+  if (pair == nullptr) return unknown_pair(pair_name);
+  protocol::Result<routing::Plan> plan = routing::with_weights(*pair->history().current(), rule_name, reads);
+  if (!plan) return plan.error();
+  return publish(*pair, pair->history().publish(std::move(*plan)));
+}
+
+protocol::Result<admin::PlanChange> App::rollback(const std::string& pair_name) {
+  AppPair* pair = find_pair(pair_name);
+  if (pair == nullptr) return unknown_pair(pair_name);
+  protocol::Result<routing::PlanSnapshot> plan = pair->history().rollback();
+  if (!plan) return plan.error();
+  return publish(*pair, std::move(*plan));
+}
+
+protocol::Result<admin::ExplainResult> App::explain(const admin::ExplainRequest& request) {
+  AppPair* pair = find_pair(request.pair);
+  if (pair == nullptr) return unknown_pair(request.pair);
+  // The first worker answers, with the very cache and catalogue that its sessions use.
+  struct Answer {
+    protocol::postgres::Analysis analysis;
+  };
+  const auto answer = std::make_shared<Answer>();
+  const auto countdown = std::make_shared<Countdown>(1);
+  workers_.front()->loop().post([pair, request, answer, countdown] {
+    answer->analysis = pair->dialect(0).analyse(request.session.database, request.sql);
+    countdown->count_down();
+  });
+  if (!countdown->wait(acknowledge_timeout)) {
+    return protocol::failure(ErrorCode::internal, Blame::self, "no worker answered in time");
+  }
+  admin::ExplainResult result;
+  result.facts = *answer->analysis.facts;
+  result.tags = *answer->analysis.tags;
+  result.explanation = routing::explain(*pair->history().current(), request.session,
+                                        protocol::batch_facts_of(result.facts, result.tags), {});
+  return result;
+}
+
+}  // namespace proxy

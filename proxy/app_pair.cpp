@@ -1,0 +1,151 @@
+#include "proxy/app_pair.hpp"
+
+#include <array>
+#include <cstring>
+#include <stdexcept>
+#include <utility>
+
+namespace proxy {
+
+using routing::Side;
+
+namespace {
+
+session::SessionOptions session_options_from(const config::Limits& limits) {
+  session::SessionOptions options;
+  options.login_timeout = limits.login_timeout;
+  options.connect_timeout = limits.connect_timeout;
+  options.statement_bytes_max = limits.statement_bytes_max;
+  return options;
+}
+
+protocol::postgres::PostgresDialect::Options dialect_options_from(const config::Limits& limits) {
+  protocol::postgres::PostgresDialect::Options options;
+  options.client_half.statement_bytes_max = limits.statement_bytes_max;
+  return options;
+}
+
+std::string endpoint_text(const std::string& host, std::uint16_t port) {
+  const bool is_ipv6 = host.find(':') != std::string::npos;
+  return (is_ipv6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
+}
+
+}  // namespace
+
+AppPair::AppPair(const config::Pair& settings, Surroundings surroundings)
+    : settings_(settings),
+      surroundings_(std::move(surroundings)),
+      session_options_(session_options_from(surroundings_.limits)),
+      history_(settings.plan),
+      shared_{session::PlanPublisher(history_.current()), {},
+              surroundings_.clients_open, surroundings_.limits.clients_max},
+      admission_(make_admission()) {}
+
+AppPair::~AppPair() = default;
+
+AppPair::Part::Part(AppPair& pair, runtime::Worker& worker, std::uint32_t index)
+    : dialect(dialect_options_from(pair.surroundings_.limits), pair.admission_, pair.surroundings_.nonces,
+              [&pair](const protocol::Login& login) {
+                if (pair.surroundings_.on_new_database) pair.surroundings_.on_new_database(pair, login);
+              }),
+      connector(worker.loop(), pair.surroundings_.names, pair.tcp_options()),
+      pair_worker(std::make_unique<session::PairWorker>(
+          pair.shared_,
+          session::PairWorker::Identity{index,
+                                        [&nonces = pair.surroundings_.nonces] {
+                                          std::array<std::byte, sizeof(std::uint32_t)> bytes{};
+                                          nonces.fill(bytes);
+                                          std::uint32_t value = 0;
+                                          std::memcpy(&value, bytes.data(), sizeof value);
+                                          return value;
+                                        }},
+          worker.loop(), dialect, connector, pair, pair.session_options_, pair.endpoints(),
+          pair.settings_.trust_networks, worker.receive_scratch())) {}
+
+protocol::Status AppPair::open() {
+  for (const config::EndpointAddress& endpoint : settings_.endpoints.values) {
+    if (!endpoint.host.starts_with('/')) surroundings_.names.add(endpoint.host);
+  }
+  std::vector<session::PairWorker*> peers;
+  for (std::size_t i = 0; i < surroundings_.workers.size(); ++i) {
+    parts_.push_back(std::make_unique<Part>(*this, *surroundings_.workers[i], static_cast<std::uint32_t>(i)));
+    peers.push_back(parts_.back()->pair_worker.get());
+  }
+  std::vector<net::Listener::Target> targets;
+  for (std::size_t i = 0; i < parts_.size(); ++i) {
+    session::PairWorker* pair_worker = peers[i];
+    pair_worker->set_peers(peers);
+    targets.push_back({&surroundings_.workers[i]->loop(),
+                       [pair_worker](std::unique_ptr<net::Stream> stream, const net::Address& peer) {
+                         pair_worker->take_in(std::move(stream), peer.bytes());
+                       }});
+  }
+  net::ListenerOptions options;
+  options.endpoint = net::Endpoint{settings_.listen.host, settings_.listen.port};
+  options.tcp = tcp_options();
+  protocol::Result<std::unique_ptr<net::Listener>> listener =
+      net::Listener::open(surroundings_.workers.front()->loop(), options, std::move(targets));
+  if (!listener) return listener.error();
+  listener_ = std::move(*listener);
+  return {};
+}
+
+void AppPair::stop_listening() {
+  if (listener_) listener_->close();
+}
+
+void AppPair::close_on(std::size_t index) {
+  if (index == 0) listener_.reset();
+  if (index < parts_.size()) parts_[index]->pair_worker.reset();
+}
+
+std::string AppPair::listen_text() const { return endpoint_text(settings_.listen.host, listener_->port()); }
+
+net::TcpOptions AppPair::tcp_options() const {
+  const config::Limits& limits = surroundings_.limits;
+  net::TcpOptions options;
+  options.keepalive_idle = limits.tcp_keepalive_idle;
+  options.keepalive_interval = limits.tcp_keepalive_interval;
+  options.keepalive_count_max = static_cast<int>(limits.tcp_keepalive_count);
+  options.unacknowledged_timeout = limits.tcp_user_timeout;
+  return options;
+}
+
+routing::PerSide<net::Endpoint> AppPair::endpoints() const {
+  routing::PerSide<net::Endpoint> result;
+  for (const Side side : routing::both_sides) {
+    result[side] = net::Endpoint{settings_.endpoints[side].host, settings_.endpoints[side].port};
+  }
+  return result;
+}
+
+protocol::postgres::Admission AppPair::make_admission() const {
+  auto everywhere = std::make_shared<protocol::postgres::UserDirectory>(surroundings_.nonces);
+  auto without_trust = std::make_shared<protocol::postgres::UserDirectory>(surroundings_.nonces);
+  const auto must = [](const protocol::Status& status) {
+    if (!status) throw std::runtime_error(status.error().detail);
+  };
+  for (const config::User& user : settings_.users) {
+    if (user.authentication == config::Authentication::trust) {
+      must(everywhere->add_trusted(user.name));
+      continue;
+    }
+    const config::Secret& secret = user.scram_verifier ? *user.scram_verifier : user.password.value();
+    must(everywhere->add_secret(user.name, secret.reveal()));
+    if (!settings_.trust_networks.empty()) must(without_trust->add_secret(user.name, secret.reveal()));
+  }
+  return {std::move(everywhere), std::move(without_trust)};
+}
+
+protocol::BackendCredentials AppPair::credentials_for(const protocol::Login& login, Side side) const {
+  protocol::BackendCredentials credentials;
+  credentials.user = login.user;
+  const config::User* user = config::find_user(settings_, login.user);
+  if (user == nullptr) return credentials;
+  const config::BackendLogin& backend = user->backend[side];
+  if (!backend.user.empty()) credentials.user = backend.user;
+  if (backend.password) credentials.password = backend.password->reveal();
+  return credentials;
+}
+
+}  // namespace proxy

@@ -1,0 +1,80 @@
+#pragma once
+
+#include "config/settings.hpp"
+#include "protocol/postgres/dialect.hpp"
+#include "proxy/net/listener.hpp"
+#include "proxy/net/tcp_connector.hpp"
+#include "proxy/runtime/worker.hpp"
+#include "proxy/session/pair_worker.hpp"
+#include "routing/plan.hpp"
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace proxy {
+
+/// Part of the composition root: one pair with its listener, its plan and its share of every worker.
+class AppPair final : public session::CredentialsSource {
+ public:
+  /// What all pairs share. Everything outlives the pairs.
+  struct Surroundings {
+    const config::Limits& limits;
+    std::vector<std::unique_ptr<runtime::Worker>>& workers;
+    net::NameTable& names;
+    protocol::postgres::NonceSource& nonces;
+    std::atomic<std::uint32_t>& clients_open;
+    /// A session named a database for the first time; called on a worker.
+    std::function<void(AppPair&, const protocol::Login&)> on_new_database;
+  };
+
+  /// Throws std::runtime_error with a sentence for the operator.
+  AppPair(const config::Pair& settings, Surroundings surroundings);
+  ~AppPair() override;
+
+  /// Makes the pair's part of every worker, then listens. Before the workers' loops run.
+  [[nodiscard]] protocol::Status open();
+  /// On the loop of the worker `index`, when it ends.
+  void close_on(std::size_t index);
+  /// On the first worker's loop: no new clients.
+  void stop_listening();
+
+  [[nodiscard]] const config::Pair& settings() const { return settings_; }
+  [[nodiscard]] std::string listen_text() const;
+  [[nodiscard]] session::PairWorker& worker(std::size_t index) { return *parts_[index]->pair_worker; }
+  [[nodiscard]] protocol::postgres::PostgresDialect& dialect(std::size_t index) { return parts_[index]->dialect; }
+
+  /// Changes of the plan: control thread only.
+  [[nodiscard]] routing::PlanHistory& history() { return history_; }
+  [[nodiscard]] session::PlanPublisher& publisher() { return shared_.plan; }
+
+  [[nodiscard]] protocol::BackendCredentials credentials_for(const protocol::Login& login,
+                                                             routing::Side side) const override;
+
+ private:
+  /// The pair's part of one worker.
+  struct Part {
+    Part(AppPair& pair, runtime::Worker& worker, std::uint32_t index);
+    protocol::postgres::PostgresDialect dialect;
+    net::TcpConnector connector;
+    std::unique_ptr<session::PairWorker> pair_worker;
+  };
+  [[nodiscard]] net::TcpOptions tcp_options() const;
+  [[nodiscard]] protocol::postgres::Admission make_admission() const;
+  [[nodiscard]] routing::PerSide<net::Endpoint> endpoints() const;
+
+  const config::Pair& settings_;
+  Surroundings surroundings_;
+  session::SessionOptions session_options_;
+  routing::PlanHistory history_;
+  session::PairShared shared_;
+  protocol::postgres::Admission admission_;
+  std::vector<std::unique_ptr<Part>> parts_;  ///< by worker
+  std::unique_ptr<net::Listener> listener_;   ///< lives on the first worker's loop
+};
+
+}  // namespace proxy
