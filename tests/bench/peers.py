@@ -52,14 +52,15 @@ log:
 admin:
   listen: 127.0.0.1:0
 pairs:
-  - name: bench
+  bench:
     dialect: postgres
     listen: 127.0.0.1:{port}
-    blue: 127.0.0.1:{server_port}
-    green: 127.0.0.1:{server_port}
+    blue: {{host: 127.0.0.1, port: {server_port}}}
+    green: {{host: 127.0.0.1, port: {server_port}}}
+    allow_same_endpoint: true
+    authentication: trust
     users:
-      - name: bench
-        auth: trust
+      bench: {{}}
     rules:
       - name: all
         reads: {{green: {green}}}

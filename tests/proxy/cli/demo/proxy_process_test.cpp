@@ -1,5 +1,7 @@
 #include "proxy/cli/demo/proxy_process.hpp"
 
+#include "config/load.hpp"
+
 #include <doctest/doctest.h>
 
 using proxy::cli::DemoAddress;
@@ -29,8 +31,18 @@ TEST_CASE("ready file: another pair, no admin, no port, port 0 or beyond → not
   CHECK_FALSE(parse_ready_file(R"({"admin": null, "pairs": {"demo": "127.0.0.1:6500"}})"));
 }
 
-TEST_CASE("configuration: names both servers' ports") {
-  const std::string text = proxy::cli::demo_configuration(5501, 5502);
-  CHECK(text.find("blue: 127.0.0.1:5501") != std::string::npos);
-  CHECK(text.find("green: 127.0.0.1:5502") != std::string::npos);
+TEST_CASE("configuration: read as a person's would be → valid, both servers' ports, no reads on green yet") {
+  const auto outcome = config::check_text("demo.yaml", proxy::cli::demo_configuration(5501, 5502));
+  CAPTURE(config::format_problems(outcome.problems));
+  CHECK(outcome.problems.empty());
+  REQUIRE(outcome.settings.has_value());
+  REQUIRE(outcome.settings->pairs.size() == 1);
+  const config::Pair& pair = outcome.settings->pairs.front();
+  CHECK(pair.name == proxy::cli::demo_pair_name);
+  CHECK(pair.endpoints[routing::Side::blue].port == 5501);
+  CHECK(pair.endpoints[routing::Side::green].port == 5502);
+  REQUIRE(pair.plan.rules.size() == 1);
+  CHECK(pair.plan.rules.front().name == proxy::cli::demo_rule_name);
+  CHECK(pair.plan.rules.front().reads.green == 0);
+  CHECK(pair.plan.rules.front().stickiness == routing::Stickiness::statement);
 }
