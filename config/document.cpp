@@ -7,9 +7,8 @@
 #include <yaml-cpp/parser.h>
 
 #include <algorithm>
-#include <istream>
 #include <map>
-#include <streambuf>
+#include <sstream>
 #include <unordered_set>
 
 namespace config {
@@ -176,14 +175,49 @@ class TreeBuilder : public YAML::EventHandler {
   std::size_t bytes_ = 0;
 };
 
-/// Lets yaml-cpp read a view without a copy. Only ever reads: the cast is the price of streambuf's interface.
-class ViewBuffer : public std::streambuf {
- public:
-  explicit ViewBuffer(std::string_view text) {
-    char* begin = const_cast<char*>(text.data());  // NOLINT(cppcoreguidelines-pro-type-const-cast)
-    setg(begin, begin, begin + text.size());
+/// The place of the byte at `offset`; columns count bytes, as yaml-cpp's do.
+Mark mark_at(std::string_view text, std::size_t offset) {
+  const std::string_view before = text.substr(0, offset);
+  const auto lines = std::count(before.begin(), before.end(), '\n');
+  const std::size_t line_start = before.rfind('\n') == std::string_view::npos ? 0 : before.rfind('\n') + 1;
+  return {static_cast<std::uint32_t>(lines) + 1, static_cast<std::uint32_t>(offset - line_start) + 1};
+}
+
+/// Bytes of the well-formed UTF-8 sequence at the front of `text`; 0 if there is none.
+/// Source: Unicode 15, table 3-7 "Well-Formed UTF-8 Byte Sequences".
+std::size_t utf8_sequence_bytes(std::string_view text) {
+  const auto byte = [&](std::size_t i) {
+    return i < text.size() ? static_cast<unsigned>(static_cast<unsigned char>(text[i])) : 0U;
+  };
+  const auto is_between = [&](std::size_t i, unsigned least, unsigned most) { return byte(i) >= least && byte(i) <= most; };
+  const unsigned first = byte(0);
+  if (first < 0x80) return 1;
+  if (first >= 0xC2 && first <= 0xDF) return is_between(1, 0x80, 0xBF) ? 2 : 0;
+  if (first >= 0xE0 && first <= 0xEF) {
+    const unsigned least = first == 0xE0 ? 0xA0 : 0x80;
+    const unsigned most = first == 0xED ? 0x9F : 0xBF;
+    return is_between(1, least, most) && is_between(2, 0x80, 0xBF) ? 3 : 0;
   }
-};
+  if (first >= 0xF0 && first <= 0xF4) {
+    const unsigned least = first == 0xF0 ? 0x90 : 0x80;
+    const unsigned most = first == 0xF4 ? 0x8F : 0xBF;
+    return is_between(1, least, most) && is_between(2, 0x80, 0xBF) && is_between(3, 0x80, 0xBF) ? 4 : 0;
+  }
+  return 0;
+}
+
+/// yaml-cpp guesses encodings and lets broken ones through; the guess is not needed and the rest would end in messages.
+bool check_encoding(std::string_view text, Findings& findings) {
+  for (std::size_t offset = 0; offset < text.size();) {
+    const std::size_t bytes = utf8_sequence_bytes(text.substr(offset));
+    if (bytes == 0 || text[offset] == '\0') {
+      findings.error(mark_at(text, offset), bytes == 0 ? "is not UTF-8 text" : "holds a zero byte; it must be UTF-8 text");
+      return false;
+    }
+    offset += bytes;
+  }
+  return true;
+}
 
 /// What people trip over most, which YAML's own words do not tell.
 std::string hint_for(std::string_view text, Mark mark) {
@@ -198,8 +232,20 @@ std::string hint_for(std::string_view text, Mark mark) {
   if (line.find(": [:") != std::string_view::npos || line.find("]:") != std::string_view::npos) {
     return " (an address in brackets must be written in quotes)";
   }
-  if (line.find(": *") != std::string_view::npos) return " (a text that begins with * must be written in quotes)";
+  const std::size_t first = line.find_first_not_of(' ');
+  const bool begins_with_star = first != std::string_view::npos && line[first] == '*';
+  if (begins_with_star || line.find(": *") != std::string_view::npos) return " (a text that begins with * must be written in quotes)";
   return {};
+}
+
+void report(const YAML::Exception& exception, std::string_view text, Findings& findings) {
+  const Mark mark = mark_of(exception.mark);
+  const Mark end = mark_at(text, text.size());
+  if (mark.line > end.line) {
+    findings.error(end, "not valid YAML: the file ends inside a text in quotes or a bracket that was never closed");
+  } else {
+    findings.error(mark, "not valid YAML: " + exception.msg + hint_for(text, mark));
+  }
 }
 
 }  // namespace
@@ -215,8 +261,10 @@ std::string_view name_of(Node::Kind kind) {
 }
 
 std::optional<Node> parse_document(std::string_view text, Findings& findings) {
-  ViewBuffer buffer(text);
-  std::istream stream(&buffer);
+  if (!check_encoding(text, findings)) return std::nullopt;
+  // The end is marked, for yaml-cpp (0.7) takes a quoted text that runs to the end of the file for a complete one, and
+  // would make the rest of the file part of it.
+  std::istringstream stream(std::string(text) + "\n...\n");
   try {
     TreeBuilder builder(findings);
     YAML::Parser parser(stream);
@@ -230,8 +278,7 @@ std::optional<Node> parse_document(std::string_view text, Findings& findings) {
   } catch (const BoundBroken& broken) {
     findings.error(broken.mark, broken.message);
   } catch (const YAML::Exception& exception) {
-    const Mark mark = mark_of(exception.mark);
-    findings.error(mark, "not valid YAML: " + exception.msg + hint_for(text, mark));
+    report(exception, text, findings);
   }
   return std::nullopt;
 }

@@ -35,12 +35,15 @@ std::vector<Problem> Findings::take() {
     return std::tie(left.line, left.column) < std::tie(right.line, right.column);
   });
   // An anchor's content is read once for each alias and finds the same each time.
-  problems_.erase(std::unique(problems_.begin(), problems_.end()), problems_.end());
+  std::vector<Problem> unique;
+  for (Problem& problem : problems_) {
+    if (std::find(unique.begin(), unique.end(), problem) == unique.end()) unique.push_back(std::move(problem));
+  }
   if (dropped_count_ > 0) {
     const Severity severity = has_error_ ? Severity::error : Severity::warning;
-    problems_.push_back({severity, file_, 0, 0, "and " + std::to_string(dropped_count_) + " more"});
+    unique.push_back({severity, file_, 0, 0, "and " + std::to_string(dropped_count_) + " more"});
   }
-  return std::move(problems_);
+  return unique;
 }
 
 std::string quote(std::string_view text) {

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::size_t text_bytes_max = 64;
 constexpr std::size_t candidate_count_max = 256;
+constexpr std::size_t beginning_bytes_min = 3;
 
 char fold(char character) {
   if (character >= 'A' && character <= 'Z') return static_cast<char>(character - 'A' + 'a');
@@ -49,7 +50,9 @@ std::optional<std::string_view> nearest(std::string_view written, const std::vec
   for (std::size_t i = 0; i < count; ++i) {
     const std::string_view candidate = candidates[i];
     if (candidate.size() > text_bytes_max) continue;
-    const std::size_t found = distance(written, candidate);
+    // "scram" for "scram-sha-256": a beginning is as good as one wrong letter.
+    const bool is_beginning = written.size() >= beginning_bytes_min && candidate.starts_with(written);
+    const std::size_t found = is_beginning ? 1 : distance(written, candidate);
     const std::size_t allowed = std::max<std::size_t>(1, std::max(written.size(), candidate.size()) / 3);
     if (found <= allowed && (!best || found < best_distance)) {
       best = candidate;

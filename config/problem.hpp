@@ -13,7 +13,7 @@ struct Problem {
   Severity severity = Severity::error;
   std::string file;          ///< as it was named by the caller
   std::uint32_t line = 0;    ///< from 1; 0 when the file as a whole is meant
-  std::uint32_t column = 0;  ///< from 1, in characters
+  std::uint32_t column = 0;  ///< from 1, in bytes
   std::string message;       ///< one line; quotes the offending text, never a secret
   bool operator==(const Problem&) const = default;
 };

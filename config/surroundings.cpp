@@ -41,7 +41,7 @@ protocol::Result<SecretFile> read_file(const std::filesystem::path& path, std::s
   if (descriptor.get() < 0) return refuse(system_words());
   struct stat status {};
   if (fstat(descriptor.get(), &status) != 0) return refuse(system_words());
-  if (!S_ISREG(status.st_mode)) return refuse(S_ISDIR(status.st_mode) ? "is a directory" : "is not a regular file");
+  if (!S_ISREG(status.st_mode)) return refuse(S_ISDIR(status.st_mode) ? "it is a directory" : "it is not a regular file");
   SecretFile file;
   file.is_readable_by_others = (status.st_mode & (S_IRGRP | S_IROTH)) != 0;
   std::string& content = file.content;
@@ -55,7 +55,7 @@ protocol::Result<SecretFile> read_file(const std::filesystem::path& path, std::s
     if (count == 0) break;
     filled += static_cast<std::size_t>(count);
   }
-  if (filled > bytes_max) return refuse("is longer than " + std::to_string(bytes_max) + " bytes");
+  if (filled > bytes_max) return refuse("it is longer than " + std::to_string(bytes_max) + " bytes");
   content.resize(filled);
   return file;
 }
