@@ -53,7 +53,7 @@ std::optional<std::string_view> nearest(std::string_view written, const std::vec
     // "scram" for "scram-sha-256": a beginning is as good as one wrong letter.
     const bool is_beginning = written.size() >= beginning_bytes_min && candidate.starts_with(written);
     const std::size_t found = is_beginning ? 1 : distance(written, candidate);
-    const std::size_t allowed = std::max<std::size_t>(1, std::max(written.size(), candidate.size()) / 3);
+    const std::size_t allowed = std::max(written.size(), candidate.size()) / 3;
     if (found <= allowed && (!best || found < best_distance)) {
       best = candidate;
       best_distance = found;
