@@ -38,8 +38,8 @@ bool is_ordinary_tag(const std::string& tag) {
   return tag.empty() || tag == "?" || tag == "!" || tag.starts_with("tag:yaml.org,2002:");
 }
 
-/// Builds the tree from yaml-cpp's events. Its own node graph is not used: it keeps no place for keys, drops doubled
-/// ones, and shares aliased parts, which hides how large a document really is.
+/// Builds the tree from yaml-cpp's events. Its own node graph is not used: it keeps no place for keys, drops
+/// doubled ones, and shares aliased parts, which hides how large a document really is.
 class TreeBuilder : public YAML::EventHandler {
  public:
   explicit TreeBuilder(Findings& findings) : findings_(findings) {}
@@ -57,7 +57,8 @@ class TreeBuilder : public YAML::EventHandler {
 
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     const auto found = anchored_.find(anchor);
-    if (found == anchored_.end()) throw BoundBroken{mark_of(mark), "an alias cannot stand inside its own anchor"};
+    if (found == anchored_.end())
+      throw BoundBroken{mark_of(mark), "an alias cannot stand inside its own anchor"};
     account(mark_of(mark), found->second.bytes);
     Node copy = found->second.node;
     // Content keeps the place where it was written; as a key or value the alias itself is meant.
@@ -94,8 +95,8 @@ class TreeBuilder : public YAML::EventHandler {
   struct Open {
     Node node;
     YAML::anchor_t anchor = YAML::NullAnchor;
-    std::optional<Node> key;                      ///< of a map: read, its value not yet
-    std::unordered_set<std::string> keys;         ///< of a map: read so far
+    std::optional<Node> key;               ///< of a map: read, its value not yet
+    std::unordered_set<std::string> keys;  ///< of a map: read so far
   };
   struct Anchored {
     Node node;
@@ -189,7 +190,9 @@ std::size_t utf8_sequence_bytes(std::string_view text) {
   const auto byte = [&](std::size_t i) {
     return i < text.size() ? static_cast<unsigned>(static_cast<unsigned char>(text[i])) : 0U;
   };
-  const auto is_between = [&](std::size_t i, unsigned least, unsigned most) { return byte(i) >= least && byte(i) <= most; };
+  const auto is_between = [&](std::size_t i, unsigned least, unsigned most) {
+    return byte(i) >= least && byte(i) <= most;
+  };
   const unsigned first = byte(0);
   if (first < 0x80) return 1;
   if (first >= 0xC2 && first <= 0xDF) return is_between(1, 0x80, 0xBF) ? 2 : 0;
@@ -206,12 +209,14 @@ std::size_t utf8_sequence_bytes(std::string_view text) {
   return 0;
 }
 
-/// yaml-cpp guesses encodings and lets broken ones through; the guess is not needed and the rest would end in messages.
+/// yaml-cpp guesses encodings and lets broken ones through; the guess is not needed and the rest would end in
+/// messages.
 bool check_encoding(std::string_view text, Findings& findings) {
   for (std::size_t offset = 0; offset < text.size();) {
     const std::size_t bytes = utf8_sequence_bytes(text.substr(offset));
     if (bytes == 0 || text[offset] == '\0') {
-      findings.error(mark_at(text, offset), bytes == 0 ? "is not UTF-8 text" : "holds a zero byte; it must be UTF-8 text");
+      findings.error(mark_at(text, offset),
+                     bytes == 0 ? "is not UTF-8 text" : "holds a zero byte; it must be UTF-8 text");
       return false;
     }
     offset += bytes;
@@ -234,7 +239,8 @@ std::string hint_for(std::string_view text, Mark mark) {
   }
   const std::size_t first = line.find_first_not_of(' ');
   const bool begins_with_star = first != std::string_view::npos && line[first] == '*';
-  if (begins_with_star || line.find(": *") != std::string_view::npos) return " (a text that begins with * must be written in quotes)";
+  if (begins_with_star || line.find(": *") != std::string_view::npos)
+    return " (a text that begins with * must be written in quotes)";
   return {};
 }
 
@@ -242,7 +248,8 @@ void report(const YAML::Exception& exception, std::string_view text, Findings& f
   const Mark mark = mark_of(exception.mark);
   const Mark end = mark_at(text, text.size());
   if (mark.line > end.line) {
-    findings.error(end, "not valid YAML: the file ends inside a text in quotes or a bracket that was never closed");
+    findings.error(
+        end, "not valid YAML: the file ends inside a text in quotes or a bracket that was never closed");
   } else {
     findings.error(mark, "not valid YAML: " + exception.msg + hint_for(text, mark));
   }
@@ -252,18 +259,22 @@ void report(const YAML::Exception& exception, std::string_view text, Findings& f
 
 std::string_view name_of(Node::Kind kind) {
   switch (kind) {
-    case Node::Kind::null: return "nothing";
-    case Node::Kind::scalar: return "text";
-    case Node::Kind::sequence: return "a list";
-    case Node::Kind::map: return "a map";
+    case Node::Kind::null:
+      return "nothing";
+    case Node::Kind::scalar:
+      return "text";
+    case Node::Kind::sequence:
+      return "a list";
+    case Node::Kind::map:
+      return "a map";
   }
   return "unknown";
 }
 
 std::optional<Node> parse_document(std::string_view text, Findings& findings) {
   if (!check_encoding(text, findings)) return std::nullopt;
-  // The end is marked, for yaml-cpp (0.7) takes a quoted text that runs to the end of the file for a complete one, and
-  // would make the rest of the file part of it.
+  // The end is marked, for yaml-cpp (0.7) takes a quoted text that runs to the end of the file for a complete
+  // one, and would make the rest of the file part of it.
   std::istringstream stream(std::string(text) + "\n...\n");
   try {
     TreeBuilder builder(findings);

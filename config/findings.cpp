@@ -11,7 +11,9 @@ namespace {
 
 constexpr std::size_t quote_bytes_max = 100;
 
-bool is_continuation(char character) { return (static_cast<unsigned char>(character) & 0xC0) == 0x80; }
+bool is_continuation(char character) {
+  return (static_cast<unsigned char>(character) & 0xC0) == 0x80;
+}
 
 }  // namespace
 
@@ -28,7 +30,9 @@ void Findings::error(Mark mark, std::string message) {
   add(Severity::error, mark, std::move(message));
 }
 
-void Findings::warning(Mark mark, std::string message) { add(Severity::warning, mark, std::move(message)); }
+void Findings::warning(Mark mark, std::string message) {
+  add(Severity::warning, mark, std::move(message));
+}
 
 std::vector<Problem> Findings::take() {
   std::stable_sort(problems_.begin(), problems_.end(), [](const Problem& left, const Problem& right) {
@@ -37,7 +41,8 @@ std::vector<Problem> Findings::take() {
   // An anchor's content is read once for each alias and finds the same each time.
   std::vector<Problem> unique;
   for (Problem& problem : problems_) {
-    if (std::find(unique.begin(), unique.end(), problem) == unique.end()) unique.push_back(std::move(problem));
+    if (std::find(unique.begin(), unique.end(), problem) == unique.end())
+      unique.push_back(std::move(problem));
   }
   if (dropped_count_ > 0) {
     const Severity severity = has_error_ ? Severity::error : Severity::warning;

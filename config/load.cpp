@@ -15,7 +15,9 @@ namespace {
 /// Each pair has a listener and a dialect object per worker.
 constexpr std::size_t pair_count_max = 256;
 
-bool is_wildcard(const ListenAddress& address) { return address.host == "0.0.0.0" || address.host == "::"; }
+bool is_wildcard(const ListenAddress& address) {
+  return address.host == "0.0.0.0" || address.host == "::";
+}
 
 bool overlaps(const ListenAddress& left, const ListenAddress& right) {
   if (left.port == 0 || left.port != right.port || left.host.empty() || right.host.empty()) return false;
@@ -27,8 +29,9 @@ void check_listeners(const Node& pairs, const Settings& settings, Findings& find
     const Pair& pair = settings.pairs[i];
     const auto report = [&](const std::string& owner) {
       const Section section(pairs.entries[i].second, findings, "pairs." + pair.name);
-      findings.error(section.mark_of("listen"), about(section.path_of("listen"), quote(format_listen(pair.listen)) +
-                                                                                     " is taken by " + owner));
+      findings.error(
+          section.mark_of("listen"),
+          about(section.path_of("listen"), quote(format_listen(pair.listen)) + " is taken by " + owner));
     };
     if (settings.admin && overlaps(pair.listen, settings.admin->listen)) {
       report("`admin.listen` (" + format_listen(settings.admin->listen) + ")");
@@ -43,14 +46,17 @@ void read_pairs(Section& top, Reading& reading, Settings& settings) {
   top.require("pairs");
   const Node* pairs = top.take("pairs");
   if (pairs == nullptr || !expect_kind(*pairs, Node::Kind::map, "pairs", reading.findings)) return;
-  if (pairs->entries.empty()) reading.findings.error(pairs->mark, about("pairs", "names no pair; at least one is needed"));
+  if (pairs->entries.empty())
+    reading.findings.error(pairs->mark, about("pairs", "names no pair; at least one is needed"));
   if (pairs->entries.size() > pair_count_max) {
-    reading.findings.error(pairs->mark, about("pairs", "has more than " + std::to_string(pair_count_max) + " pairs"));
+    reading.findings.error(pairs->mark,
+                           about("pairs", "has more than " + std::to_string(pair_count_max) + " pairs"));
     return;
   }
   for (const auto& [key, value] : pairs->entries) {
     if (!is_name(key.text)) {
-      reading.findings.error(key.mark, "the name of a pair must have 1 to 63 letters, digits, _ and -, not " + quote(key.text));
+      reading.findings.error(
+          key.mark, "the name of a pair must have 1 to 63 letters, digits, _ and -, not " + quote(key.text));
     }
     settings.pairs.push_back(read_pair(key.text, value, reading));
   }
@@ -61,7 +67,8 @@ void read_workers(Section& top, Settings& settings) {
   const Node* node = top.take("workers");
   if (node == nullptr || (node->kind == Node::Kind::scalar && node->text == "auto")) return;
   if (node->kind == Node::Kind::scalar && !parse_count(node->text)) {
-    top.findings().error(node->mark, about("workers", quote(node->text) + " must be `auto` or a whole number from 1 to 64"));
+    top.findings().error(
+        node->mark, about("workers", quote(node->text) + " must be `auto` or a whole number from 1 to 64"));
     return;
   }
   std::uint32_t count = 0;
@@ -85,7 +92,8 @@ Settings read_settings(const Node& root, Reading& reading) {
 
 enum class FileAccess : std::uint8_t { owner_only, others_too };
 
-Outcome check(const std::string& name, std::string_view text, const Surroundings& surroundings, FileAccess access) {
+Outcome check(const std::string& name, std::string_view text, const Surroundings& surroundings,
+              FileAccess access) {
   Findings findings(name);
   Outcome outcome;
   std::optional<Node> root;
@@ -102,8 +110,9 @@ Outcome check(const std::string& name, std::string_view text, const Surroundings
     Reading reading{findings, surroundings, std::filesystem::path(name).parent_path(), std::nullopt};
     outcome.settings = read_settings(*root, reading);
     if (reading.first_inline_secret && access == FileAccess::others_too) {
-      findings.warning(*reading.first_inline_secret,
-                       "a secret stands in this file, which can be read by other users of this machine; `chmod 600` it");
+      findings.warning(
+          *reading.first_inline_secret,
+          "a secret stands in this file, which can be read by other users of this machine; `chmod 600` it");
     }
   }
   if (findings.has_error()) outcome.settings.reset();
@@ -128,6 +137,8 @@ Outcome check_text(const std::string& name, std::string_view text, const Surroun
   return check(name, text, surroundings, FileAccess::owner_only);
 }
 
-Outcome check_text(const std::string& name, std::string_view text) { return check_text(name, text, Nowhere()); }
+Outcome check_text(const std::string& name, std::string_view text) {
+  return check_text(name, text, Nowhere());
+}
 
 }  // namespace config

@@ -30,7 +30,8 @@ class Surroundings {
   virtual ~Surroundings() = default;
   /// Fails with the system's words for it ("No such file or directory") and when it is longer than
   /// `secret_bytes_max`.
-  [[nodiscard]] virtual protocol::Result<SecretFile> read_secret_file(const std::filesystem::path& path) const = 0;
+  [[nodiscard]] virtual protocol::Result<SecretFile> read_secret_file(
+      const std::filesystem::path& path) const = 0;
   [[nodiscard]] virtual std::optional<std::string> environment(const std::string& name) const = 0;
 };
 
@@ -43,7 +44,8 @@ inline constexpr std::size_t file_bytes_max = std::size_t{1} << 20;
 [[nodiscard]] Outcome load(const std::string& path);
 
 /// Validates a text. `name` stands for the file in problems, and relative paths are taken from its folder.
-[[nodiscard]] Outcome check_text(const std::string& name, std::string_view text, const Surroundings& surroundings);
+[[nodiscard]] Outcome check_text(const std::string& name, std::string_view text,
+                                 const Surroundings& surroundings);
 
 /// The same where nothing surrounds it: every file is missing and every variable unset.
 [[nodiscard]] Outcome check_text(const std::string& name, std::string_view text);

@@ -42,7 +42,8 @@ std::size_t distance(std::string_view left, std::string_view right) {
 
 }  // namespace
 
-std::optional<std::string_view> nearest(std::string_view written, const std::vector<std::string_view>& candidates) {
+std::optional<std::string_view> nearest(std::string_view written,
+                                        const std::vector<std::string_view>& candidates) {
   if (written.size() > text_bytes_max) return std::nullopt;
   std::optional<std::string_view> best;
   std::size_t best_distance = 0;

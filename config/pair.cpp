@@ -20,8 +20,8 @@ std::string host_mistake(std::string_view host) {
   if (host.size() > host_bytes_max) return "is longer than a host name can be";
   if (host.front() == '[' || host.back() == ']') return "must be written without brackets";
   const bool has_colon = host.find(':') != std::string_view::npos;
-  const bool is_hexadecimal =
-      std::all_of(host.begin(), host.end(), [](unsigned char c) { return std::isxdigit(c) || c == ':' || c == '.'; });
+  const bool is_hexadecimal = std::all_of(
+      host.begin(), host.end(), [](unsigned char c) { return std::isxdigit(c) || c == ':' || c == '.'; });
   if (has_colon && !(is_hexadecimal && std::count(host.begin(), host.end(), ':') >= 2)) {
     return "must not hold the port; that is `port`";
   }
@@ -44,7 +44,8 @@ EndpointAddress read_endpoint(const Node& node, const std::string& path, Reading
   EndpointAddress endpoint;
   endpoint.port = postgres_port;
   if (node.kind == Node::Kind::scalar) {
-    reading.findings.error(node.mark, about(path, "must be a map, such as `{host: db1.example.org, port: 5432}`"));
+    reading.findings.error(node.mark,
+                           about(path, "must be a map, such as `{host: db1.example.org, port: 5432}`"));
     return endpoint;
   }
   auto section = Section::open(node, reading.findings, path);
@@ -57,19 +58,23 @@ EndpointAddress read_endpoint(const Node& node, const std::string& path, Reading
   if (host->front() == '/') {
     endpoint.host = socket_path(*host, endpoint.port);
     if (endpoint.host.size() > socket_path_bytes_max) {
-      reading.findings.error(section->mark_of("host"), about(section->path_of("host"), "is too long for a local socket"));
+      reading.findings.error(section->mark_of("host"),
+                             about(section->path_of("host"), "is too long for a local socket"));
     }
     return endpoint;
   }
   const std::string mistake = host_mistake(*host);
   if (!mistake.empty()) {
-    reading.findings.error(section->mark_of("host"), about(section->path_of("host"), quote(*host) + " " + mistake));
+    reading.findings.error(section->mark_of("host"),
+                           about(section->path_of("host"), quote(*host) + " " + mistake));
   }
   endpoint.host = *host;
   return endpoint;
 }
 
-std::string_view unify(std::string_view host) { return host == "localhost" || host == "::1" ? "127.0.0.1" : host; }
+std::string_view unify(std::string_view host) {
+  return host == "localhost" || host == "::1" ? "127.0.0.1" : host;
+}
 
 bool is_same(const EndpointAddress& left, const EndpointAddress& right) {
   return !left.host.empty() && left.port == right.port && unify(left.host) == unify(right.host);
@@ -90,15 +95,18 @@ void read_endpoints(Section& section, Reading& reading, Pair& pair) {
     if (node == nullptr) continue;
     pair.endpoints[side] = read_endpoint(*node, section.path_of(key), reading);
     if (is_own_listener(pair.listen, pair.endpoints[side])) {
-      reading.findings.error(node->mark, about(section.path_of(key), "is the address this pair listens on itself"));
+      reading.findings.error(node->mark,
+                             about(section.path_of(key), "is the address this pair listens on itself"));
     }
   }
   bool is_same_allowed = false;
   section.read_flag("allow_same_endpoint", is_same_allowed);
-  if (!is_same_allowed && is_same(pair.endpoints[routing::Side::blue], pair.endpoints[routing::Side::green])) {
+  if (!is_same_allowed &&
+      is_same(pair.endpoints[routing::Side::blue], pair.endpoints[routing::Side::green])) {
     reading.findings.error(section.mark_of("green"),
-                           about(section.path_of("green"), "is the same server as blue; if that is meant, say "
-                                                           "`allow_same_endpoint: true`"));
+                           about(section.path_of("green"),
+                                 "is the same server as blue; if that is meant, say "
+                                 "`allow_same_endpoint: true`"));
   }
 }
 
@@ -121,9 +129,9 @@ void read_catalogue(const Node& node, const std::string& path, Reading& reading,
 
 bool is_name(std::string_view text) {
   constexpr std::size_t name_bytes_max = 63;
-  return !text.empty() && text.size() <= name_bytes_max && std::all_of(text.begin(), text.end(), [](unsigned char c) {
-    return std::isalnum(c) || c == '_' || c == '-';
-  });
+  return !text.empty() && text.size() <= name_bytes_max &&
+         std::all_of(text.begin(), text.end(),
+                     [](unsigned char c) { return std::isalnum(c) || c == '_' || c == '-'; });
 }
 
 Pair read_pair(const std::string& name, const Node& node, Reading& reading) {

@@ -25,7 +25,8 @@ void read_log(const Node& node, Reading& reading, Log& log) {
                                   {"warning", LogLevel::warning},
                                   {"error", LogLevel::error}},
                                  log.level);
-  section->read_choice<LogFormat>("format", {{"text", LogFormat::text}, {"json", LogFormat::json}}, log.format);
+  section->read_choice<LogFormat>("format", {{"text", LogFormat::text}, {"json", LogFormat::json}},
+                                  log.format);
   section->finish();
 }
 
@@ -34,7 +35,8 @@ std::optional<ListenAddress> take_listen(Section& section, std::string_view key)
   if (!text) return std::nullopt;
   const auto address = parse_listen(*text);
   if (!address) {
-    section.findings().error(section.mark_of(key), about(section.path_of(key), quote(*text) + " " + address.error().detail));
+    section.findings().error(section.mark_of(key),
+                             about(section.path_of(key), quote(*text) + " " + address.error().detail));
     return std::nullopt;
   }
   return *address;
@@ -55,15 +57,17 @@ std::optional<Admin> read_admin(const Node* node, Reading& reading) {
   const bool is_token_given = has_secret(*section, "token");
   admin.token = take_secret(*section, "token", reading);
   if (admin.token && admin.token->reveal().size() < token_bytes_min) {
-    reading.findings.error(section->mark(), about("admin.token", "is shorter than " + std::to_string(token_bytes_min) +
-                                                                     " characters and could be guessed"));
+    reading.findings.error(section->mark(),
+                           about("admin.token", "is shorter than " + std::to_string(token_bytes_min) +
+                                                    " characters and could be guessed"));
   }
   const auto address = routing::parse_address(admin.listen.host);
   if (!is_token_given && address && !routing::is_loopback(*address)) {
-    reading.findings.error(section->mark_of("listen"),
-                           about("admin.listen", quote(format_listen(admin.listen)) +
-                                                     " can be reached from other machines; that needs `token_file` (or "
-                                                     "`token_env`, `token`)"));
+    reading.findings.error(
+        section->mark_of("listen"),
+        about("admin.listen", quote(format_listen(admin.listen)) +
+                                  " can be reached from other machines; that needs `token_file` (or "
+                                  "`token_env`, `token`)"));
   }
   section->finish();
   return admin;
@@ -78,10 +82,12 @@ void read_limits(const Node& node, Reading& reading, Limits& limits) {
   section->read_duration("login_timeout", 100ms, 10min, limits.login_timeout);
   section->read_duration("connect_timeout", 100ms, 10min, limits.connect_timeout);
   section->read_duration("shutdown_timeout", 0ms, 24h, limits.shutdown_timeout);
-  // PostgreSQL itself refuses messages above 1 GiB less one byte; below 64 KiB ordinary statements would fail.
+  // PostgreSQL itself refuses messages above 1 GiB less one byte; below 64 KiB ordinary statements would
+  // fail.
   section->read_size("frame_bytes_max", 64 * kibibyte, 1024 * mebibyte, limits.frame_bytes_max);
   section->read_size("statement_bytes_max", kibibyte, 64 * mebibyte, limits.statement_bytes_max);
-  section->read_size("session_state_bytes_max", 4 * kibibyte, 1024 * mebibyte, limits.session_state_bytes_max);
+  section->read_size("session_state_bytes_max", 4 * kibibyte, 1024 * mebibyte,
+                     limits.session_state_bytes_max);
   section->read_size("client_buffer_bytes", 4 * kibibyte, 16 * mebibyte, limits.client_buffer_bytes);
   section->read_size("backend_buffer_bytes", 4 * kibibyte, 16 * mebibyte, limits.backend_buffer_bytes);
   section->read_count("statement_cache_entries", 16, 10'000'000, limits.statement_cache_entries);

@@ -20,8 +20,8 @@ struct Reading {
   std::optional<Mark> first_inline_secret;
 };
 
-/// One secret under up to three names: `password`, `password_file`, `password_env` for the stem "password". Reports
-/// several at once, unreadable, empty or unset ones. `nothing` when none is given or it was reported.
+/// One secret under up to three names: `password`, `password_file`, `password_env` for the stem "password".
+/// Reports several at once, unreadable, empty or unset ones. `nothing` when none is given or it was reported.
 [[nodiscard]] std::optional<Secret> take_secret(Section& section, const std::string& stem, Reading& reading);
 
 /// Any of the three names is there.
@@ -39,7 +39,7 @@ void read_limits(const Node& node, Reading& reading, Limits& limits);
 void read_users(Section& pair_section, Reading& reading, Pair& pair);
 void read_rules(Section& pair_section, Reading& reading, Pair& pair);
 
-inline const std::vector<std::pair<std::string_view, routing::Side>> side_choices{{"blue", routing::Side::blue},
-                                                                                 {"green", routing::Side::green}};
+inline const std::vector<std::pair<std::string_view, routing::Side>> side_choices{
+    {"blue", routing::Side::blue}, {"green", routing::Side::green}};
 
 }  // namespace config

@@ -40,7 +40,8 @@ void check_users(Section& section, const Pair& pair, Reading& reading) {
   for (const Section::Item& item : section.take_list("user")) {
     if (std::find(names.begin(), names.end(), item.text) != names.end()) continue;
     const std::string meant = reading.findings.is_full() ? std::string() : suggestion(item.text, names);
-    reading.findings.warning(item.mark, about(const_section.path_of("user"), quote(item.text) + " is no user of this pair" + meant));
+    reading.findings.warning(item.mark, about(const_section.path_of("user"),
+                                              quote(item.text) + " is no user of this pair" + meant));
   }
 }
 
@@ -53,9 +54,12 @@ void read_classes(Section& section, std::vector<StatementClass>& classes, Readin
       classes.push_back(class_choices[static_cast<std::size_t>(found - names.begin())].second);
       continue;
     }
-    reading.findings.error(item.mark, about(section.path_of("class"), quote(item.text) +
-                                                " is no class of statements; those are read, session, transaction_control, "
-                                                "write, schema_change and unknown" + suggestion(item.text, names)));
+    reading.findings.error(
+        item.mark, about(section.path_of("class"),
+                         quote(item.text) +
+                             " is no class of statements; those are read, session, transaction_control, "
+                             "write, schema_change and unknown" +
+                             suggestion(item.text, names)));
   }
 }
 
@@ -71,7 +75,8 @@ void read_tags(Section& section, std::vector<std::pair<std::string, std::string>
   }
 }
 
-void read_match(const Node& node, const std::string& path, const Pair& pair, Reading& reading, routing::Match& match) {
+void read_match(const Node& node, const std::string& path, const Pair& pair, Reading& reading,
+                routing::Match& match) {
   auto section = Section::open(node, reading.findings, path);
   if (!section) return;
   match.users = take_texts(*section, "user");
@@ -83,7 +88,8 @@ void read_match(const Node& node, const std::string& path, const Pair& pair, Rea
     if (network) {
       match.networks.push_back(*network);
     } else {
-      reading.findings.error(item.mark, about(section->path_of("network"), quote(item.text) + ": " + network.error().detail));
+      reading.findings.error(
+          item.mark, about(section->path_of("network"), quote(item.text) + ": " + network.error().detail));
     }
   }
   read_classes(*section, match.classes, reading);
@@ -106,7 +112,8 @@ std::optional<std::uint32_t> take_percent(Section& section, std::string_view key
   if (!text) return std::nullopt;
   const auto value = parse_percent(*text);
   if (!value) {
-    reading.findings.error(section.mark_of(key), about(section.path_of(key), quote(*text) + " " + value.error().detail));
+    reading.findings.error(section.mark_of(key),
+                           about(section.path_of(key), quote(*text) + " " + value.error().detail));
     return std::nullopt;
   }
   return *value;
@@ -119,9 +126,11 @@ void read_weights(const Node& node, const std::string& path, Reading& reading, r
     if (side) {
       weights.green = *side == routing::Side::green ? routing::weight_total : 0;
     } else {
-      reading.findings.error(node.mark, about(path, quote(node.text) + " is no side; write `blue`, `green` or weights such as "
-                                                                       "`{blue: 90, green: 10}`" +
-                                                        suggestion(node.text, {"blue", "green"})));
+      reading.findings.error(node.mark,
+                             about(path, quote(node.text) +
+                                             " is no side; write `blue`, `green` or weights such as "
+                                             "`{blue: 90, green: 10}`" +
+                                             suggestion(node.text, {"blue", "green"})));
     }
     return;
   }
@@ -133,10 +142,12 @@ void read_weights(const Node& node, const std::string& path, Reading& reading, r
   const bool is_green_given = section->has("green");
   section->finish();
   if (!is_blue_given && !is_green_given) {
-    reading.findings.error(node.mark, about(path, "names no side; write weights such as `{blue: 90, green: 10}`"));
+    reading.findings.error(node.mark,
+                           about(path, "names no side; write weights such as `{blue: 90, green: 10}`"));
   } else if (blue && green && *blue + *green != routing::weight_total) {
-    reading.findings.error(node.mark, about(path, "the weights come to " + percent(*blue + *green) +
-                                                      " %, not 100: blue " + percent(*blue) + " and green " + percent(*green)));
+    reading.findings.error(
+        node.mark, about(path, "the weights come to " + percent(*blue + *green) + " %, not 100: blue " +
+                                   percent(*blue) + " and green " + percent(*green)));
   } else if (green) {
     weights.green = *green;
   } else if (blue) {
@@ -156,7 +167,8 @@ void read_stickiness(Section& section, Reading& reading, Rule& rule) {
     return;
   }
   if (*text == "tag" || *text == tag_prefix) {
-    reading.findings.error(mark, about(path, quote(*text) + " names no tag; write `tag:` and its key, such as `tag:tenant`"));
+    reading.findings.error(
+        mark, about(path, quote(*text) + " names no tag; write `tag:` and its key, such as `tag:tenant`"));
     return;
   }
   for (const Stickiness stickiness :
@@ -166,8 +178,11 @@ void read_stickiness(Section& section, Reading& reading, Rule& rule) {
       return;
     }
   }
-  reading.findings.error(mark, about(path, quote(*text) + " is unknown; it must be one of session, statement, user, client_address, "
-                                                           "tag:<key>" + suggestion(*text, {"session", "statement", "user", "client_address"})));
+  reading.findings.error(
+      mark, about(path, quote(*text) +
+                            " is unknown; it must be one of session, statement, user, client_address, "
+                            "tag:<key>" +
+                            suggestion(*text, {"session", "statement", "user", "client_address"})));
 }
 
 Rule read_rule(const Node& node, const std::string& path, const Pair& pair, Reading& reading) {
@@ -179,8 +194,9 @@ Rule read_rule(const Node& node, const std::string& path, const Pair& pair, Read
   section.require("name");
   const auto name = section.take_text("name");
   if (name && !is_name(*name)) {
-    reading.findings.error(section.mark_of("name"), about(section.path_of("name"), quote(*name) +
-                                                        " must have 1 to 63 letters, digits, _ and -"));
+    reading.findings.error(
+        section.mark_of("name"),
+        about(section.path_of("name"), quote(*name) + " must have 1 to 63 letters, digits, _ and -"));
   }
   if (name) rule.name = *name;
   const Node* match = section.take("match");
@@ -206,12 +222,14 @@ void check_rules(const Node& rules, const std::string& path, const Pair& pair, R
     const Mark mark = rules.items[i].mark;
     const bool is_first = rule.name.empty() || seen.emplace(rule.name, i).second;
     if (!is_first) {
-      reading.findings.error(mark, about(path, "the name " + quote(rule.name) + " is given twice; first on line " +
-                                                   std::to_string(rules.items[seen[rule.name]].mark.line)));
+      reading.findings.error(mark,
+                             about(path, "the name " + quote(rule.name) + " is given twice; first on line " +
+                                             std::to_string(rules.items[seen[rule.name]].mark.line)));
     }
     if (catch_all != nullptr) {
-      reading.findings.warning(mark, about(path, "rule " + quote(rule.name) + " is never reached: " +
-                                                     quote(catch_all->name) + " before it matches everything"));
+      reading.findings.warning(
+          mark, about(path, "rule " + quote(rule.name) + " is never reached: " + quote(catch_all->name) +
+                                " before it matches everything"));
     } else if (rule.match == routing::Match{} && rules.items[i].kind == Node::Kind::map) {
       catch_all = &rule;
     }
@@ -225,19 +243,23 @@ void read_rules(Section& pair_section, Reading& reading, Pair& pair) {
   const std::string path = pair_section.path_of("rules");
   if (rules == nullptr) {
     if (!pair_section.has("rules")) {
-      reading.findings.warning(pair_section.mark(), about(pair_section.path(), "has no `rules`: everything goes to " +
-                                                       std::string(routing::name_of(pair.plan.default_writes)) +
-                                                       " and there are no weights to move"));
+      reading.findings.warning(
+          pair_section.mark(),
+          about(pair_section.path(), "has no `rules`: everything goes to " +
+                                         std::string(routing::name_of(pair.plan.default_writes)) +
+                                         " and there are no weights to move"));
     }
     return;
   }
   if (!expect_kind(*rules, Node::Kind::sequence, path, reading.findings)) return;
   if (rules->items.size() > rule_count_max) {
-    reading.findings.error(rules->mark, about(path, "has more than " + std::to_string(rule_count_max) + " rules"));
+    reading.findings.error(rules->mark,
+                           about(path, "has more than " + std::to_string(rule_count_max) + " rules"));
     return;
   }
   for (std::size_t i = 0; i < rules->items.size(); ++i) {
-    pair.plan.rules.push_back(read_rule(rules->items[i], path + "[" + std::to_string(i) + "]", pair, reading));
+    pair.plan.rules.push_back(
+        read_rule(rules->items[i], path + "[" + std::to_string(i) + "]", pair, reading));
   }
   check_rules(*rules, path, pair, reading);
 }

@@ -17,7 +17,9 @@ protocol::Error invalid(std::string detail) {
   return {protocol::ErrorCode::configuration_invalid, protocol::Blame::operator_, std::move(detail)};
 }
 
-bool is_digit(char character) { return character >= '0' && character <= '9'; }
+bool is_digit(char character) {
+  return character >= '0' && character <= '9';
+}
 
 /// A number with up to three places after the point, in thousandths, and what follows it.
 struct Quantity {
@@ -57,18 +59,19 @@ constexpr std::array<Unit, 4> size_units{{{"B", 1}, {"KiB", 1 << 10}, {"MiB", 1 
 
 template <std::size_t count>
 const Unit* find_unit(const std::array<Unit, count>& units, std::string_view name) {
-  const auto found = std::find_if(units.begin(), units.end(), [&](const Unit& unit) { return unit.name == name; });
+  const auto found =
+      std::find_if(units.begin(), units.end(), [&](const Unit& unit) { return unit.name == name; });
   return found == units.end() ? nullptr : &*found;
 }
 
 /// What a unit in other words most likely means; empty if there is no telling.
 std::string_view guess_unit(std::string_view written) {
   constexpr std::array<std::pair<std::string_view, std::string_view>, 26> guesses{{
-      {"sec", "s"},     {"secs", "s"},   {"second", "s"}, {"seconds", "s"}, {"S", "s"},       {" s", "s"},
-      {"min", "m"},     {"mins", "m"},   {"minute", "m"}, {"minutes", "m"}, {"hour", "h"},    {"hours", "h"},
-      {"msec", "ms"},   {"millis", "ms"}, {" ms", "ms"},  {"k", "KiB"},     {"K", "KiB"},     {"kB", "KiB"},
-      {"KB", "KiB"},    {"kb", "KiB"},   {"kib", "KiB"},  {"M", "MiB"},     {"MB", "MiB"},    {"mb", "MiB"},
-      {"G", "GiB"},     {"GB", "GiB"},
+      {"sec", "s"},   {"secs", "s"},    {"second", "s"}, {"seconds", "s"}, {"S", "s"},    {" s", "s"},
+      {"min", "m"},   {"mins", "m"},    {"minute", "m"}, {"minutes", "m"}, {"hour", "h"}, {"hours", "h"},
+      {"msec", "ms"}, {"millis", "ms"}, {" ms", "ms"},   {"k", "KiB"},     {"K", "KiB"},  {"kB", "KiB"},
+      {"KB", "KiB"},  {"kb", "KiB"},    {"kib", "KiB"},  {"M", "MiB"},     {"MB", "MiB"}, {"mb", "MiB"},
+      {"G", "GiB"},   {"GB", "GiB"},
   }};
   const auto found =
       std::find_if(guesses.begin(), guesses.end(), [&](const auto& guess) { return guess.first == written; });
@@ -97,7 +100,8 @@ protocol::Result<std::uint64_t> parse_quantity(std::string_view text, const std:
   if (quantity->unit.empty()) return invalid("has no unit" + wanted);
   const Unit* unit = find_unit(units, quantity->unit);
   if (unit == nullptr) {
-    return invalid(with_guess(text, quantity->unit, units, "has the unknown unit " + quote(quantity->unit) + wanted));
+    return invalid(
+        with_guess(text, quantity->unit, units, "has the unknown unit " + quote(quantity->unit) + wanted));
   }
   if (quantity->thousandths / 1'000 > value_max / unit->factor) return invalid("is too large");
   const std::uint64_t value = quantity->thousandths * unit->factor;
@@ -111,8 +115,8 @@ bool is_base64(std::string_view text, std::size_t decoded_bytes_min, std::size_t
   while (padding < 2 && text[text.size() - 1 - padding] == '=') ++padding;
   const std::string_view digits = text.substr(0, text.size() - padding);
   const bool is_valid = std::all_of(digits.begin(), digits.end(), [](char character) {
-    return is_digit(character) || (character >= 'A' && character <= 'Z') || (character >= 'a' && character <= 'z') ||
-           character == '+' || character == '/';
+    return is_digit(character) || (character >= 'A' && character <= 'Z') ||
+           (character >= 'a' && character <= 'z') || character == '+' || character == '/';
   });
   const std::size_t decoded = text.size() / 4 * 3 - padding;
   return is_valid && decoded >= decoded_bytes_min && decoded <= decoded_bytes_max;
@@ -171,7 +175,8 @@ protocol::Result<ListenAddress> parse_listen(std::string_view text) {
   if (host == "localhost") return ListenAddress{"127.0.0.1", listen_port};
   if (host.empty() || host == "*") {
     const std::string digits(text.substr(colon + 1));
-    return invalid("names no address; for all of them write `0.0.0.0:" + digits + "` or `\"[::]:" + digits + "\"`");
+    return invalid("names no address; for all of them write `0.0.0.0:" + digits + "` or `\"[::]:" + digits +
+                   "\"`");
   }
   const bool is_bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
   if (is_bracketed) host = host.substr(1, host.size() - 2);
@@ -192,12 +197,15 @@ std::string format_duration(std::chrono::milliseconds duration) {
   return format_in(static_cast<std::uint64_t>(duration.count()), duration_units);
 }
 
-std::string format_size(std::uint64_t bytes) { return format_in(bytes, size_units); }
+std::string format_size(std::uint64_t bytes) {
+  return format_in(bytes, size_units);
+}
 
 protocol::Status check_scram_verifier(std::string_view text) {
   constexpr std::string_view prefix = "SCRAM-SHA-256$";
   const auto refuse = [] {
-    return invalid("is not a stored verifier; it must read SCRAM-SHA-256$<iterations>:<salt>$<stored key>:<server key>");
+    return invalid(
+        "is not a stored verifier; it must read SCRAM-SHA-256$<iterations>:<salt>$<stored key>:<server key>");
   };
   if (!text.starts_with(prefix)) return refuse();
   text.remove_prefix(prefix.size());

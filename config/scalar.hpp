@@ -9,8 +9,8 @@
 
 namespace config {
 
-/// Values from their written form. Each fails with configuration_invalid and a detail that can follow the quoted text:
-/// "is not a duration; …". None accepts blanks around, signs, or a number without its unit.
+/// Values from their written form. Each fails with configuration_invalid and a detail that can follow the
+/// quoted text: "is not a duration; …". None accepts blanks around, signs, or a number without its unit.
 
 /// "250ms", "30s", "5m", "1h", with a fraction if it comes to whole milliseconds ("1.5s"). At most a year.
 [[nodiscard]] protocol::Result<std::chrono::milliseconds> parse_duration(std::string_view text);

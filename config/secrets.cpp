@@ -37,7 +37,8 @@ std::optional<Secret> accept(std::string value, Mark mark, const std::string& wh
   return std::nullopt;
 }
 
-std::optional<Secret> from_file(const std::string& written, Mark mark, const std::string& what, Reading& reading) {
+std::optional<Secret> from_file(const std::string& written, Mark mark, const std::string& what,
+                                Reading& reading) {
   const std::filesystem::path path = reading.folder / written;
   const auto file = reading.surroundings.read_secret_file(path);
   if (!file) {
@@ -45,12 +46,14 @@ std::optional<Secret> from_file(const std::string& written, Mark mark, const std
     return std::nullopt;
   }
   if (file->is_readable_by_others) {
-    reading.findings.warning(mark, about(what, quote(written) + " can be read by other users of this machine; `chmod 600` it"));
+    reading.findings.warning(
+        mark, about(what, quote(written) + " can be read by other users of this machine; `chmod 600` it"));
   }
   return accept(without_line_end(file->content), mark, what, reading);
 }
 
-std::optional<Secret> from_environment(const std::string& name, Mark mark, const std::string& what, Reading& reading) {
+std::optional<Secret> from_environment(const std::string& name, Mark mark, const std::string& what,
+                                       Reading& reading) {
   auto value = reading.surroundings.environment(name);
   if (!value) {
     reading.findings.error(mark, about(what, "the environment variable " + quote(name) + " is not set"));
@@ -71,12 +74,14 @@ std::optional<Secret> take_secret(Section& section, const std::string& stem, Rea
   const Node* literal = section.take(keys.inline_key);
   const auto file = section.take_text(keys.file_key);
   const auto variable = section.take_text(keys.env_key);
-  const std::array<bool, 3> given{section.has(keys.inline_key), section.has(keys.file_key), section.has(keys.env_key)};
+  const std::array<bool, 3> given{section.has(keys.inline_key), section.has(keys.file_key),
+                                  section.has(keys.env_key)};
   if (std::count(given.begin(), given.end(), true) > 1) {
-    reading.findings.error(section.mark(), about(section.path(), "gives the " + stem + " in more than one way; use one of " +
-                                                                     std::string(keys.inline_key) + ", " +
-                                                                     std::string(keys.file_key) + ", " +
-                                                                     std::string(keys.env_key)));
+    reading.findings.error(
+        section.mark(),
+        about(section.path(), "gives the " + stem + " in more than one way; use one of " +
+                                  std::string(keys.inline_key) + ", " + std::string(keys.file_key) + ", " +
+                                  std::string(keys.env_key)));
     return std::nullopt;
   }
   if (file) return from_file(*file, section.mark_of(keys.file_key), section.path_of(keys.file_key), reading);

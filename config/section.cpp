@@ -54,7 +54,8 @@ std::string_view home_of(std::string_view key) {
       {"application_name", "pairs.<pair>.rules[].match"},
       {"match", "pairs.<pair>.rules[]"},
   }};
-  const auto found = std::find_if(homes.begin(), homes.end(), [&](const auto& home) { return home.first == key; });
+  const auto found =
+      std::find_if(homes.begin(), homes.end(), [&](const auto& home) { return home.first == key; });
   return found == homes.end() ? std::string_view{} : found->second;
 }
 
@@ -65,7 +66,9 @@ std::string suggestion(std::string_view written, const std::vector<std::string_v
   return found ? " (did you mean " + quote(*found) + "?)" : std::string();
 }
 
-std::string about(const std::string& path, const std::string& words) { return quote(path) + ": " + words; }
+std::string about(const std::string& path, const std::string& words) {
+  return quote(path) + ": " + words;
+}
 
 bool expect_kind(const Node& node, Node::Kind kind, const std::string& what, Findings& findings) {
   if (node.kind == kind) return true;
@@ -78,7 +81,8 @@ Section::Section(const Node& map, Findings& findings, std::string path)
     : map_(&map), findings_(&findings), path_(std::move(path)) {}
 
 std::optional<Section> Section::open(const Node& node, Findings& findings, std::string path) {
-  if (node.kind != Node::Kind::null && !expect_kind(node, Node::Kind::map, path, findings)) return std::nullopt;
+  if (node.kind != Node::Kind::null && !expect_kind(node, Node::Kind::map, path, findings))
+    return std::nullopt;
   return Section(node, findings, std::move(path));
 }
 
@@ -92,7 +96,9 @@ const Node* Section::find(std::string_view key) const {
   return found == map_->entries.end() ? nullptr : &found->second;
 }
 
-bool Section::has(std::string_view key) const { return find(key) != nullptr; }
+bool Section::has(std::string_view key) const {
+  return find(key) != nullptr;
+}
 
 const Node* Section::take(std::string_view key, Emptiness emptiness) {
   known_.push_back(key);
@@ -137,20 +143,23 @@ std::optional<std::string> Section::take_text(std::string_view key) {
   return node == nullptr ? std::nullopt : text_of(*node, path_of(key));
 }
 
-std::optional<std::uint32_t> Section::take_count(std::string_view key, std::uint32_t least, std::uint32_t most) {
+std::optional<std::uint32_t> Section::take_count(std::string_view key, std::uint32_t least,
+                                                 std::uint32_t most) {
   const auto text = take_text(key);
   if (!text) return std::nullopt;
   const auto value = parse_count(*text);
   if (!value || *value < least || *value > most) {
     const std::string range = std::to_string(least) + " to " + std::to_string(most);
-    const std::string why = value ? "is out of range; it must be " + range : value.error().detail + " from " + range;
+    const std::string why =
+        value ? "is out of range; it must be " + range : value.error().detail + " from " + range;
     findings_->error(mark_of(key), about(path_of(key), quote(*text) + " " + why));
     return std::nullopt;
   }
   return *value;
 }
 
-std::optional<std::chrono::milliseconds> Section::take_duration(std::string_view key, std::chrono::milliseconds least,
+std::optional<std::chrono::milliseconds> Section::take_duration(std::string_view key,
+                                                                std::chrono::milliseconds least,
                                                                 std::chrono::milliseconds most,
                                                                 std::chrono::milliseconds step) {
   const auto text = take_text(key);
@@ -209,13 +218,15 @@ std::vector<Section::Item> Section::take_list(std::string_view key) {
   const auto add = [&](const Node& item) {
     const auto text = text_of(item, what);
     if (!text) return;
-    if (!seen.insert(*text).second) findings_->error(item.mark, about(what, quote(*text) + " is listed twice"));
+    if (!seen.insert(*text).second)
+      findings_->error(item.mark, about(what, quote(*text) + " is listed twice"));
     items.push_back({*text, item.mark});
   };
   if (node->kind == Node::Kind::scalar) {
     add(*node);
   } else if (node->kind != Node::Kind::sequence) {
-    findings_->error(node->mark, about(what, "must be a list or one text, not " + std::string(name_of(node->kind))));
+    findings_->error(node->mark,
+                     about(what, "must be a list or one text, not " + std::string(name_of(node->kind))));
   } else if (node->items.empty()) {
     findings_->error(node->mark, about(what, "is an empty list; leave the key out to match everything"));
   } else if (node->items.size() > list_items_max) {
@@ -237,7 +248,8 @@ void Section::finish() const {
       if (key.text == "<<") {
         words += "; merge keys are not supported, aliases of whole values are";
       } else if (!home.empty()) {
-        words += "; it belongs to " + (home.find(' ') == std::string_view::npos ? quote(home) : std::string(home));
+        words +=
+            "; it belongs to " + (home.find(' ') == std::string_view::npos ? quote(home) : std::string(home));
       } else if (!meant.empty()) {
         words += meant;
       } else if (!known_.empty()) {

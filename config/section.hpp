@@ -15,9 +15,9 @@
 
 namespace config {
 
-/// One map being read. Every key that a reader asks for is thereby known; `finish()` reports all others with the
-/// nearest known key. A value that cannot be used is reported and leaves its target as it was, so that reading goes on.
-/// Lifetime: refers to the node and the findings it was opened with.
+/// One map being read. Every key that a reader asks for is thereby known; `finish()` reports all others with
+/// the nearest known key. A value that cannot be used is reported and leaves its target as it was, so that
+/// reading goes on. Lifetime: refers to the node and the findings it was opened with.
 class Section {
  public:
   /// `path` names the map in messages ("pairs.shop"); empty for the file itself.
@@ -32,8 +32,8 @@ class Section {
   /// "pairs.shop.listen", as messages name a key.
   [[nodiscard]] std::string path_of(std::string_view key) const;
 
-  /// The value of `key`, or null. A key without a value (`listen:` and nothing more) is reported and is null too,
-  /// unless `emptiness` allows it.
+  /// The value of `key`, or null. A key without a value (`listen:` and nothing more) is reported and is null
+  /// too, unless `emptiness` allows it.
   enum class Emptiness : std::uint8_t { refused, allowed };
   [[nodiscard]] const Node* take(std::string_view key, Emptiness emptiness = Emptiness::refused);
   /// Reports when the key is missing.
@@ -42,7 +42,8 @@ class Section {
   [[nodiscard]] Mark mark_of(std::string_view key) const;
   [[nodiscard]] bool has(std::string_view key) const;
 
-  /// Text that is neither empty nor holds control characters. Reported otherwise, without the text for a secret.
+  /// Text that is neither empty nor holds control characters. Reported otherwise, without the text for a
+  /// secret.
   [[nodiscard]] std::optional<std::string> take_text(std::string_view key);
 
   template <class Number>
@@ -61,7 +62,8 @@ class Section {
 
   /// One of a few names.
   template <class Value>
-  void read_choice(std::string_view key, const std::vector<std::pair<std::string_view, Value>>& choices, Value& target) {
+  void read_choice(std::string_view key, const std::vector<std::pair<std::string_view, Value>>& choices,
+                   Value& target) {
     const Node* node = take(key);
     if (node != nullptr) choose(*node, path_of(key), choices, target);
   }
@@ -92,7 +94,8 @@ class Section {
   }
   [[nodiscard]] const Node* find(std::string_view key) const;
   [[nodiscard]] std::optional<std::string> text_of(const Node& node, const std::string& what) const;
-  [[nodiscard]] std::optional<std::uint32_t> take_count(std::string_view key, std::uint32_t least, std::uint32_t most);
+  [[nodiscard]] std::optional<std::uint32_t> take_count(std::string_view key, std::uint32_t least,
+                                                        std::uint32_t most);
   [[nodiscard]] std::optional<std::chrono::milliseconds> take_duration(std::string_view key,
                                                                        std::chrono::milliseconds least,
                                                                        std::chrono::milliseconds most,
@@ -107,10 +110,12 @@ class Section {
 };
 
 /// " (did you mean `listen`?)", or nothing.
-[[nodiscard]] std::string suggestion(std::string_view written, const std::vector<std::string_view>& candidates);
+[[nodiscard]] std::string suggestion(std::string_view written,
+                                     const std::vector<std::string_view>& candidates);
 
 /// Reports when `node` is not of the wanted kind. Says what was found without quoting it.
-[[nodiscard]] bool expect_kind(const Node& node, Node::Kind kind, const std::string& what, Findings& findings);
+[[nodiscard]] bool expect_kind(const Node& node, Node::Kind kind, const std::string& what,
+                               Findings& findings);
 
 /// `words` with the path in front: "`limits.clients_max`: must be …".
 [[nodiscard]] std::string about(const std::string& path, const std::string& words);

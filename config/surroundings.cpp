@@ -31,7 +31,9 @@ protocol::Error refuse(std::string why) {
   return {protocol::ErrorCode::configuration_invalid, protocol::Blame::operator_, std::move(why)};
 }
 
-std::string system_words() { return std::generic_category().message(errno); }
+std::string system_words() {
+  return std::generic_category().message(errno);
+}
 
 }  // namespace
 
@@ -41,7 +43,8 @@ protocol::Result<SecretFile> read_file(const std::filesystem::path& path, std::s
   if (descriptor.get() < 0) return refuse(system_words());
   struct stat status {};
   if (fstat(descriptor.get(), &status) != 0) return refuse(system_words());
-  if (!S_ISREG(status.st_mode)) return refuse(S_ISDIR(status.st_mode) ? "it is a directory" : "it is not a regular file");
+  if (!S_ISREG(status.st_mode))
+    return refuse(S_ISDIR(status.st_mode) ? "it is a directory" : "it is not a regular file");
   SecretFile file;
   file.is_readable_by_others = (status.st_mode & (S_IRGRP | S_IROTH)) != 0;
   std::string& content = file.content;
@@ -73,6 +76,8 @@ protocol::Result<SecretFile> Nowhere::read_secret_file(const std::filesystem::pa
   return refuse("No such file or directory");
 }
 
-std::optional<std::string> Nowhere::environment(const std::string&) const { return std::nullopt; }
+std::optional<std::string> Nowhere::environment(const std::string&) const {
+  return std::nullopt;
+}
 
 }  // namespace config

@@ -44,8 +44,8 @@ struct Subject {
   StatementClass statement_class;  ///< for matching: BEGIN READ ONLY alone is a read
 };
 
-/// A read to the router: changes nothing and opens no transaction that might. A batch that opens or ends other
-/// transactions is not one, whatever its class says.
+/// A read to the router: changes nothing and opens no transaction that might. A batch that opens or ends
+/// other transactions is not one, whatever its class says.
 bool is_read(const BatchFacts& batch) {
   switch (batch.statement_class) {
     case StatementClass::read:
@@ -56,7 +56,8 @@ bool is_read(const BatchFacts& batch) {
     case StatementClass::session:
     case StatementClass::write:
     case StatementClass::schema_change:
-    case StatementClass::unknown: return false;
+    case StatementClass::unknown:
+      return false;
   }
   return false;
 }
@@ -75,8 +76,9 @@ bool is_listed(const std::vector<std::string>& listed, std::string_view table) {
 }
 
 bool has_only_tables_of(const std::vector<std::string>& listed, const BatchFacts& batch) {
-  return !batch.tables->empty() && std::all_of(batch.tables->begin(), batch.tables->end(),
-                                               [&](const std::string& table) { return is_listed(listed, table); });
+  return !batch.tables->empty() &&
+         std::all_of(batch.tables->begin(), batch.tables->end(),
+                     [&](const std::string& table) { return is_listed(listed, table); });
 }
 
 bool has_tags(const protocol::CommentTags& wanted, const BatchFacts& batch) {
@@ -89,7 +91,16 @@ bool is_in_any(const std::vector<Network>& networks, const ClientAddress& client
 }
 
 /// What of a match was not met first; `nothing` when all was met.
-enum class Unmet : std::uint8_t { nothing, user, database, network, application_name, statement_class, table, tag };
+enum class Unmet : std::uint8_t {
+  nothing,
+  user,
+  database,
+  network,
+  application_name,
+  statement_class,
+  table,
+  tag
+};
 
 /// Cheap questions first; the order shows only in what explain names as the cause.
 Unmet find_unmet(const Match& match, const Subject& subject) {
@@ -116,9 +127,13 @@ std::string join(const List& list, const Words& words) {
   return joined.empty() ? "none" : joined;
 }
 
-std::string quote(std::string_view text) { return "\"" + std::string(text) + "\""; }
+std::string quote(std::string_view text) {
+  return "\"" + std::string(text) + "\"";
+}
 
-std::string tag_words(const std::pair<std::string, std::string>& tag) { return tag.first + "=" + tag.second; }
+std::string tag_words(const std::pair<std::string, std::string>& tag) {
+  return tag.first + "=" + tag.second;
+}
 
 std::string unmet_words(Unmet unmet, const Match& match, const Subject& subject) {
   const auto differs = [](std::string_view what, const std::string& found, const std::string& wanted) {
@@ -129,18 +144,23 @@ std::string unmet_words(Unmet unmet, const Match& match, const Subject& subject)
     return std::string(protocol::name_of(statement_class));
   };
   switch (unmet) {
-    case Unmet::nothing: return "matched";
-    case Unmet::user: return differs("user", quote(session.user), join(match.users, quote));
-    case Unmet::database: return differs("database", quote(session.database), join(match.databases, quote));
+    case Unmet::nothing:
+      return "matched";
+    case Unmet::user:
+      return differs("user", quote(session.user), join(match.users, quote));
+    case Unmet::database:
+      return differs("database", quote(session.database), join(match.databases, quote));
     case Unmet::network:
       return differs("client", format_address(session.client), join(match.networks, format_network));
     case Unmet::application_name:
-      return differs("application_name", quote(session.application_name), join(match.application_names, quote));
+      return differs("application_name", quote(session.application_name),
+                     join(match.application_names, quote));
     case Unmet::statement_class:
       return differs("class", class_name(subject.statement_class), join(match.classes, class_name));
     case Unmet::table:
       return differs("table", join(*subject.batch.tables, quote), "only " + join(match.tables, quote));
-    case Unmet::tag: return differs("tag", join(*subject.batch.tags, tag_words), join(match.tags, tag_words));
+    case Unmet::tag:
+      return differs("tag", join(*subject.batch.tags, tag_words), join(match.tags, tag_words));
   }
   return "not matched";
 }
@@ -161,18 +181,23 @@ struct Placed {
 };
 
 const std::string* find_tag(const protocol::CommentTags& tags, std::string_view key) {
-  const auto found = std::find_if(tags.begin(), tags.end(), [&](const auto& tag) { return tag.first == key; });
+  const auto found =
+      std::find_if(tags.begin(), tags.end(), [&](const auto& tag) { return tag.first == key; });
   return found == tags.end() ? nullptr : &found->second;
 }
 
 Placed place(const Rule& rule, const Subject& subject) {
   const SessionFacts& session = subject.session;
   switch (rule.stickiness) {
-    case Stickiness::session: break;
+    case Stickiness::session:
+      break;
     case Stickiness::statement:
-      return {position_of_batch(session.session_number, subject.circumstances.batch_number), Stickiness::statement};
-    case Stickiness::user: return {position_of_key(session.user), Stickiness::user};
-    case Stickiness::client_address: return {position_of_address(session.client), Stickiness::client_address};
+      return {position_of_batch(session.session_number, subject.circumstances.batch_number),
+              Stickiness::statement};
+    case Stickiness::user:
+      return {position_of_key(session.user), Stickiness::user};
+    case Stickiness::client_address:
+      return {position_of_address(session.client), Stickiness::client_address};
     case Stickiness::tag: {
       const std::string* value = find_tag(*subject.batch.tags, rule.stickiness_tag);
       if (value != nullptr) return {position_of_key(*value), Stickiness::tag};
@@ -186,14 +211,16 @@ std::string weight_words(const Rule& rule, Placed placed, Side side) {
   std::string by(name_of(placed.by));
   if (placed.by == Stickiness::tag) by += " " + rule.stickiness_tag;
   if (placed.by != rule.stickiness) by += " (no tag " + rule.stickiness_tag + ")";
-  return "green has " + percent(rule.reads.green) + ", the place by " + by + " is " + percent(placed.position) +
-         ": " + std::string(name_of(side));
+  return "green has " + percent(rule.reads.green) + ", the place by " + by + " is " +
+         percent(placed.position) + ": " + std::string(name_of(side));
 }
 
 template <class Recorder>
 Route apply(const Rule& rule, std::uint32_t rule_index, const Subject& subject, Recorder& recorder) {
   if (!is_read(subject.batch)) {
-    recorder.tell("writes", [&] { return "not a read, to the rule's side for writes: " + std::string(name_of(rule.writes)); });
+    recorder.tell("writes", [&] {
+      return "not a read, to the rule's side for writes: " + std::string(name_of(rule.writes));
+    });
     return {rule.writes, RouteReason::write_side, rule_index};
   }
   const Placed placed = place(rule, subject);
@@ -211,8 +238,8 @@ Route apply(const Rule& rule, std::uint32_t rule_index, const Subject& subject, 
 
 /// The one walk. What ties a session to a side comes before every rule.
 template <class Recorder>
-Route walk(const Plan& plan, const SessionFacts& session, const BatchFacts& batch, const Circumstances& circumstances,
-           Recorder& recorder) {
+Route walk(const Plan& plan, const SessionFacts& session, const BatchFacts& batch,
+           const Circumstances& circumstances, Recorder& recorder) {
   if (circumstances.current) {
     const Side current = *circumstances.current;
     const auto stay = [&](std::string_view subject, RouteReason reason, const auto& why) -> Route {
@@ -224,14 +251,16 @@ Route walk(const Plan& plan, const SessionFacts& session, const BatchFacts& batc
                   [&] { return "pinned by " + std::string(protocol::name_of(circumstances.pin)); });
     }
     if (circumstances.is_transaction_open) {
-      return stay("transaction", RouteReason::transaction_open, [] { return std::string("a transaction is open"); });
+      return stay("transaction", RouteReason::transaction_open,
+                  [] { return std::string("a transaction is open"); });
     }
     if (batch.statement_class == StatementClass::session) {
       return stay("session statement", RouteReason::session_statement,
                   [] { return std::string("concerns the session only"); });
     }
   }
-  const Subject subject{session, batch, circumstances, is_read(batch) ? StatementClass::read : batch.statement_class};
+  const Subject subject{session, batch, circumstances,
+                        is_read(batch) ? StatementClass::read : batch.statement_class};
   for (std::uint32_t index = 0; index < plan.rules.size(); ++index) {
     const Rule& rule = plan.rules[index];
     const Unmet unmet = find_unmet(rule.match, subject);

@@ -37,7 +37,8 @@ std::optional<ClientAddress> parse_address(std::string_view text) {
   const std::string terminated(text);
   ClientAddress address{};
   if (text.find(':') == std::string_view::npos) {
-    if (inet_pton(AF_INET, terminated.c_str(), address.data() + mapped_prefix.size()) != 1) return std::nullopt;
+    if (inet_pton(AF_INET, terminated.c_str(), address.data() + mapped_prefix.size()) != 1)
+      return std::nullopt;
     std::copy(mapped_prefix.begin(), mapped_prefix.end(), address.begin());
     return address;
   }
@@ -73,7 +74,8 @@ std::string format_address(const ClientAddress& address) {
   if (address == ClientAddress{}) return "local";
   std::array<char, INET6_ADDRSTRLEN> text{};
   if (is_mapped(address)) {
-    inet_ntop(AF_INET, address.data() + mapped_prefix.size(), text.data(), static_cast<socklen_t>(text.size()));
+    inet_ntop(AF_INET, address.data() + mapped_prefix.size(), text.data(),
+              static_cast<socklen_t>(text.size()));
   } else {
     inet_ntop(AF_INET6, address.data(), text.data(), static_cast<socklen_t>(text.size()));
   }

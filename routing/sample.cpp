@@ -33,7 +33,9 @@ class KeyHash {
 
 }  // namespace
 
-Position position_of_session(std::uint64_t session_number) { return scale(session_number * golden_step); }
+Position position_of_session(std::uint64_t session_number) {
+  return scale(session_number * golden_step);
+}
 
 Position position_of_batch(std::uint64_t session_number, std::uint64_t batch_number) {
   return scale(session_number * silver_step + batch_number * golden_step);

@@ -25,7 +25,9 @@ std::string repeat(const std::string& part, std::size_t count) {
   return text;
 }
 
-bool is_in(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+bool is_in(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
 }  // namespace
 
@@ -86,8 +88,8 @@ TEST_CASE("document: a quote or bracket never closed → an error at the end, no
 
 TEST_CASE("document: nested too deep → refused at the place") {
   CHECK(parse(repeat("[", 31) + repeat("]", 31)).root.has_value());
-  for (const std::string& text : {repeat("[", 100'000), repeat("{", 100'000), repeat("- ", 100'000), repeat("? ", 100'000),
-                                  repeat("{a: ", 100) + repeat("}", 100)}) {
+  for (const std::string& text : {repeat("[", 100'000), repeat("{", 100'000), repeat("- ", 100'000),
+                                  repeat("? ", 100'000), repeat("{a: ", 100) + repeat("}", 100)}) {
     const Parsed parsed = parse(text);
     CHECK_FALSE(parsed.root.has_value());
     CHECK(is_in(parsed.problems, "nested deeper than 32 levels"));
@@ -98,7 +100,8 @@ TEST_CASE("document: aliases of aliases that would fill the memory → refused")
   std::string bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n";
   for (int i = 1; i < 12; ++i) {
     const std::string before = "*a" + std::to_string(i - 1);
-    bomb += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [" + before + repeat(", " + before, 9) + "]\n";
+    bomb += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [" + before + repeat(", " + before, 9) +
+            "]\n";
   }
   const Parsed parsed = parse(bomb);
   CHECK_FALSE(parsed.root.has_value());
@@ -113,13 +116,17 @@ TEST_CASE("document: an alias inside its own anchor → refused") {
 
 TEST_CASE("document: not UTF-8, or with a zero byte → refused at the byte") {
   CHECK(parse("a: b\nc: \xFF\n").problems == "f:2:4: error: is not UTF-8 text\n");
-  CHECK(parse(std::string("a: \0b", 5)).problems == "f:1:4: error: holds a zero byte; it must be UTF-8 text\n");
-  for (const char* text : {"\x80", "\xC0\x80", "\xE0\x80\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80",
-                           "\xE2\x82", "\xF0\x9F\x92"}) {
+  CHECK(parse(std::string("a: \0b", 5)).problems ==
+        "f:1:4: error: holds a zero byte; it must be UTF-8 text\n");
+  for (const char* text : {"\x80", "\xC0\x80", "\xE0\x80\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80",
+                           "\xF5\x80\x80\x80", "\xE2\x82", "\xF0\x9F\x92"}) {
     CHECK_FALSE(parse(text).root.has_value());
   }
   CHECK(parse("a: é€💙\n").root->entries[0].second.text == "é€💙");
-  CHECK(parse("\xEF\xBB\xBF" "a: b\n").root->entries[0].first.text == "a");
+  CHECK(parse("\xEF\xBB\xBF"
+              "a: b\n")
+            .root->entries[0]
+            .first.text == "a");
 }
 
 TEST_CASE("document: empty or comments only → nothing, without a complaint") {

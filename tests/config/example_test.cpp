@@ -10,7 +10,8 @@ TEST_CASE("example.yaml: loaded → valid, and its values arrive") {
   REQUIRE(outcome.settings.has_value());
   // The example holds made-up passwords and is readable by all: the only thing to say about it.
   CHECK(std::all_of(outcome.problems.begin(), outcome.problems.end(), [](const config::Problem& problem) {
-    return problem.severity == config::Severity::warning && problem.message.find("chmod 600") != std::string::npos;
+    return problem.severity == config::Severity::warning &&
+           problem.message.find("chmod 600") != std::string::npos;
   }));
   const config::Settings& settings = *outcome.settings;
   REQUIRE(settings.pairs.size() == 1);

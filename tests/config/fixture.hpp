@@ -13,10 +13,12 @@ class Pretended : public config::Surroundings {
   std::map<std::string, config::SecretFile> files;
   std::map<std::string, std::string> variables;
 
-  [[nodiscard]] protocol::Result<config::SecretFile> read_secret_file(const std::filesystem::path& path) const override {
+  [[nodiscard]] protocol::Result<config::SecretFile> read_secret_file(
+      const std::filesystem::path& path) const override {
     const auto found = files.find(path.string());
     if (found != files.end()) return found->second;
-    return protocol::failure(protocol::ErrorCode::configuration_invalid, protocol::Blame::operator_, "no such file");
+    return protocol::failure(protocol::ErrorCode::configuration_invalid, protocol::Blame::operator_,
+                             "no such file");
   }
   [[nodiscard]] std::optional<std::string> environment(const std::string& name) const override {
     const auto found = variables.find(name);
@@ -24,8 +26,9 @@ class Pretended : public config::Surroundings {
   }
 };
 
-/// A file of one valid pair `p` without rules of its own. Parts are lines with their indentation: `top` at the top,
-/// `pair` (four blanks) inside the pair, `user` (eight blanks) inside user `u`, `rules` as the list (six blanks).
+/// A file of one valid pair `p` without rules of its own. Parts are lines with their indentation: `top` at
+/// the top, `pair` (four blanks) inside the pair, `user` (eight blanks) inside user `u`, `rules` as the list
+/// (six blanks).
 struct Parts {
   std::string top;
   std::string pair;
@@ -36,14 +39,15 @@ struct Parts {
 
 inline std::string text_of(const Parts& parts) {
   return parts.top + "pairs:\n  p:\n    dialect: postgres\n    listen: " + parts.listen +
-         "\n    blue: {host: b}\n    green: {host: g}\n" + parts.pair + "    users:\n      u:\n" + parts.user + "    rules:\n" +
-         parts.rules;
+         "\n    blue: {host: b}\n    green: {host: g}\n" + parts.pair + "    users:\n      u:\n" +
+         parts.user + "    rules:\n" + parts.rules;
 }
 
 /// Problems as lines, without the name of the file.
 inline std::string problems_of(const config::Outcome& outcome) {
   std::string text = config::format_problems(outcome.problems);
-  for (std::size_t at = text.find("/etc/f.yaml"); at != std::string::npos; at = text.find("/etc/f.yaml", at)) {
+  for (std::size_t at = text.find("/etc/f.yaml"); at != std::string::npos;
+       at = text.find("/etc/f.yaml", at)) {
     text.erase(at, std::string("/etc/f.yaml:").size());
   }
   return text;
@@ -53,6 +57,8 @@ inline config::Outcome check(const std::string& text, const Pretended& surroundi
   return config::check_text("/etc/f.yaml", text, surroundings);
 }
 
-inline bool is_in(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+inline bool is_in(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
 }  // namespace config_test

@@ -17,15 +17,17 @@ std::string detail_of(const protocol::Result<T>& result) {
   return result.error().detail;
 }
 
-bool is_in(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+bool is_in(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
 }  // namespace
 
 TEST_CASE("duration: a number with a unit → milliseconds") {
   const std::vector<std::pair<std::string, milliseconds>> rows{
-      {"0s", milliseconds(0)},        {"250ms", milliseconds(250)}, {"30s", milliseconds(30'000)},
-      {"1.5s", milliseconds(1'500)},  {"5m", milliseconds(300'000)}, {"2h", milliseconds(7'200'000)},
-      {"0.001s", milliseconds(1)},    {"8760h", milliseconds(31'536'000'000)}};
+      {"0s", milliseconds(0)},       {"250ms", milliseconds(250)},           {"30s", milliseconds(30'000)},
+      {"1.5s", milliseconds(1'500)}, {"5m", milliseconds(300'000)},          {"2h", milliseconds(7'200'000)},
+      {"0.001s", milliseconds(1)},   {"8760h", milliseconds(31'536'000'000)}};
   for (const auto& [text, expected] : rows) {
     CAPTURE(text);
     const auto value = config::parse_duration(text);
@@ -35,8 +37,27 @@ TEST_CASE("duration: a number with a unit → milliseconds") {
 }
 
 TEST_CASE("duration: anything else → refused with what would do") {
-  for (const char* text : {"", "s", "-1s", "+1s", " 1s", "1s ", "1 s", "1,5s", "1.s", ".5s", "1e3s", "0x10s", "1d", "1h30m",
-                           "99999999999999999999s", "8761h", "999999999999h", "0.5ms", "1.2345s", "auto", "1S"}) {
+  for (const char* text : {"",
+                           "s",
+                           "-1s",
+                           "+1s",
+                           " 1s",
+                           "1s ",
+                           "1 s",
+                           "1,5s",
+                           "1.s",
+                           ".5s",
+                           "1e3s",
+                           "0x10s",
+                           "1d",
+                           "1h30m",
+                           "99999999999999999999s",
+                           "8761h",
+                           "999999999999h",
+                           "0.5ms",
+                           "1.2345s",
+                           "auto",
+                           "1S"}) {
     CAPTURE(text);
     CHECK_FALSE(config::parse_duration(text).has_value());
   }
@@ -60,9 +81,9 @@ TEST_CASE("size: a number with a binary unit → bytes") {
 }
 
 TEST_CASE("percent: up to two decimals, with or without the sign → hundredths") {
-  const std::vector<std::pair<std::string, std::uint32_t>> rows{{"0", 0},          {"10", 1'000},  {"12.5", 1'250},
-                                                                {"33.33%", 3'333}, {"99.99 %", 9'999}, {"100", 10'000},
-                                                                {"0.01", 1},       {"100.00%", 10'000}};
+  const std::vector<std::pair<std::string, std::uint32_t>> rows{
+      {"0", 0},           {"10", 1'000},   {"12.5", 1'250}, {"33.33%", 3'333},
+      {"99.99 %", 9'999}, {"100", 10'000}, {"0.01", 1},     {"100.00%", 10'000}};
   for (const auto& [text, expected] : rows) {
     CAPTURE(text);
     CHECK(config::parse_percent(text).value() == expected);
@@ -92,8 +113,8 @@ TEST_CASE("listen: a literal address and a port → both, and back") {
 }
 
 TEST_CASE("listen: anything else → refused with what would do") {
-  for (const char* text : {"", ":", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:x", "::1:6432", "[::1]", "[]:1",
-                           "[127.0.0.1]:1", "db.example.org:1", "127.0.0.1:-1", "1.2.3:1"}) {
+  for (const char* text : {"", ":", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:x", "::1:6432",
+                           "[::1]", "[]:1", "[127.0.0.1]:1", "db.example.org:1", "127.0.0.1:-1", "1.2.3:1"}) {
     CAPTURE(text);
     CHECK_FALSE(config::parse_listen(text).has_value());
   }
@@ -109,10 +130,10 @@ TEST_CASE("verifier: as PostgreSQL stores it → accepted; damaged → refused w
   const std::string good = "SCRAM-SHA-256$4096:" + salt + "$" + key + ":" + key;
   CHECK(config::check_scram_verifier(good).has_value());
   for (const std::string& text :
-       {std::string(), std::string("secret"), "md5" + std::string(32, 'a'), "SCRAM-SHA-256$0:" + salt + "$" + key + ":" + key,
-        "SCRAM-SHA-256$4096:" + salt + "$" + key, "SCRAM-SHA-256$4096:$" + key + ":" + key,
-        "SCRAM-SHA-256$4096:" + salt + "$" + key + ":" + salt, "SCRAM-SHA-1$4096:" + salt + "$" + key + ":" + key,
-        good.substr(0, good.size() - 1), good + "A"}) {
+       {std::string(), std::string("secret"), "md5" + std::string(32, 'a'),
+        "SCRAM-SHA-256$0:" + salt + "$" + key + ":" + key, "SCRAM-SHA-256$4096:" + salt + "$" + key,
+        "SCRAM-SHA-256$4096:$" + key + ":" + key, "SCRAM-SHA-256$4096:" + salt + "$" + key + ":" + salt,
+        "SCRAM-SHA-1$4096:" + salt + "$" + key + ":" + key, good.substr(0, good.size() - 1), good + "A"}) {
     CAPTURE(text);
     const auto status = config::check_scram_verifier(text);
     REQUIRE_FALSE(status.has_value());

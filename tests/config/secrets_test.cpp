@@ -77,12 +77,14 @@ TEST_CASE("secret: a file that others can read → a warning with the remedy") {
   surroundings.files["/etc/u.txt"] = {"a", true};
   const config::Outcome outcome = check(text_of(user("        password_file: u.txt\n")), surroundings);
   CHECK(outcome.settings.has_value());
-  CHECK(problems_of(outcome) == "9:24: warning: `pairs.p.users.u.password_file`: `u.txt` can be read by other users of this "
-                                "machine; `chmod 600` it\n");
+  CHECK(problems_of(outcome) ==
+        "9:24: warning: `pairs.p.users.u.password_file`: `u.txt` can be read by other users of this "
+        "machine; `chmod 600` it\n");
 }
 
 TEST_CASE("secret: an empty file, two lines, a zero byte → refused") {
-  for (const std::string& content : {std::string(), std::string("\n"), std::string("a\nb\n"), std::string("a\0b", 3)}) {
+  for (const std::string& content :
+       {std::string(), std::string("\n"), std::string("a\nb\n"), std::string("a\0b", 3)}) {
     Pretended surroundings;
     surroundings.files["/etc/u.txt"] = {content, false};
     CHECK_FALSE(check(text_of(user("        password_file: u.txt\n")), surroundings).settings.has_value());
@@ -154,5 +156,6 @@ TEST_CASE("load: no such file → said, as a problem of the file") {
   const std::string path = (folder.path() / "none.yaml").string();
   const config::Outcome outcome = config::load(path);
   CHECK_FALSE(outcome.settings.has_value());
-  CHECK(config::format_problems(outcome.problems) == path + ": error: cannot be read: No such file or directory\n");
+  CHECK(config::format_problems(outcome.problems) ==
+        path + ": error: cannot be read: No such file or directory\n");
 }

@@ -33,8 +33,8 @@ TEST_CASE("network: address inside and just outside the block → contained and 
 }
 
 TEST_CASE("network: not a block → refused with the reason") {
-  for (const char* text : {"", "/", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/8x", "10.0.0/8", "::/129",
-                           "[::1]", "example.org", "10.0.0.256", "1.2.3.4/08 ", "fe80::1%eth0"}) {
+  for (const char* text : {"", "/", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/8x", "10.0.0/8",
+                           "::/129", "[::1]", "example.org", "10.0.0.256", "1.2.3.4/08 ", "fe80::1%eth0"}) {
     CAPTURE(text);
     CHECK_FALSE(routing::parse_network(text).has_value());
   }
@@ -53,7 +53,8 @@ TEST_CASE("network: parsed and formatted → the usual text") {
 }
 
 TEST_CASE("loopback: addresses of the machine itself and others → told apart") {
-  for (const char* text : {"127.0.0.1", "127.9.9.9", "::1"}) CHECK(routing::is_loopback(*routing::parse_address(text)));
+  for (const char* text : {"127.0.0.1", "127.9.9.9", "::1"})
+    CHECK(routing::is_loopback(*routing::parse_address(text)));
   for (const char* text : {"0.0.0.0", "128.0.0.1", "::", "::2"}) {
     CHECK_FALSE(routing::is_loopback(*routing::parse_address(text)));
   }

@@ -14,7 +14,9 @@ routing::Plan make_plan() {
   return plan;
 }
 
-std::uint32_t green_of(const routing::PlanSnapshot& plan) { return plan->rules[1].reads.green; }
+std::uint32_t green_of(const routing::PlanSnapshot& plan) {
+  return plan->rules[1].reads.green;
+}
 
 routing::Plan weighed(const routing::PlanHistory& history, std::uint32_t green) {
   const auto plan = routing::with_weights(*history.current(), "rest", routing::Weights{green});

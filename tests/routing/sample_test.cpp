@@ -48,19 +48,23 @@ TEST_CASE("weights: 100 consecutive sessions → share within 2 sessions") {
   for (const std::uint32_t weight : {1'000U, 5'000U, 9'000U}) {
     for (std::uint64_t first = 0; first < 1'000; first += 37) {
       std::uint32_t green = 0;
-      for (std::uint64_t i = 0; i < 100; ++i) green += routing::position_of_session(first + i) < weight ? 1U : 0U;
+      for (std::uint64_t i = 0; i < 100; ++i)
+        green += routing::position_of_session(first + i) < weight ? 1U : 0U;
       CHECK(deviation(green, weight / 100) <= 2);
     }
   }
 }
 
-TEST_CASE("weights: batches of one session, of many sessions in turn, and every other batch → share within 0.5 points") {
+TEST_CASE(
+    "weights: batches of one session, of many sessions in turn, and every other batch → share within 0.5 "
+    "points") {
   const std::vector<std::pair<std::string, std::function<Position(std::uint32_t)>>> traffics{
       {"one session", [](std::uint32_t i) { return routing::position_of_batch(7, i); }},
       {"every other batch", [](std::uint32_t i) { return routing::position_of_batch(7, 2ULL * i + 1); }},
       {"first batch of each session", [](std::uint32_t i) { return routing::position_of_batch(i, 0); }},
       {"64 sessions in step", [](std::uint32_t i) { return routing::position_of_batch(i % 64, i / 64); }},
-      {"100 sessions of 100 batches", [](std::uint32_t i) { return routing::position_of_batch(i / 100, i % 100); }},
+      {"100 sessions of 100 batches",
+       [](std::uint32_t i) { return routing::position_of_batch(i / 100, i % 100); }},
   };
   for (const auto& [name, position] : traffics) {
     for (const std::uint32_t weight : weights) {
@@ -74,9 +78,11 @@ TEST_CASE("weights: batches of one session, of many sessions in turn, and every 
 TEST_CASE("weights: 10,000 hashed keys of usual forms → share within 1 point") {
   const std::vector<std::pair<std::string, std::function<Position(std::uint32_t)>>> traffics{
       {"user", [](std::uint32_t i) { return routing::position_of_key("user" + std::to_string(i)); }},
-      {"tenant", [](std::uint32_t i) { return routing::position_of_key("tenant-" + std::to_string(100'000 + i)); }},
+      {"tenant",
+       [](std::uint32_t i) { return routing::position_of_key("tenant-" + std::to_string(100'000 + i)); }},
       {"bare number", [](std::uint32_t i) { return routing::position_of_key(std::to_string(i)); }},
-      {"long key", [](std::uint32_t i) { return routing::position_of_key(std::string(200, 'x') + std::to_string(i)); }},
+      {"long key",
+       [](std::uint32_t i) { return routing::position_of_key(std::string(200, 'x') + std::to_string(i)); }},
       {"IPv4 block",
        [](std::uint32_t i) {
          auto address = *routing::parse_address("10.20.0.0");
