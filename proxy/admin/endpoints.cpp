@@ -58,6 +58,12 @@ Response explained_failure(Control& control, const std::string& pair_name, const
   return plain_failure(error);
 }
 
+/// What was asked for, and what came of it.
+Response change_response(boost::json::object reply, const PlanChange& change) {
+  for (const auto& member : change_json(change)) reply[member.key()] = member.value();
+  return json_response(reply);
+}
+
 Response get_health(const Call&) { return json_response({{"healthy", true}}); }
 
 Response get_readiness(const Call& call) {
@@ -91,18 +97,19 @@ Response put_weights(const Call& call) {
   if (!wish) return error_response(400, wish.error().detail);
   const auto change = call.control.set_weights(pair, rule, wish->reads);
   if (!change) return explained_failure(call.control, pair, &rule, change.error());
-  boost::json::object reply{{"pair", pair}, {"rule", rule}, {"reads", weights_json(wish->reads)}};
-  for (const auto& member : change_json(*change)) reply[member.key()] = member.value();
-  return json_response(reply);
+  Response response = change_response({{"pair", pair}, {"rule", rule}, {"reads", weights_json(wish->reads)}}, *change);
+  response.change = "pair " + pair + ", rule " + rule + ": " + boost::json::serialize(weights_json(wish->reads));
+  if (!wish->why.empty()) response.change += ", because: " + wish->why;
+  return response;
 }
 
 Response post_rollback(const Call& call) {
   const std::string& pair = call.names[0];
   const auto change = call.control.rollback(pair);
   if (!change) return explained_failure(call.control, pair, nullptr, change.error());
-  boost::json::object reply{{"pair", pair}};
-  for (const auto& member : change_json(*change)) reply[member.key()] = member.value();
-  return json_response(reply);
+  Response response = change_response({{"pair", pair}}, *change);
+  response.change = "pair " + pair + ": rolled back";
+  return response;
 }
 
 Response post_explain(const Call& call) {
@@ -115,15 +122,17 @@ Response post_explain(const Call& call) {
   return json_response(explain_json(*result, pair == nullptr ? nullptr : pair->plan));
 }
 
+constexpr std::string_view weights_path = "/api/v1/pairs/{pair}/rules/{rule}/weights";
+
 constexpr std::array<Endpoint, 8> endpoint_table{{
-    {"GET", "/healthz", Guard::open, get_health},
-    {"GET", "/readyz", Guard::open, get_readiness},
-    {"GET", "/metrics", Guard::guarded, get_metrics},
-    {"GET", "/api/v1/status", Guard::guarded, get_status},
-    {"GET", "/api/v1/pairs/{pair}/rules/{rule}/weights", Guard::guarded, get_weights},
-    {"PUT", "/api/v1/pairs/{pair}/rules/{rule}/weights", Guard::guarded, put_weights},
-    {"POST", "/api/v1/pairs/{pair}/rollback", Guard::guarded, post_rollback},
-    {"POST", "/api/v1/explain", Guard::guarded, post_explain},
+    {"GET", "/healthz", Guard::open, Reach::none, get_health},
+    {"GET", "/readyz", Guard::open, Reach::control, get_readiness},
+    {"GET", "/metrics", Guard::guarded, Reach::control, get_metrics},
+    {"GET", "/api/v1/status", Guard::guarded, Reach::control, get_status},
+    {"GET", weights_path, Guard::guarded, Reach::control, get_weights},
+    {"PUT", weights_path, Guard::guarded, Reach::control, put_weights},
+    {"POST", "/api/v1/pairs/{pair}/rollback", Guard::guarded, Reach::control, post_rollback},
+    {"POST", "/api/v1/explain", Guard::guarded, Reach::control, post_explain},
 }};
 
 }  // namespace

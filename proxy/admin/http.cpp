@@ -16,7 +16,7 @@ struct StatusName {
   std::string_view code;
 };
 
-constexpr std::array<StatusName, 14> status_names{{
+constexpr std::array<StatusName, 13> status_names{{
     {400, "bad_request"},
     {401, "unauthorized"},
     {403, "forbidden"},
@@ -29,7 +29,6 @@ constexpr std::array<StatusName, 14> status_names{{
     {431, "header_too_large"},
     {500, "internal"},
     {503, "unavailable"},
-    {504, "workers_silent"},
     {505, "version_unsupported"},
 }};
 

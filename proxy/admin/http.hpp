@@ -25,6 +25,8 @@ struct Response {
   std::string content_type = "application/json";
   std::string body;
   std::vector<std::pair<std::string, std::string>> fields;  ///< beyond the ones that every response has
+  /// What was changed, and why, for the log; empty: nothing was. Never a statement: its literals are users' data.
+  std::string change;
 };
 
 /// What every failure says: {"error": {"status": 404, "code": "not_found", "message": …}}. The message is for a

@@ -96,6 +96,13 @@ Response route_request(Control& control, const Access& access, const Request& re
 
 }  // namespace
 
+bool needs_control(const Request& request) {
+  const auto path = parse_target(request.target);
+  if (!path) return false;
+  const Endpoint* endpoint = find_method(find_resource(*path), request.method);
+  return endpoint != nullptr && endpoint->reach == Reach::control;
+}
+
 Response handle_request(Control& control, const Access& access, const Request& request) {
   try {
     return route_request(control, access, request);

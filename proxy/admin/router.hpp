@@ -18,16 +18,23 @@ struct Call {
   std::vector<std::string> names;  ///< what stood for {pair}, {rule} …, in the order of the path
 };
 
+/// Whether an endpoint calls `Control`, and so may have to wait for the workers.
+enum class Reach { none, control };
+
 /// One row of the routing table.
 struct Endpoint {
   std::string_view method;
   std::string_view path;  ///< "/api/v1/pairs/{pair}/rollback"
   Guard guard;
+  Reach reach;
   Response (*answer)(const Call& call);
 };
 
 /// Every endpoint there is; the only place that lists them.
 [[nodiscard]] std::span<const Endpoint> endpoints();
+
+/// Whether handle_request() would get as far as `Control`; without, it never waits.
+[[nodiscard]] bool needs_control(const Request& request);
 
 /// The whole endpoint without its socket: access, routing, method, media type, answer. Never throws; what is
 /// thrown below becomes a 500 without details. A HEAD is answered as its GET; who sends it leaves the body out.

@@ -78,6 +78,7 @@ class AdminServer::Engine {
 
  private:
   protocol::Status open_acceptor(const tcp::endpoint& endpoint);
+  void begin_accepting();
   asio::awaitable<void> accept_forever();
   void admit(tcp::socket socket);
   asio::awaitable<void> run_session(tcp::socket socket, Place place);
@@ -112,7 +113,7 @@ protocol::Result<std::uint16_t> AdminServer::Engine::start() {
   const auto opened = open_acceptor(tcp::endpoint(*address, options_.listen_port));
   if (!opened) return opened.error();
   const std::uint16_t port = acceptor_->local_endpoint().port();
-  asio::co_spawn(loop_, accept_forever(), asio::detached);
+  begin_accepting();
   loop_thread_ = std::thread([this] { run_loop(); });
   return port;
 }
@@ -126,6 +127,13 @@ void AdminServer::Engine::run_loop() {
       service_.log.write(telemetry::LogLevel::error, "admin loop: a handler failed", {{"detail", error.what()}});
     }
   }
+}
+
+void AdminServer::Engine::begin_accepting() {
+  asio::awaitable<void> accepting = accept_forever();
+  asio::co_spawn(loop_, std::move(accepting), [this](const std::exception_ptr& failure) {
+    if (failure) begin_accepting();  // out of memory for one peer must not shut the door for good
+  });
 }
 
 asio::awaitable<void> AdminServer::Engine::accept_forever() {

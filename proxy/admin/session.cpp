@@ -80,18 +80,25 @@ Request plain_request(const http::request<http::string_body>& message, const Pee
   return request;
 }
 
+/// What of a request decides the outside of its reply; the defaults are for a request that could not be read.
+struct Manner {
+  unsigned http_version = 11;
+  bool is_kept_alive = false;
+  bool is_head = false;
+};
+
 /// Fields that every reply has: nothing here may be cached, framed or guessed at by a browser.
-Message to_message(Response response, unsigned http_version, bool is_kept_alive, bool is_head) {
-  Message message{static_cast<http::status>(response.status), http_version};
+Message to_message(Response response, const Manner& manner) {
+  Message message{static_cast<http::status>(response.status), manner.http_version};
   message.set(http::field::server, "crossfade");
   message.set(http::field::content_type, response.content_type);
   message.set(http::field::cache_control, "no-store");
   message.set("X-Content-Type-Options", "nosniff");
   for (const auto& [name, value] : response.fields) message.set(name, value);
-  message.keep_alive(is_kept_alive);
+  message.keep_alive(manner.is_kept_alive);
   message.body() = std::move(response.body);
   message.prepare_payload();
-  if (is_head) message.body().clear();  // Content-Length stays: that of the GET
+  if (manner.is_head) message.body().clear();  // Content-Length stays: that of the GET
   return message;
 }
 
@@ -143,39 +150,67 @@ asio::awaitable<Response> answer(Service& service, Request request) {
   co_return handle_request(service.control, service.access, request);
 }
 
-void log_request(telemetry::Log& log, const Request& request, const Response& response) {
-  if (request.method == "GET" || request.method == "HEAD") return;
-  const auto level = response.status < 400 ? telemetry::LogLevel::info : telemetry::LogLevel::warning;
-  log.write(level, "admin request",
-            {{"method", request.method}, {"target", request.target}, {"peer", request.peer},
-             {"status", std::uint64_t{response.status}}, {"body", response.status < 400 ? request.body : ""}});
+void log_response(telemetry::Log& log, const Request& request, const Response& response) {
+  if (!response.change.empty()) {
+    log.write(telemetry::LogLevel::info, "traffic changed", {{"change", response.change}, {"peer", request.peer}});
+  } else if (response.status == 401 || response.status == 403 || response.status >= 500) {
+    log.write(telemetry::LogLevel::warning, "admin request failed",
+              {{"method", request.method}, {"target", request.target}, {"peer", request.peer},
+               {"status", std::uint64_t{response.status}}});
+  }
 }
 
-asio::awaitable<bool> write_message(Peer& peer, const AdminOptions& options, Message message) {
+/// How the conversation goes on after a request.
+enum class Next { request, farewell, hang_up };
+
+asio::awaitable<Next> write_message(Peer& peer, const AdminOptions& options, Message message) {
   const bool is_kept_alive = message.keep_alive();
   peer.deadline.arm(options.reply_timeout);
   const Transfer sent = co_await http::async_write(peer.socket, message, as_value);
   peer.deadline.disarm();
-  co_return !std::get<0>(sent) && is_kept_alive;
+  if (std::get<0>(sent)) co_return Next::hang_up;  // does not read: a farewell would only keep its place longer
+  co_return is_kept_alive ? Next::request : Next::farewell;
 }
 
-/// Reads a request and answers it. False: the conversation is over.
-asio::awaitable<bool> serve_request(Peer& peer, Service& service) {
-  Reading reading = co_await read_request(peer, service.options);
-  if (std::holds_alternative<Closed>(reading)) co_return false;
-  if (auto* refusal = std::get_if<Response>(&reading)) {
-    Message message = to_message(std::move(*refusal), 11, false, false);
-    const bool is_open = co_await write_message(peer, service.options, std::move(message));
-    co_return is_open;
-  }
-  const auto& received = std::get<http::request<http::string_body>>(reading);
-  Request request = plain_request(received, peer);
+/// Source: RFC 9112, section 3.2: a request of HTTP/1.1 without exactly one Host field is answered with 400.
+bool has_host_as_due(const http::request<http::string_body>& message) {
+  const auto count = message.count(http::field::host);
+  return message.version() < 11 ? count <= 1 : count == 1;
+}
+
+asio::awaitable<Next> refuse(Peer& peer, const AdminOptions& options, Response refusal) {
+  Message message = to_message(std::move(refusal), Manner{});
+  const Next next = co_await write_message(peer, options, std::move(message));
+  co_return next;
+}
+
+asio::awaitable<Response> answer_where_due(Service& service, const Request& request) {
+  if (!needs_control(request)) co_return handle_request(service.control, service.access, request);
   asio::awaitable<Response> answering = answer(service, request);
   Response response = co_await asio::co_spawn(service.control_thread, std::move(answering), asio::use_awaitable);
-  log_request(service.log, request, response);
-  Message message = to_message(std::move(response), received.version(), received.keep_alive(), request.method == "HEAD");
-  const bool is_open = co_await write_message(peer, service.options, std::move(message));
-  co_return is_open;
+  co_return response;
+}
+
+/// Reads a request and answers it.
+asio::awaitable<Next> serve_request(Peer& peer, Service& service) {
+  Reading reading = co_await read_request(peer, service.options);
+  if (std::holds_alternative<Closed>(reading)) co_return Next::hang_up;
+  if (auto* refusal = std::get_if<Response>(&reading)) {
+    const Next next = co_await refuse(peer, service.options, std::move(*refusal));
+    co_return next;
+  }
+  const auto& received = std::get<http::request<http::string_body>>(reading);
+  if (!has_host_as_due(received)) {
+    const Next next = co_await refuse(peer, service.options, error_response(400, "a request has one Host field"));
+    co_return next;
+  }
+  const Request request = plain_request(received, peer);
+  Response response = co_await answer_where_due(service, request);
+  log_response(service.log, request, response);
+  const Manner manner{received.version(), received.keep_alive(), request.method == "HEAD"};
+  Message message = to_message(std::move(response), manner);
+  const Next next = co_await write_message(peer, service.options, std::move(message));
+  co_return next;
 }
 
 /// Ends the conversation so that the last reply arrives: closing a socket with unread bytes in it resets the
@@ -202,9 +237,9 @@ asio::awaitable<void> serve_session(tcp::socket socket, Service& service) {
   boost::system::error_code error;
   const tcp::endpoint remote = peer.socket.remote_endpoint(error);
   if (!error) peer.address = remote.address().to_string();
-  bool is_open = true;
-  while (is_open) is_open = co_await serve_request(peer, service);
-  co_await say_farewell(peer);
+  Next next = Next::request;
+  while (next == Next::request) next = co_await serve_request(peer, service);
+  if (next == Next::farewell) co_await say_farewell(peer);
 }
 
 }  // namespace proxy::admin

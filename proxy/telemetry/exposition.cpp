@@ -17,12 +17,17 @@ std::string_view type_text(MetricType type) {
   return "untyped";
 }
 
+constexpr double plain_minimum = 1e-6;  // between these a number is written without an exponent, because bounds
+constexpr double plain_maximum = 1e15;  // of buckets are labels that people type: le="0.0001"
+
 /// The shortest text that reads back as the same number.
 std::string number_text(double value) {
   if (std::isnan(value)) return "NaN";
   if (std::isinf(value)) return value > 0 ? "+Inf" : "-Inf";
   std::array<char, 32> buffer{};
-  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value).ptr;
+  const bool is_plain = value == 0 || (std::abs(value) >= plain_minimum && std::abs(value) <= plain_maximum);
+  const auto format = is_plain ? std::chars_format::fixed : std::chars_format::scientific;
+  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, format).ptr;
   return {buffer.data(), end};
 }
 
