@@ -9,6 +9,9 @@
 namespace protocol::postgres {
 namespace {
 
+/// How much of a server's words goes to the log.
+constexpr std::size_t detail_bytes_max = 300;
+
 /// Whose fault an ErrorResponse during the login is.
 Blame blame_of_refusal(std::string_view code) {
   if (code.starts_with("28") || code.starts_with("08")) return Blame::operator_;
@@ -205,7 +208,10 @@ bool BackendLoginDialogue::accept_refusal(ByteView frame) {
   refusal_code_ = report->code;
   const Blame blame = blame_of_refusal(report->code);
   if (blame != Blame::operator_) refusal_.assign(frame.begin(), frame.end());
-  return fail(failure(ErrorCode::backend_refused, blame, refusal_code_ + ": " + std::string(report->message)));
+  std::string detail = refusal_code_ + ": " + std::string(report->message.substr(0, detail_bytes_max));
+  // A server that was sent the password in the clear could have it logged by repeating it.
+  if (!password_.empty() && detail.find(password_) != std::string::npos) detail = refusal_code_;
+  return fail(failure(ErrorCode::backend_refused, blame, std::move(detail)));
 }
 
 bool BackendLoginDialogue::fail(Error error) {

@@ -1,6 +1,6 @@
 """Records the golden transcripts against a throw-away PostgreSQL 15 server.
 
-    /usr/bin/python3 tests/support/record_transcripts.py build/tests/transcripts/print_transcript [name ...]
+    /usr/bin/python3 tests/support/record_transcripts.py build/tests/support/print_transcript [name ...]
 
 Speaks the protocol byte by byte, so that a transcript shows what the server answers and not what a driver makes of it.
 Needs root (the server runs as the user postgres) and Debian's postgresql-15. Writes tests/transcripts/postgres/*.trace.
