@@ -215,6 +215,14 @@ std::string weight_words(const Rule& rule, Placed placed, Side side) {
          percent(placed.position) + ": " + std::string(name_of(side));
 }
 
+/// A read may be answered where its weight did not send it, if its own side is gone: by the side for writes, which
+/// is never behind, or by one that has reads anyway. A side at 0 % gets none, whatever happens: it may not
+/// be fit to answer yet.
+bool may_stand_in(const Rule& rule, Side side) {
+  const std::uint32_t weight = side == Side::green ? rule.reads.green : weight_total - rule.reads.green;
+  return weight > 0 || rule.writes == side;
+}
+
 template <class Recorder>
 Route apply(const Rule& rule, std::uint32_t rule_index, const Subject& subject, Recorder& recorder) {
   if (!is_read(subject.batch)) {
@@ -227,13 +235,18 @@ Route apply(const Rule& rule, std::uint32_t rule_index, const Subject& subject, 
   const Side side = side_at(placed.position, rule.reads);
   recorder.tell("reads", [&] { return weight_words(rule, placed, side); });
   const PerSide<bool>& is_unavailable = subject.circumstances.is_unavailable;
-  if (is_unavailable[side] && !is_unavailable[other(side)]) {
+  if (!is_unavailable[side] || is_unavailable[other(side)]) return {side, RouteReason::read_weight, rule_index};
+  if (!may_stand_in(rule, other(side))) {
     recorder.tell("availability", [&] {
-      return std::string(name_of(side)) + " could not be reached, to " + std::string(name_of(other(side)));
+      return std::string(name_of(side)) + " could not be reached, but " + std::string(name_of(other(side))) +
+             " has 0 % and is not the side for writes: no other choice";
     });
-    return {other(side), RouteReason::side_unavailable, rule_index};
+    return {side, RouteReason::read_weight, rule_index};
   }
-  return {side, RouteReason::read_weight, rule_index};
+  recorder.tell("availability", [&] {
+    return std::string(name_of(side)) + " could not be reached, to " + std::string(name_of(other(side)));
+  });
+  return {other(side), RouteReason::side_unavailable, rule_index};
 }
 
 /// The one walk. What ties a session to a side comes before every rule.

@@ -28,7 +28,7 @@ struct Circumstances {
   std::optional<Side> current;            ///< the side that the session talks to now
   bool is_transaction_open = false;       ///< on `current`
   protocol::PinReason pin = protocol::PinReason::none;  ///< not none: the session stays on `current`
-  PerSide<bool> is_unavailable{};         ///< could not be reached lately: takes no reads while the other side can
+  PerSide<bool> is_unavailable{};         ///< could not be reached lately: reads avoid it if the other may stand in
   std::uint64_t batch_number = 0;         ///< running number of routed batches of this session; for stickiness `statement`
 };
 

@@ -152,6 +152,34 @@ TEST_CASE("decide: rules in order → the first that matches decides") {
   });
 }
 
+TEST_CASE("decide: a side that could not be reached → reads avoid it where the other may answer") {
+  Rule half = make_rule({});
+  half.reads.green = 5'000;
+  const Plan green_reads = plan_matching({});
+  const Plan half_reads = plan_of({half});
+  const Plan blue_reads = plan_of({reading_blue(make_rule({}))});
+  const Plan blue_reads_green_writes = plan_of({writing_green(reading_blue(make_rule({})))});
+  const Route blue_read = to(Side::blue, RouteReason::read_weight, 0);
+  const Circumstances green_gone = without(Side::green, {});
+  const Circumstances blue_gone = without(Side::blue, {});
+  // The session's place is 0: half of the weight is enough to be green's.
+  check({
+      {"green gone: its reads go to the side for writes", green_reads, a_read, green_gone,
+       to(Side::blue, RouteReason::side_unavailable, 0)},
+      {"green gone: its share of half goes to blue", half_reads, a_read, green_gone,
+       to(Side::blue, RouteReason::side_unavailable, 0)},
+      {"blue gone: green's reads do not care", half_reads, a_read, blue_gone, green_read},
+      {"blue gone: green at 0 % is not asked", blue_reads, a_read, blue_gone, blue_read},
+      {"blue gone: green at 0 % is asked if it takes the writes", blue_reads_green_writes, a_read, blue_gone,
+       to(Side::green, RouteReason::side_unavailable, 0)},
+      {"both gone: the weights decide", green_reads, a_read, without(Side::blue, green_gone), green_read},
+      {"writes never avoid a side", green_reads, a_write, blue_gone, to(Side::blue, RouteReason::write_side, 0)},
+      {"nor does an open transaction", green_reads, a_read, in_transaction(without(Side::blue, on(Side::blue))),
+       to(Side::blue, RouteReason::transaction_open)},
+      {"nor what no rule matches", plan_of({}), a_read, blue_gone, no_match},
+  });
+}
+
 TEST_CASE("decide: session facts in a match → any of a list, exactly") {
   check({
       {"user listed", plan_matching(users({"bob", "alice"})), a_read, {}, green_read},
@@ -280,7 +308,7 @@ TEST_CASE("decide: all classes × effects × circumstances → the promises hold
           for (const bool is_transaction_open : {false, true}) {
             for (const PinReason pin :
                  {PinReason::none, PinReason::temporary_object, PinReason::restore_failed}) {
-              const Circumstances circumstances{current, is_transaction_open, pin, 0};
+              const Circumstances circumstances{current, is_transaction_open, pin, {}, 0};
               const Batch batch{statement_class, effect, {}, {}};
               const Route route = routing::decide(plan, session, batch.facts(), circumstances);
               CAPTURE(protocol::name_of(statement_class));

@@ -112,6 +112,11 @@ inline Circumstances pinned(Circumstances circumstances) {
   return circumstances;
 }
 
+inline Circumstances without(Side side, Circumstances circumstances) {
+  circumstances.is_unavailable[side] = true;
+  return circumstances;
+}
+
 inline routing::Match users(std::vector<std::string> names) {
   routing::Match match;
   match.users = std::move(names);
