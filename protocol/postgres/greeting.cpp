@@ -219,6 +219,9 @@ bool PostgresGreeting::fail_scram(const Error& error, Bytes& to_send) {
                 fatal(sqlstate::invalid_password, "password authentication failed for user \"" + login_.user + "\""),
                 to_send);
   }
+  if (error.code == ErrorCode::authentication_unsupported) {
+    return fail(error, fatal(sqlstate::feature_not_supported, error.detail), to_send);
+  }
   return fail(error, fatal(sqlstate::protocol_violation, "malformed SCRAM message", error.detail), to_send);
 }
 

@@ -76,6 +76,7 @@ std::optional<Sha256> decode_key(std::string_view text) {
 }
 
 Error malformed(const char* why) { return failure(ErrorCode::message_malformed, Blame::client, why); }
+Error unsupported(const char* why) { return failure(ErrorCode::authentication_unsupported, Blame::client, why); }
 Error misbehaved(const char* why) {
   return failure(ErrorCode::backend_misbehaved, Blame::backend, std::string("SCRAM: ") + why);
 }
@@ -141,13 +142,13 @@ Result<std::string> ScramServer::accept_first(std::string_view client_first) {
   }
   if (client_first[0] != 'n' && client_first[0] != 'y') return malformed("Unexpected channel-binding flag.");
   if (client_first.size() < 3 || client_first[1] != ',') return malformed("Comma expected.");
-  if (client_first[2] == 'a') return malformed("Client uses authorization identity, but it is not supported.");
+  if (client_first[2] == 'a') return unsupported("client uses authorization identity, but it is not supported");
   if (client_first[2] != ',') return malformed("Unexpected attribute in client-first-message.");
   gs2_header_ = client_first.substr(0, 3);
   client_first_bare_ = client_first.substr(3);
 
   AttributeReader reader(client_first_bare_);
-  if (reader.next_name() == 'm') return malformed("Client requires an unsupported SCRAM extension.");
+  if (reader.next_name() == 'm') return unsupported("client requires an unsupported SCRAM extension");
   if (!reader.expect('n')) return malformed("Attribute \"n\" expected.");
   const std::optional<std::string_view> client_nonce = reader.expect('r');
   if (!client_nonce) return malformed("Attribute \"r\" expected.");

@@ -55,7 +55,8 @@ class ScramServer {
   ScramServer(ScramVerifier verifier, Kind kind, std::string nonce);
 
   /// Takes the client-first-message, gives the server-first-message.
-  /// Errors, blame client: message_malformed with a sentence of detail.
+  /// Errors, blame client: message_malformed with a sentence of detail; authentication_unsupported for what the
+  /// RFC allows and PostgreSQL does not.
   [[nodiscard]] Result<std::string> accept_first(std::string_view client_first);
   /// Takes the client-final-message, gives the server-final-message.
   /// Errors, blame client: message_malformed; authentication_failed for a wrong proof or a doomed exchange.

@@ -118,6 +118,14 @@ TEST_CASE("greeting: SASL without a first message → an empty challenge, then t
                                                        "< AuthenticationSASLContinue challenge=", "< AuthenticationSASLContinue challenge="});
 }
 
+TEST_CASE("greeting: an authorisation identity → 0A000, as from the server") {
+  const Played played = play("> StartupMessage major=3 minor=0 parameters=[\"user\"=\"scram\"]\n"
+                             "> SASLInitialResponse mechanism=\"SCRAM-SHA-256\" response=\"n,a=bob,n=,r=abc\"");
+  CHECK(played.error.code == ErrorCode::authentication_unsupported);
+  CHECK(played.sent.ends_with(text_of(
+      "< ErrorResponse S=\"FATAL\" V=\"FATAL\" C=\"0A000\" M=\"client uses authorization identity, but it is not supported\"")));
+}
+
 TEST_CASE("greeting: a malformed SASLInitialResponse → 08P01") {
   Bytes bytes = bytes_of("> StartupMessage major=3 minor=0 parameters=[\"user\"=\"scram\"]");
   append(bytes, bytes_of("> SASLResponse response=\"SCRAM-SHA-256\\x00\\x00\\x00\\x00\\x09short\""));
