@@ -77,6 +77,7 @@ std::unique_ptr<TcpStream> TcpStream::make_broken(runtime::EventLoop& loop, std:
 TcpStream::~TcpStream() { close(); }
 
 void TcpStream::close() {
+  loop_.withdraw(*this);
   if (is_registered_) event_del(&event_);
   is_registered_ = false;
   socket_.close();
@@ -103,6 +104,19 @@ void TcpStream::handle_event(short what) {
     is_close_announced_ = true;
     is_readable_ = !is_at_end_;
   }
+  if (listener_ != nullptr) listener_->on_stream_ready();  // may destroy this stream
+}
+
+void TcpStream::on_tick() {
+  // Only the last read before a silence can have hidden a reset: behind a reset nothing is readable.
+  if (std::exchange(has_read_since_tick_, false)) return;
+  loop_.withdraw(*this);
+  if (is_readable_ || is_at_end_ || !socket_.is_open()) return;
+  std::byte first{};
+  const ssize_t peeked = ::recv(socket_.get(), &first, 1, MSG_PEEK);
+  if (peeked < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return;
+  if (peeked < 0) break_reading(errno);
+  is_readable_ = true;
   if (listener_ != nullptr) listener_->on_stream_ready();  // may destroy this stream
 }
 
@@ -171,13 +185,20 @@ void TcpStream::announce_later() {
 IoOutcome TcpStream::try_read(std::span<std::byte> target) {
   if (is_at_end_) return {IoState::end, 0};
   if (is_connecting() || target.empty()) return {IoState::would_block, 0};
-  if (!socket_.is_open()) return {IoState::failed, 0};
+  if (!socket_.is_open()) {
+    is_readable_ = false;
+    return {IoState::failed, 0};
+  }
 
   const ssize_t received = ::recv(socket_.get(), target.data(), target.size(), 0);
   if (received > 0) {
     const auto bytes = static_cast<std::size_t>(received);
-    // A short read empties the socket, unless the end came in the same event: no other event would tell it.
-    if (bytes < target.size()) is_readable_ = is_close_announced_;
+    has_read_since_tick_ = true;
+    if (bytes < target.size()) {
+      // The socket is empty now, unless the end came in the same event: no other event would tell of it.
+      is_readable_ = is_close_announced_;
+      if (!is_enrolled()) loop_.enroll(*this);
+    }
     return {IoState::done, bytes};
   }
   if (received < 0 && errno == EINTR) return {IoState::would_block, 0};
@@ -187,8 +208,16 @@ IoOutcome TcpStream::try_read(std::span<std::byte> target) {
     return {IoState::end, 0};
   }
   if (errno == EAGAIN || errno == EWOULDBLOCK) return {IoState::would_block, 0};
-  break_with(describe_socket_error(errno));
+  break_reading(errno);
   return {IoState::failed, 0};
+}
+
+/// The kernel tells an error once and pretends an orderly end from then on, so the socket goes.
+void TcpStream::break_reading(int error_number) {
+  break_with(describe_socket_error(error_number));
+  event_del(&event_);
+  is_registered_ = false;
+  socket_.close();
 }
 
 IoOutcome TcpStream::judge_write(ssize_t sent, std::size_t wanted, int error_number) {

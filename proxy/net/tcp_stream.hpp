@@ -17,8 +17,11 @@ namespace proxy::net {
 
 /// A stream over a TCP or local stream socket. Its readiness is registered once, edge-triggered, for reading,
 /// writing and the peer's close together; reading and writing themselves register nothing.
+/// libevent reports a reset like plain readiness. One that arrives in the same event as the last bytes would
+/// go unnoticed after their short read; so a stream that has read and then been quiet for a tick of the loop
+/// looks once whether anything is there.
 /// Lifetime: within the loop's.
-class TcpStream final : public Stream {
+class TcpStream final : public Stream, private runtime::Ticked {
  public:
   /// Takes over a connected, non-blocking socket. TcpOptions are the caller's business.
   [[nodiscard]] static std::unique_ptr<TcpStream> adopt(runtime::EventLoop& loop, FileDescriptor socket);
@@ -56,12 +59,14 @@ class TcpStream final : public Stream {
 
   explicit TcpStream(runtime::EventLoop& loop) : loop_(loop) {}
 
+  void on_tick() override;
   static void on_event(evutil_socket_t fd, short what, void* stream) noexcept;
   void handle_event(short what);
   void try_next_candidate();
   void settle_connect();
   void register_socket(FileDescriptor socket);
   void break_with(std::string failure);
+  void break_reading(int error_number);
   void announce_later();
   [[nodiscard]] IoOutcome judge_write(ssize_t sent, std::size_t wanted, int error_number);
 
@@ -75,6 +80,7 @@ class TcpStream final : public Stream {
   bool is_close_announced_ = false;
   bool is_at_end_ = false;
   bool is_broken_ = false;
+  bool has_read_since_tick_ = false;
   std::unique_ptr<Connecting> connecting_;
   std::string failure_;
 };

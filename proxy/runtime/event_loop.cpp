@@ -96,10 +96,33 @@ class EventTimer final : public Timer {
 
 }  // namespace
 
+void Ticked::link_before(Ticked& anchor) {
+  previous_ = anchor.previous_;
+  next_ = &anchor;
+  previous_->next_ = this;
+  anchor.previous_ = this;
+}
+
+void Ticked::unlink() {
+  if (next_ == nullptr) return;
+  previous_->next_ = next_;
+  next_->previous_ = previous_;
+  previous_ = next_ = nullptr;
+}
+
+EventLoop::TickRing::TickRing() { previous_ = next_ = this; }
+
+EventLoop::TickRing::~TickRing() {
+  while (Ticked* const left = first()) left->unlink();
+}
+
+Ticked* EventLoop::TickRing::first() { return next_ == this ? nullptr : next_; }
+
 void EventLoop::BaseDeleter::operator()(event_base* base) const { event_base_free(base); }
 void EventLoop::EventDeleter::operator()(event* event) const { event_free(event); }
 
-EventLoop::EventLoop() : base_(make_base()), wake_fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+EventLoop::EventLoop(std::chrono::milliseconds interval)
+    : base_(make_base()), wake_fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)), tick_interval_(interval) {
   if (wake_fd_ < 0) throw std::runtime_error("no event loop: the kernel gave no eventfd");
   const auto on_wake_event = [](evutil_socket_t, short, void* loop) noexcept {
     static_cast<EventLoop*>(loop)->on_wake();
@@ -111,10 +134,12 @@ EventLoop::EventLoop() : base_(make_base()), wake_fd_(eventfd(0, EFD_NONBLOCK | 
   wake_event_.reset(event_new(base_.get(), wake_fd_, EV_READ | EV_ET | EV_PERSIST, on_wake_event, this));
   deferred_event_.reset(event_new(base_.get(), -1, 0, on_deferred_event, this));
   event_add(wake_event_.get(), nullptr);
+  tick_timer_ = make_timer([this] { tick(); });
 }
 
 EventLoop::~EventLoop() {
   destroy_unrun_work();
+  tick_timer_.reset();
   wake_event_.reset();
   deferred_event_.reset();
   close(wake_fd_);
@@ -196,6 +221,28 @@ void EventLoop::run_deferred() {
   drain_ = DrainState::scheduled;
   const timeval at_once{0, 0};
   event_add(deferred_event_.get(), &at_once);
+}
+
+void EventLoop::enroll(Ticked& ticked) {
+  assert(is_loop_thread());
+  if (ticked.is_enrolled()) return;
+  ticked.link_before(enrolled_);
+  if (!tick_timer_->is_armed()) tick_timer_->arm(now() + tick_interval_);
+}
+
+void EventLoop::tick() {
+  // Each is moved back before it is called, so that a call may withdraw or destroy whatever it likes.
+  TickRing due;
+  while (Ticked* const ticked = enrolled_.first()) {
+    ticked->unlink();
+    ticked->link_before(due);
+  }
+  while (Ticked* const ticked = due.first()) {
+    ticked->unlink();
+    ticked->link_before(enrolled_);
+    ticked->on_tick();
+  }
+  if (enrolled_.first() != nullptr && !tick_timer_->is_armed()) tick_timer_->arm(now() + tick_interval_);
 }
 
 void EventLoop::destroy_unrun_work() {

@@ -14,12 +14,36 @@ struct event;
 
 namespace proxy::runtime {
 
+class EventLoop;
+
+/// Something that wants a call about once a second while it is enrolled with a loop: for checks too cheap and
+/// too rarely needed to deserve a timer each. Its destructor withdraws it.
+class Ticked {
+ public:
+  Ticked() = default;
+  virtual ~Ticked() { unlink(); }
+  Ticked(const Ticked&) = delete;
+  Ticked& operator=(const Ticked&) = delete;
+
+ protected:
+  /// May withdraw and destroy this or any other.
+  virtual void on_tick() = 0;
+  [[nodiscard]] bool is_enrolled() const { return next_ != nullptr; }
+
+ private:
+  friend class EventLoop;
+  void link_before(Ticked& anchor);
+  void unlink();
+  Ticked* previous_ = nullptr;
+  Ticked* next_ = nullptr;
+};
+
 /// One thread's libevent loop. Made on any thread, run on one. Everything but post() and stop() belongs to the
 /// running thread once run() has begun. Callbacks must not throw: an exception ends the process.
 class EventLoop final : public Loop {
  public:
   /// Throws std::runtime_error when the kernel gives no epoll or eventfd.
-  EventLoop();
+  explicit EventLoop(std::chrono::milliseconds interval = tick_interval);
   /// Destroys work that never ran. Timers, streams and listeners of this loop must be gone. No other thread
   /// may be inside post() or stop().
   ~EventLoop() override;
@@ -41,10 +65,16 @@ class EventLoop final : public Loop {
   /// Before run() every thread counts as the loop's.
   [[nodiscard]] bool is_loop_thread() const;
 
+  /// Calls `ticked` at every tick from now on. Enrolling twice is once. A loop with nobody enrolled does not
+  /// tick.
+  void enroll(Ticked& ticked);
+  void withdraw(Ticked& ticked) { ticked.unlink(); }
+
   /// For what registers events of its own: sockets, timers.
   [[nodiscard]] event_base* base() { return base_.get(); }
 
   static constexpr int defer_rounds_max = 16;
+  static constexpr std::chrono::milliseconds tick_interval{1000};
 
  private:
   struct BaseDeleter {
@@ -56,6 +86,7 @@ class EventLoop final : public Loop {
 
   void on_wake();
   void run_deferred();
+  void tick();
   void wake();
   void destroy_unrun_work();
 
@@ -68,6 +99,17 @@ class EventLoop final : public Loop {
   DrainState drain_ = DrainState::idle;
   std::vector<std::function<void()>> deferred_;
   std::vector<std::function<void()>> draining_;
+
+  /// The head of a ring.
+  struct TickRing final : Ticked {
+    TickRing();
+    ~TickRing() override;
+    void on_tick() override {}
+    [[nodiscard]] Ticked* first();
+  };
+  const std::chrono::milliseconds tick_interval_;
+  TickRing enrolled_;
+  std::unique_ptr<Timer> tick_timer_;
 
   std::mutex mutex_;
   std::vector<std::function<void()>> posted_;  ///< under mutex_

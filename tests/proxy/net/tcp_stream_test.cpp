@@ -169,6 +169,44 @@ TEST_CASE("stream: connection reset by the peer → announced, read fails, the r
   CHECK(pair.server->failure() == "reset by peer");
 }
 
+TEST_CASE("stream: last bytes and a reset in one event → the bytes, then within two ticks the failure") {
+  EventLoop loop(std::chrono::milliseconds(1));
+  TcpPair pair(loop);
+  CountingListener listener;
+  pair.server->set_listener(&listener);
+  turn_once(loop);
+  REQUIRE(pair.server->try_write(bytes_of("unread")).state == IoState::done);
+  turn_until(loop, [&] { return pair.client->is_readable(); });
+  REQUIRE(pair.client->try_write(bytes_of("last words")).state == IoState::done);
+  pair.client->close();
+  turn_until(loop, [&] { return pair.server->is_readable(); });
+  CHECK(read_text(*pair.server).second == "last words");
+  const int calls = listener.calls;
+  turn_until(loop, [&] { return pair.server->is_readable(); });
+  CHECK(listener.calls > calls);
+  CHECK(read_text(*pair.server).first == IoState::failed);
+  CHECK(pair.server->failure() == "reset by peer");
+  CHECK(read_text(*pair.server).first == IoState::failed);
+}
+
+TEST_CASE("stream: quiet but whole → the look after a tick changes nothing and is not repeated") {
+  EventLoop loop(std::chrono::milliseconds(1));
+  TcpPair pair(loop);
+  CountingListener listener;
+  REQUIRE(pair.client->try_write(bytes_of("hello")).state == IoState::done);
+  turn_until(loop, [&] { return pair.server->is_readable(); });
+  CHECK(read_text(*pair.server).second == "hello");
+  pair.server->set_listener(&listener);
+  bool is_over = false;
+  const auto timer = loop.make_timer([&] { is_over = true; });
+  timer->arm(loop.now() + std::chrono::milliseconds(20));
+  turn_until(loop, [&] { return is_over; });
+  CHECK(listener.calls == 0);
+  REQUIRE(pair.client->try_write(bytes_of("again")).state == IoState::done);
+  turn_until(loop, [&] { return pair.server->is_readable(); });
+  CHECK(read_text(*pair.server).second == "again");
+}
+
 TEST_CASE("stream: destroyed by its listener, from its own call → safe") {
   EventLoop loop;
   SocketPair pair(loop);

@@ -219,3 +219,56 @@ TEST_CASE("timer: destroyed while armed → never runs") {
   last->arm(loop.now() + 3ms);
   loop.run();
 }
+
+namespace {
+
+struct Counter final : proxy::runtime::Ticked {
+  explicit Counter(std::function<void()> action) : on_each(std::move(action)) {}
+  void on_tick() override {
+    ++ticks;
+    const std::function<void()> action = on_each;
+    action();
+  }
+  int ticks = 0;
+  std::function<void()> on_each;
+};
+
+}  // namespace
+
+TEST_CASE("ticks: enrolled → called every time until withdrawn, destroying others on the way is safe") {
+  EventLoop loop(1ms);
+  auto doomed = std::make_unique<Counter>([] {});
+  int doomed_ticks = 0;
+  std::unique_ptr<Counter> suicidal;
+  suicidal = std::make_unique<Counter>([&] { suicidal.reset(); });
+  Counter once([] {});
+  once.on_each = [&] { loop.withdraw(once); };
+  Counter steady([] {});
+  steady.on_each = [&] {
+    if (doomed != nullptr) doomed_ticks = doomed->ticks;
+    doomed.reset();
+    if (steady.ticks == 3) loop.stop();
+  };
+  for (Counter* counter : {&steady, doomed.get(), suicidal.get(), &once}) loop.enroll(*counter);
+  loop.enroll(steady);
+  loop.run();
+  CHECK(steady.ticks == 3);
+  CHECK(once.ticks == 1);
+  CHECK(doomed_ticks == 0);
+  CHECK(suicidal == nullptr);
+}
+
+TEST_CASE("ticks: nobody enrolled any more → enrolling later begins again") {
+  EventLoop loop(1ms);
+  Counter late([&loop] { loop.stop(); });
+  Counter once([] {});
+  const auto timer = loop.make_timer([&] { loop.enroll(late); });
+  once.on_each = [&] {
+    loop.withdraw(once);
+    timer->arm(loop.now() + 5ms);
+  };
+  loop.enroll(once);
+  loop.run();
+  CHECK(late.ticks == 1);
+  CHECK(once.ticks == 1);
+}
