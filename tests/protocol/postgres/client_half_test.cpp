@@ -1,0 +1,392 @@
+#include "protocol/postgres/client_half.hpp"
+
+#include "protocol/wire/byte_writer.hpp"
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+using namespace protocol;
+using namespace protocol::postgres;
+
+namespace {
+
+Bytes message(char tag, std::string_view payload) {
+  Bytes bytes;
+  ByteWriter writer(bytes);
+  writer.write_u8(static_cast<std::uint8_t>(tag));
+  writer.write_u32_be(static_cast<std::uint32_t>(payload.size() + frame_length_min));
+  writer.write_text(payload);
+  return bytes;
+}
+
+Bytes operator+(Bytes left, const Bytes& right) {
+  append(left, right);
+  return left;
+}
+
+using namespace std::string_literals;
+
+Bytes query_message(const std::string& text) { return message('Q', text + '\0'); }
+Bytes parse_message(const std::string& name, const std::string& text) { return message('P', name + '\0' + text + "\0\0\0"s); }
+Bytes bind_message(const std::string& name) { return message('B', "\0"s + name + "\0\0\0\0\0\0\0"s); }
+Bytes execute_message() { return message('E', "\0\0\0\0\0"s); }
+Bytes sync_message() { return message('S', ""); }
+Bytes ready_message(char status) { return message('Z', std::string(1, status)); }
+Bytes complete(const std::string& tag) { return message('C', tag + '\0'); }
+Bytes error(const std::string& severity, const std::string& code) {
+  return message('E', "S" + severity + "\0V"s + severity + "\0C"s + code + "\0Mwhat\0\0"s);
+}
+Bytes parameter(const std::string& name, const std::string& value) { return message('S', name + '\0' + value + '\0'); }
+
+std::string text_of(const Gather& gather) {
+  std::string text;
+  for (std::size_t i = 0; i < gather.slice_count(); ++i) text += as_text(gather.slice(i));
+  return text;
+}
+std::string text_of(const Bytes& bytes) { return std::string(as_text(bytes)); }
+
+/// A session with up to two backends, all in memory.
+struct Conversation {
+  explicit Conversation(ClientHalfOptions given = {}) : options(given), client({}, analyser, options) {
+    client.write_welcome(blue, CancelKey{7, Bytes(4)}, welcome);
+  }
+
+  NextRequest judge(const Bytes& bytes, PostgresBackendHalf* current = nullptr) {
+    return client.next_request(bytes, current == nullptr ? &blue : current);
+  }
+  /// Sends all of `bytes` to `target`, as the session would; what reaches the backend.
+  std::string send(const Bytes& bytes, PostgresBackendHalf& target) {
+    Gather sent;
+    ByteView rest = bytes;
+    while (!rest.empty()) {
+      const NextRequest request = client.next_request(rest, &target);
+      if (request.verdict != RequestVerdict::route && request.verdict != RequestVerdict::follow) break;
+      client.forward(request, rest, target, sent);
+      rest = rest.subspan(request.bytes);
+    }
+    return text_of(sent);
+  }
+  /// Gives backend bytes; what reaches the client.
+  std::string answer(const Bytes& bytes, PostgresBackendHalf& source) {
+    Gather told;
+    const Result<ReplyProgress> result = client.relay(source, bytes, told, completed);
+    REQUIRE(result.has_value());
+    progress = *result;
+    return text_of(told);
+  }
+
+  ClientHalfOptions options;
+  Analyser analyser;
+  PostgresBackendHalf blue{std::make_shared<const ParameterMap>(ParameterMap{{"TimeZone", "UTC"}}), CancelKey{1, Bytes(4)}};
+  PostgresBackendHalf green{blue.parameters, CancelKey{2, Bytes(4)}};
+  PostgresClientHalf client;
+  Bytes welcome;
+  std::vector<Completion> completed;
+  ReplyProgress progress;
+};
+
+/// Restores the session's state on `target`; the SQL that was sent for it.
+std::string restore(Conversation& it, PostgresBackendHalf& target) {
+  Gather to_backend;
+  Gather to_client;
+  if (it.client.begin_restore(target, to_backend, to_client) == RestoreState::not_needed) return "";
+  const std::string sql = text_of(to_backend).substr(frame_header_bytes);
+  CHECK(it.answer(complete("SET") + ready_message('I'), target).empty());
+  CHECK(it.client.restore_state(target) == RestoreState::done);
+  return sql.substr(0, sql.size() - 1);
+}
+
+}  // namespace
+
+TEST_CASE("client half: a query that is not whole → need more; whole → routed by its class") {
+  Conversation it;
+  const Bytes whole = query_message("SELECT 1");
+  for (std::size_t cut = 0; cut < whole.size(); ++cut) {
+    CHECK(it.judge(Bytes(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(cut))).verdict ==
+          RequestVerdict::need_more);
+  }
+  const NextRequest request = it.judge(whole + query_message("next"));
+  CHECK(request.verdict == RequestVerdict::route);
+  CHECK(request.bytes == whole.size());
+  CHECK(request.facts.statement_class == StatementClass::read);
+}
+
+TEST_CASE("client half: a batch of reads → judged as a whole once its Sync is there") {
+  Conversation it;
+  const Bytes open = parse_message("", "SELECT 1") + bind_message("") + execute_message();
+  CHECK(it.judge(open).verdict == RequestVerdict::need_more);
+  const NextRequest request = it.judge(open + sync_message());
+  CHECK(request.verdict == RequestVerdict::route);
+  CHECK(request.facts.statement_class == StatementClass::read);
+}
+
+TEST_CASE("client half: one write in a batch → the batch is a write, and need not be seen whole") {
+  Conversation it;
+  const Bytes reads = parse_message("", "SELECT 1") + bind_message("") + execute_message();
+  const Bytes writes = parse_message("", "UPDATE t SET a = 1") + bind_message("") + execute_message();
+  CHECK(it.judge(reads + writes + sync_message()).facts.statement_class == StatementClass::write);
+  const NextRequest early = it.judge(writes);
+  CHECK(early.verdict == RequestVerdict::route);
+  CHECK(early.facts.statement_class == StatementClass::write);
+}
+
+TEST_CASE("client half: Flush before the end of a batch → goes where writes go, since more may follow") {
+  Conversation it;
+  const NextRequest request = it.judge(parse_message("s", "SELECT 1") + message('H', ""));
+  CHECK(request.verdict == RequestVerdict::route);
+  CHECK(request.facts.statement_class == StatementClass::write);
+}
+
+TEST_CASE("client half: a batch of reads larger than the bound → goes where writes go") {
+  ClientHalfOptions options;
+  options.batch_bytes_max = 64;
+  Conversation it(options);
+  Bytes bytes;
+  while (bytes.size() < 64) bytes = bytes + parse_message("", "SELECT 1");
+  CHECK(it.judge(bytes).facts.statement_class == StatementClass::write);
+}
+
+TEST_CASE("client half: a text larger than the bound → streams through as unknown") {
+  ClientHalfOptions options;
+  options.statement_bytes_max = 100;
+  Conversation it(options);
+  const Bytes whole = query_message("SELECT '" + std::string(500, 'x') + "'");
+  const Bytes part(whole.begin(), whole.begin() + 50);
+  const NextRequest request = it.judge(part);
+  CHECK(request.verdict == RequestVerdict::route);
+  CHECK(request.facts.statement_class == StatementClass::unknown);
+  CHECK(it.send(part, it.blue) == text_of(part));
+  const Bytes rest(whole.begin() + 50, whole.end());
+  CHECK(it.judge(rest).verdict == RequestVerdict::follow);
+  CHECK(it.send(rest, it.blue) == text_of(rest));
+  CHECK_FALSE(it.blue.is_at_boundary());
+  it.answer(complete("SELECT 1") + ready_message('I'), it.blue);
+  CHECK(it.blue.is_at_boundary());
+}
+
+TEST_CASE("client half: unknown type, wrong length, text without its end → violation") {
+  Conversation it;
+  CHECK(it.judge(message('!', "x")).verdict == RequestVerdict::violation);
+  CHECK(it.judge(message('p', "x")).verdict == RequestVerdict::violation);
+  CHECK(it.judge(message('Q', "no end")).verdict == RequestVerdict::violation);
+  Bytes short_length = sync_message();
+  short_length[4] = std::byte{3};
+  CHECK(it.judge(short_length).verdict == RequestVerdict::violation);
+  Bytes huge = query_message("x");
+  huge[1] = std::byte{0x7F};
+  CHECK(it.judge(huge).verdict == RequestVerdict::violation);
+  CHECK(it.client.error().blame == Blame::client);
+}
+
+TEST_CASE("client half: inside a transaction → the batch says so; control under way → unsettled") {
+  Conversation it;
+  it.send(query_message("BEGIN"), it.blue);
+  CHECK(it.judge(query_message("SELECT 1")).transaction == TransactionState::unsettled);
+  it.answer(complete("BEGIN") + ready_message('T'), it.blue);
+  CHECK(it.judge(query_message("SELECT 1")).transaction == TransactionState::open);
+  it.send(query_message("COMMIT"), it.blue);
+  it.answer(complete("COMMIT") + ready_message('I'), it.blue);
+  CHECK(it.judge(query_message("SELECT 1")).transaction == TransactionState::none);
+}
+
+TEST_CASE("client half: unchanged traffic → the same bytes in one slice, both ways") {
+  Conversation it;
+  const Bytes request = parse_message("", "SELECT 1") + bind_message("") + execute_message() + sync_message();
+  Gather sent;
+  it.client.forward(it.judge(request), request, it.blue, sent);
+  CHECK(sent.slice_count() == 1);
+  CHECK(sent.slice(0).data() == request.data());
+  const Bytes reply = message('1', "") + message('2', "") + message('D', "row") + complete("SELECT 1") + ready_message('I');
+  Gather told;
+  const Result<ReplyProgress> progress = it.client.relay(it.blue, reply, told, it.completed);
+  CHECK(progress.value().consumed == reply.size());
+  CHECK(told.slice_count() == 1);
+  CHECK(it.completed.size() == 1);
+}
+
+TEST_CASE("client half: replies cut at every point → the same bytes and one completion") {
+  const Bytes reply = message('T', "row description") + message('D', "a row") + message('N', "a notice") +
+                      parameter("TimeZone", "CET") + complete("SELECT 1") + ready_message('I');
+  for (std::size_t cut = 1; cut < reply.size(); ++cut) {
+    Conversation it;
+    it.send(query_message("SELECT 1"), it.blue);
+    std::string told;
+    Bytes unread(reply.begin(), reply.begin() + static_cast<std::ptrdiff_t>(cut));
+    told += it.answer(unread, it.blue);
+    unread.erase(unread.begin(), unread.begin() + static_cast<std::ptrdiff_t>(it.progress.consumed));
+    unread.insert(unread.end(), reply.begin() + static_cast<std::ptrdiff_t>(cut), reply.end());
+    told += it.answer(unread, it.blue);
+    CHECK(told == text_of(reply));
+    CHECK(it.completed.size() == 1);
+  }
+}
+
+TEST_CASE("client half: an error → counted with its SQLSTATE, the session goes on") {
+  Conversation it;
+  it.send(query_message("SELECT 1/0"), it.blue);
+  it.answer(error("ERROR", "22012") + ready_message('I'), it.blue);
+  REQUIRE(it.completed.size() == 1);
+  CHECK(std::string(it.completed[0].error_code.data(), 5) == "22012");
+  CHECK_FALSE(it.progress.is_session_over);
+}
+
+TEST_CASE("client half: FATAL while a reply is owed → told once, the session is over") {
+  Conversation it;
+  it.send(query_message("SELECT 1"), it.blue);
+  const Bytes fatal = error("FATAL", "57P01");
+  CHECK(it.answer(fatal, it.blue) == text_of(fatal));
+  CHECK(it.progress.is_session_over);
+}
+
+TEST_CASE("client half: FATAL while idle → nobody is told, only the link is lost") {
+  Conversation it;
+  CHECK(it.answer(error("FATAL", "57P01"), it.blue).empty());
+  CHECK(it.progress.is_link_lost);
+  CHECK_FALSE(it.progress.is_session_over);
+}
+
+TEST_CASE("client half: FATAL inside an idle transaction → the client is told and the session is over") {
+  Conversation it;
+  it.send(query_message("BEGIN"), it.blue);
+  it.answer(complete("BEGIN") + ready_message('T'), it.blue);
+  const Bytes fatal = error("FATAL", "25P03");
+  CHECK(it.answer(fatal, it.blue) == text_of(fatal));
+  CHECK(it.progress.is_session_over);
+}
+
+TEST_CASE("client half: nonsense from a backend → backend_misbehaved") {
+  for (const Bytes& nonsense : {message('R', "0000"), message('?', ""), message('1', ""), ready_message('I')}) {
+    Conversation it;
+    Gather told;
+    const Result<ReplyProgress> result = it.client.relay(it.blue, nonsense, told, it.completed);
+    REQUIRE_FALSE(result.has_value());
+    CHECK(result.error().code == ErrorCode::backend_misbehaved);
+  }
+}
+
+TEST_CASE("client half: a setting made on blue → set on green before its next batch, once") {
+  Conversation it;
+  it.send(query_message("SET work_mem TO '7MB'"), it.blue);
+  it.answer(complete("SET") + ready_message('I'), it.blue);
+  CHECK(restore(it, it.green) == "SET work_mem TO '7MB';");
+  CHECK(restore(it, it.green).empty());
+  it.send(query_message("RESET work_mem"), it.green);
+  it.answer(complete("RESET") + ready_message('I'), it.green);
+  CHECK(restore(it, it.blue) == "RESET work_mem;");
+}
+
+TEST_CASE("client half: a setting whose transaction rolled back → not carried") {
+  Conversation it;
+  for (const auto& [text, tag, status] : {std::tuple("BEGIN", "BEGIN", 'T'), std::tuple("SET work_mem TO '7MB'", "SET", 'T'),
+                                          std::tuple("ROLLBACK", "ROLLBACK", 'I')}) {
+    it.send(query_message(text), it.blue);
+    it.answer(complete(tag) + ready_message(status), it.blue);
+  }
+  CHECK(restore(it, it.green).empty());
+}
+
+TEST_CASE("client half: a reported parameter → what the server said is what green is given") {
+  Conversation it;
+  it.send(query_message("SELECT set_something()"), it.blue);
+  it.answer(parameter("TimeZone", "O'Neill\\x") + complete("SELECT 1") + ready_message('I'), it.blue);
+  Gather to_backend;
+  Gather to_client;
+  CHECK(it.client.begin_restore(it.green, to_backend, to_client) == RestoreState::under_way);
+  CHECK(text_of(to_backend).find("SET TimeZone TO  E'O''Neill\\\\x';") != std::string::npos);
+  CHECK(it.answer(parameter("TimeZone", "O'Neill\\x") + complete("SET") + ready_message('I'), it.green).empty());
+  CHECK(it.client.restore_state(it.green) == RestoreState::done);
+}
+
+TEST_CASE("client half: a parameter that cannot be set differs on green → the client is told") {
+  Conversation it;
+  it.green.parameters = std::make_shared<const ParameterMap>(ParameterMap{{"TimeZone", "UTC"}, {"server_version", "17"}});
+  Gather to_backend;
+  Gather to_client;
+  CHECK(it.client.begin_restore(it.green, to_backend, to_client) == RestoreState::not_needed);
+  CHECK(text_of(to_client) == text_of(parameter("server_version", "17")));
+}
+
+TEST_CASE("client half: restoring fails → failed, and nothing of it reaches the client") {
+  Conversation it;
+  it.send(query_message("SET my.thing TO 'x'"), it.blue);
+  it.answer(complete("SET") + ready_message('I'), it.blue);
+  Gather to_backend;
+  Gather to_client;
+  CHECK(it.client.begin_restore(it.green, to_backend, to_client) == RestoreState::under_way);
+  CHECK(it.answer(error("ERROR", "42704") + ready_message('I'), it.green).empty());
+  CHECK(it.client.restore_state(it.green) == RestoreState::failed);
+}
+
+TEST_CASE("client half: a statement prepared on blue → prepared on green in front of its first Bind, unseen") {
+  Conversation it;
+  const Bytes prepared = parse_message("s", "SELECT 1");
+  it.send(prepared + sync_message(), it.blue);
+  it.answer(message('1', "") + ready_message('I'), it.blue);
+  const Bytes use = bind_message("s") + execute_message() + sync_message();
+  CHECK(it.judge(use).facts.statement_class == StatementClass::read);
+  CHECK(restore(it, it.green).empty());
+  CHECK(it.send(use + use, it.green) == text_of(prepared + use + use));
+  CHECK(it.answer(message('1', "") + message('2', "") + complete("SELECT 1") + ready_message('I'), it.green) ==
+        text_of(message('2', "") + complete("SELECT 1") + ready_message('I')));
+}
+
+TEST_CASE("client half: preparing on green fails → the client gets the error as the answer to its Bind") {
+  Conversation it;
+  it.send(parse_message("s", "SELECT 1") + sync_message(), it.blue);
+  it.answer(message('1', "") + ready_message('I'), it.blue);
+  const Bytes use = bind_message("s") + execute_message() + sync_message();
+  it.send(use, it.green);
+  const Bytes refusal = error("ERROR", "42P01") + ready_message('I');
+  CHECK(it.answer(refusal, it.green) == text_of(refusal));
+  CHECK(it.send(use, it.green) == text_of(parse_message("s", "SELECT 1") + use));  // tried again, not taken for held
+}
+
+TEST_CASE("client half: a Parse that fails → no statement of that name is carried") {
+  Conversation it;
+  it.send(parse_message("s", "SELECT nonsense") + sync_message(), it.blue);
+  it.answer(error("ERROR", "42703") + ready_message('I'), it.blue);
+  const Bytes use = bind_message("s") + execute_message() + sync_message();
+  CHECK(it.send(use, it.green) == text_of(use));
+}
+
+TEST_CASE("client half: a statement closed on blue → freed on green when the session comes back") {
+  Conversation it;
+  it.send(parse_message("s", "SELECT 1") + sync_message(), it.blue);
+  it.answer(message('1', "") + ready_message('I'), it.blue);
+  it.send(bind_message("s") + execute_message() + sync_message(), it.green);
+  it.answer(message('1', "") + message('2', "") + complete("SELECT 1") + ready_message('I'), it.green);
+  it.send(message('C', "Ss\0"s) + sync_message(), it.blue);
+  it.answer(message('3', "") + ready_message('I'), it.blue);
+  CHECK(restore(it, it.green) == "DEALLOCATE \"s\";");
+}
+
+TEST_CASE("client half: PREPARE in SQL → repeated on green, EXECUTE is what the statement is") {
+  Conversation it;
+  it.send(query_message("PREPARE p AS SELECT 1"), it.blue);
+  it.answer(complete("PREPARE") + ready_message('I'), it.blue);
+  CHECK(it.judge(query_message("EXECUTE p")).facts.statement_class == StatementClass::read);
+  CHECK(it.judge(query_message("EXECUTE q")).facts.statement_class == StatementClass::unknown);
+  CHECK(restore(it, it.green) == "PREPARE p AS SELECT 1;");
+}
+
+TEST_CASE("client half: a READ ONLY transaction asked to become READ WRITE → sealed first by a query of our own") {
+  Conversation it;
+  it.send(query_message("BEGIN READ ONLY"), it.green);
+  it.answer(complete("BEGIN") + ready_message('T'), it.green);
+  const Bytes request = query_message("SET TRANSACTION READ WRITE");
+  CHECK(it.send(request, it.green) == text_of(query_message("SELECT 1") + request));
+  const Bytes refusal = error("ERROR", "25001") + ready_message('E');
+  CHECK(it.answer(message('T', "") + message('D', "") + complete("SELECT 1") + ready_message('T') + refusal, it.green) ==
+        text_of(refusal));
+}
+
+TEST_CASE("client half: Sync while COPY reads data → not sent, since the backend would ignore it") {
+  Conversation it;
+  it.send(query_message("COPY t FROM STDIN"), it.blue);
+  it.answer(message('G', "\0\0\0"s), it.blue);
+  CHECK(it.send(message('d', "row") + sync_message() + message('H', ""), it.blue) == text_of(message('d', "row")));
+  CHECK(it.send(message('c', "") + sync_message(), it.blue) == text_of(message('c', "") + sync_message()));
+}
