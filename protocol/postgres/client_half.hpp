@@ -101,12 +101,16 @@ class PostgresClientHalf final : public ClientHalf {
   void append_statement_changes(const PostgresBackendHalf& target, std::string& sql) const;
   void tell_parameter_changes(PostgresBackendHalf& target, Gather& to_client);
   void finish_restore(PostgresBackendHalf& target, Gather& to_client);
+  /// The client was told these parameters.
+  void note_told(ParameterPointer parameters);
 
   Analyser& analyser_;
   const ClientHalfOptions& options_;
   SessionState state_;
   ParameterPointer client_parameters_;   ///< what the client was last told
   bool is_replication_;
+  /// False in encodings in which an ASCII byte may be half of a character: no text is understood then.
+  bool is_encoding_readable_ = true;
 
   // The batch judged last; see forward().
   std::vector<ScannedRequest> scan_;

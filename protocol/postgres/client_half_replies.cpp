@@ -214,12 +214,12 @@ void PostgresClientHalf::on_parameter_status(PostgresBackendHalf& source, ByteVi
   if (&source != current_ || source.restore == RestorePhase::under_way) return;
   to_client.borrow(frame);
   if (client_knows_this_backend) {
-    client_parameters_ = source.parameters;
+    note_told(source.parameters);
     return;
   }
   auto told = std::make_shared<ParameterMap>(*client_parameters_);
   told->insert_or_assign(name, value);
-  client_parameters_ = std::move(told);
+  note_told(std::move(told));
 }
 
 /// One message was answered with success.

@@ -28,7 +28,7 @@ const Analysis& unknown_analysis() {
                                   facts->statement_count = 1;
                                   facts->transaction_effect = TransactionEffect::unclear;
                                   facts->may_leave_read_only = true;
-                                  facts->because = "the text is too large to be analysed";
+                                  facts->because = "the text is too large, or in an encoding that cannot be read";
                                   return facts;
                                 }(),
                                 std::make_shared<const CommentTags>()};
@@ -127,7 +127,7 @@ PostgresClientHalf::ScanOutcome PostgresClientHalf::scan_one(ByteView unread, st
     if (!reader.ok() || (tag == FrontendMessage::query && !reader.is_complete())) {
       return refuse(ErrorCode::message_malformed, "invalid string in message");
     }
-    scanned.analysis = resolve_execute(analyser_.analyse(text));
+    scanned.analysis = is_encoding_readable_ ? resolve_execute(analyser_.analyse(text)) : unknown_analysis();
   }
   scan_.push_back(std::move(scanned));
   return ScanOutcome::scanned;

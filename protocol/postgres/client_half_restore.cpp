@@ -17,6 +17,11 @@ constexpr std::array<std::string_view, 7> settable_reported{
     "client_encoding", "DateStyle", "IntervalStyle", "TimeZone", "application_name", "standard_conforming_strings",
     "search_path"};
 
+/// Client encodings whose characters may hold bytes that mean something else in ASCII, a quote or a backslash.
+/// Source: PostgreSQL 15 manual 24.3.1 "Supported Character Sets", those not allowed as server encodings.
+constexpr std::array<std::string_view, 7> unreadable_encodings{"BIG5", "GB18030", "GBK",  "JOHAB",
+                                                               "SJIS", "SHIFT_JIS_2004", "UHC"};
+
 bool equals_folded(std::string_view left, std::string_view right) {
   if (left.size() != right.size()) return false;
   for (std::size_t i = 0; i < left.size(); ++i) {
@@ -196,12 +201,21 @@ void PostgresClientHalf::tell_parameter_changes(PostgresBackendHalf& target, Gat
     if (known == nullptr || *known != value) write_parameter_status(name, value, messages);
   }
   to_client.own(messages);
-  client_parameters_ = target.parameters;
+  note_told(target.parameters);
+}
+
+void PostgresClientHalf::note_told(ParameterPointer parameters) {
+  client_parameters_ = std::move(parameters);
+  const std::string* encoding = find_value(*client_parameters_, "client_encoding");
+  is_encoding_readable_ = true;
+  for (const std::string_view unreadable : unreadable_encodings) {
+    if (encoding != nullptr && equals_folded(*encoding, unreadable)) is_encoding_readable_ = false;
+  }
 }
 
 void PostgresClientHalf::write_welcome(const BackendHalf& first, const CancelKey& key, Bytes& to_client) {
   const auto& backend = static_cast<const PostgresBackendHalf&>(first);
-  client_parameters_ = backend.parameters;
+  note_told(backend.parameters);
   for (const auto& [name, value] : *client_parameters_) write_parameter_status(name, value, to_client);
   ByteWriter writer(to_client);
   writer.write_u8(static_cast<std::uint8_t>(BackendMessage::backend_key_data));

@@ -390,3 +390,13 @@ TEST_CASE("client half: Sync while COPY reads data → not sent, since the backe
   CHECK(it.send(message('d', "row") + sync_message() + message('H', ""), it.blue) == text_of(message('d', "row")));
   CHECK(it.send(message('c', "") + sync_message(), it.blue) == text_of(message('c', "") + sync_message()));
 }
+
+TEST_CASE("client half: a client encoding whose bytes may be mistaken for quotes → no text counts as understood") {
+  Conversation it;
+  it.send(query_message("SET client_encoding TO 'SJIS'"), it.blue);
+  it.answer(parameter("client_encoding", "SJIS") + complete("SET") + ready_message('I'), it.blue);
+  CHECK(it.judge(query_message("SELECT 1")).facts.statement_class == StatementClass::unknown);
+  it.send(query_message("RESET client_encoding"), it.blue);
+  it.answer(parameter("client_encoding", "UTF8") + complete("RESET") + ready_message('I'), it.blue);
+  CHECK(it.judge(query_message("SELECT 1")).facts.statement_class == StatementClass::read);
+}
