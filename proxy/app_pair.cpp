@@ -38,7 +38,7 @@ AppPair::AppPair(const config::Pair& settings, Surroundings surroundings)
       session_options_(session_options_from(surroundings_.limits)),
       history_(settings.plan),
       shared_{session::PlanPublisher(history_.current()), {},
-              surroundings_.clients_open, surroundings_.limits.clients_max},
+              surroundings_.clients_open, surroundings_.limits.clients_max, settings.name, &surroundings_.log},
       admission_(make_admission()) {}
 
 AppPair::~AppPair() = default;

@@ -28,6 +28,7 @@ class AppPair final : public session::CredentialsSource {
     net::NameTable& names;
     protocol::postgres::NonceSource& nonces;
     std::atomic<std::uint32_t>& clients_open;
+    telemetry::Log& log;
     /// A session named a database for the first time; called on a worker.
     std::function<void(AppPair&, const protocol::Login&)> on_new_database;
   };

@@ -3,6 +3,7 @@
 #include "protocol/dialect.hpp"
 #include "proxy/net/connector.hpp"
 #include "proxy/runtime/loop.hpp"
+#include "proxy/telemetry/log.hpp"
 #include "proxy/telemetry/metrics.hpp"
 #include "routing/plan.hpp"
 #include "routing/side.hpp"
@@ -12,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 namespace proxy::session {
@@ -69,6 +71,8 @@ struct Environment {
   routing::PerSide<net::Endpoint> endpoints;
   std::vector<routing::Network> trust_networks;  ///< where logins by trust may come from; empty: from everywhere
   std::span<std::byte> scratch;    ///< the worker's receive buffer
+  std::string_view pair_name = {};  ///< for logs
+  telemetry::Log* log = nullptr;    ///< null: nothing is logged
   protocol::Gather to_backend{};   ///< scratch, empty between uses
   protocol::Gather to_client{};
   std::vector<protocol::Completion> completed{};

@@ -36,7 +36,7 @@ PairWorker::PairWorker(PairShared& shared, Identity identity, runtime::Loop& loo
       identity_(std::move(identity)),
       plans_(shared.plan),
       environment_{loop,     dialect, connector,            plans_, credentials, *this, metrics_, options,
-                   std::move(endpoints), std::move(trust_networks), scratch} {}
+                   std::move(endpoints), std::move(trust_networks), scratch, shared.name, shared.log} {}
 
 PairWorker::~PairWorker() {
   sessions_.clear();  // they leave the registry, which must still be there

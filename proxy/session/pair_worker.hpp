@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -21,6 +22,8 @@ struct PairShared {
   std::atomic<std::uint64_t> session_count{0};           ///< sessions ever begun; gives each its number
   std::atomic<std::uint32_t>& clients_open;  ///< of the whole process
   std::uint32_t clients_max;
+  std::string name = {};            ///< of the pair, for logs
+  telemetry::Log* log = nullptr;    ///< null: nothing is logged
 };
 
 /// The sessions of one pair on one worker: takes in clients, finds sessions by their cancel keys, ends them.

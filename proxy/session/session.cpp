@@ -66,7 +66,7 @@ Task<bool> Session::greet() {
     client_.send(to_send);
     if (progress.state == protocol::DialogueState::failed) {
       ++environment_.metrics.logins_failed_total;
-      environment_.metrics.sessions_failed_total.count(protocol::name_of(greeting->error().code));
+      report(greeting->error(), "a login failed");
       co_return false;
     }
     if (progress.state == protocol::DialogueState::finished) break;
@@ -141,7 +141,7 @@ Task<bool> Session::welcome() {
     if (link.phase() == Link::Phase::failed) {
       if (!link.refusal().empty()) {
         client_.send(link.refusal());
-        environment_.metrics.sessions_failed_total.count(protocol::name_of(link.error().code));
+        report(link.error(), "a backend refused a session");
         co_return false;
       }
       fail(link.error());
@@ -192,13 +192,32 @@ Task<> Session::farewell() {
 void Session::fail(const protocol::Error& error) {
   if (is_over_) return;
   is_over_ = true;
-  environment_.metrics.sessions_failed_total.count(protocol::name_of(error.code));
+  report(error, "a session failed");
   // In the middle of a frame nothing can be said any more.
   for (const routing::Side side : routing::both_sides) {
     const Link* link = links_[side].get();
     if (link != nullptr && link->phase() == Link::Phase::ready && link->half().is_mid_frame()) return;
   }
   client_.send(environment_.dialect.write_fatal(error, stage_));
+}
+
+void Session::report(const protocol::Error& error, std::string_view event) {
+  environment_.metrics.sessions_failed_total.count(protocol::name_of(error.code));
+  if (environment_.log == nullptr) return;
+  telemetry::LogLevel level = telemetry::LogLevel::error;
+  switch (error.blame) {
+    case Blame::client: level = telemetry::LogLevel::info; break;
+    case Blame::backend:
+    case Blame::operator_: level = telemetry::LogLevel::warning; break;
+    case Blame::self: level = error.code == ErrorCode::shutting_down ? telemetry::LogLevel::debug : level; break;
+  }
+  environment_.log->write(level, event,
+                          {{"pair", environment_.pair_name},
+                           {"user", std::string_view(facts_.user)},
+                           {"database", std::string_view(facts_.database)},
+                           {"cause", protocol::name_of(error.code)},
+                           {"blame", protocol::name_of(error.blame)},
+                           {"detail", std::string_view(error.detail)}});
 }
 
 void Session::arm_deadline(runtime::Instant deadline) {

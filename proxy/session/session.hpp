@@ -14,6 +14,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string_view>
 
 namespace proxy::session {
 
@@ -98,6 +99,8 @@ class Session final : public net::StreamListener {
   void drop_link(routing::Side side);
 
   void fail(const protocol::Error& error);
+  /// Counts a failure and logs it, by whose fault it is.
+  void report(const protocol::Error& error, std::string_view event);
   void end() { is_over_ = true; }
   void arm_deadline(runtime::Instant deadline);
   void disarm_deadline();

@@ -60,7 +60,8 @@ void Session::relay_once(Link& link) {
   channel.use(progress->consumed);
   channel.keep_unread();
   if (progress->is_session_over) {
-    environment_.metrics.sessions_failed_total.count(protocol::name_of(ErrorCode::backend_lost));
+    report(protocol::failure(ErrorCode::backend_lost, Blame::backend, "the backend ended the session"),
+           "a backend ended a session");
     end();
   } else if (progress->is_link_lost) {
     drop_link(side);

@@ -214,7 +214,7 @@ Session::Served Session::give_up_on(const routing::Route& route, const protocol:
     return Served::blocked;
   }
   client_.send(refusal);
-  environment_.metrics.sessions_failed_total.count(protocol::name_of(error.code));
+  report(error, "a backend refused a session");
   end();
   return Served::blocked;
 }
