@@ -20,6 +20,7 @@ DOCTEST_LINE = re.compile(r"\[doctest\] test cases:\s*(\d+)\s*\|\s*(\d+) passed\
 CASES_LINE = re.compile(r"\[cases\] (\d+) passed, (\d+) failed, (\d+) skipped")
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 MESON_SKIP = 77
+SHADOW_BITS_MAX = 28  # vm.mmap_rnd_bits that address and thread sanitisers of GCC 12 can live with
 
 
 class Tally:
@@ -110,6 +111,16 @@ def sanitizer_environment():
     os.environ.setdefault("TSAN_OPTIONS", "halt_on_error=1:second_deadlock_stack=1")
 
 
+def without_random_addresses(build):
+    """Starts anew without address randomisation where the sanitisers of GCC 12 could not place their shadow."""
+    bits = pathlib.Path("/proc/sys/vm/mmap_rnd_bits")
+    if not build.name.startswith("test-") or os.environ.get("CROSSFADE_FIXED_ADDRESSES") or not bits.exists():
+        return
+    if int(bits.read_text()) > SHADOW_BITS_MAX:
+        os.environ["CROSSFADE_FIXED_ADDRESSES"] = "yes"
+        os.execvp("setarch", ["setarch", "--addr-no-randomize", sys.executable, "-B", *sys.argv])
+
+
 def report(outcome, total):
     program, output, status, seconds = outcome
     tally = tally_of(output, status)
@@ -130,6 +141,7 @@ def main():
     options = parser.parse_args()
     sanitizer_environment()
     build = options.build.resolve()
+    without_random_addresses(build)
 
     programs = list(meson_programs(build, options.extent, options.pattern))
     programs.append(python_program("tidy", 300, build, options.pattern))
