@@ -139,7 +139,7 @@ class Process(Through):
 
     def test_usage(self):
         """no word, an unknown word, --version, --help → usage and its status"""
-        for words, status, wanted in (([], None, "run"), (["dance"], None, "dance"), (["--version"], 0, r"\d+\.\d+\.\d+"),
+        for words, status, wanted in (([], None, "--help"), (["dance"], None, "--help"), (["--version"], 0, r"\d+\.\d+\.\d+"),
                                       (["--help"], 0, "check")):
             with self.subTest(words=words):
                 result = subprocess.run([proxy.CROSSFADE, *words], capture_output=True, text=True, timeout=30)

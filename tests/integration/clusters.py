@@ -33,6 +33,9 @@ CREATE TABLE items (id int PRIMARY KEY, name text NOT NULL, price numeric(12, 2)
 INSERT INTO items SELECT i, 'item ' || i, i * 1.5 FROM generate_series(1, 1000) i;
 CREATE TABLE notes (id serial PRIMARY KEY, body text UNIQUE, weight int CONSTRAINT positive CHECK (weight > 0));
 CREATE TABLE log (line text);
+CREATE FUNCTION touch() RETURNS text LANGUAGE sql VOLATILE AS
+  $$ INSERT INTO log VALUES ('touched'); SELECT current_setting('cluster_name') $$;
+CREATE FUNCTION peek() RETURNS text LANGUAGE sql STABLE AS $$ SELECT current_setting('cluster_name') $$;
 CREATE TYPE mood AS ENUM ('calm', 'cross');
 GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC;
 GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO PUBLIC;

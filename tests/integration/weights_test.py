@@ -2,6 +2,7 @@
 
 import proxy
 from through import Through, side_of
+from waiting import until
 from wire import Wire, query
 
 SESSIONS = 400
@@ -79,13 +80,21 @@ class Weights(Through):
         self.assert_side(connection, "green")
         self.query(connection, "INSERT INTO log VALUES ('on blue')")
         cluster = "SELECT current_setting('cluster_name')"
-        for words in (f"{cluster} FROM side FOR UPDATE", f"{cluster}, nextval('notes_id_seq')", f"{cluster}, random()",
+        for words in (f"{cluster} FROM side FOR UPDATE", f"{cluster}, nextval('notes_id_seq')", f"{cluster}, setval('notes_id_seq', 1000)", "SELECT touch()",
                       f"WITH a AS (INSERT INTO log VALUES ('cte') RETURNING 1) {cluster} FROM a"):
             self.assertEqual(self.query(connection, words)[0][0], "blue", words)
         self.assertEqual(self.house.blue.query("SELECT count(*) FROM log WHERE line IN ('on blue', 'cte')"), [(2,)])
         self.assertEqual(self.house.green.query("SELECT count(*) FROM log WHERE line IN ('on blue', 'cte')"), [(0,)])
         self.assertEqual(self.query(connection, "EXPLAIN ANALYZE INSERT INTO log VALUES ('analysed')") != [], True)
         self.assertEqual(self.house.green.query("SELECT count(*) FROM log WHERE line = 'analysed'"), [(0,)])
+
+    def test_catalogue_decides(self):
+        """a function of the database's own → a read once blue's catalogue says that it is stable, never if volatile"""
+        self.proxy.shift(100)
+        connection = self.connect()
+        self.assertEqual(self.value(connection, "SELECT touch()"), "blue")
+        until(lambda: self.value(connection, "SELECT peek()") == "green", "the catalogue is known")
+        self.assertEqual(self.value(connection, "SELECT touch()"), "blue")
 
     def test_transaction_is_whole(self):
         """weights move inside a transaction → it ends where it began; the next begins elsewhere"""
