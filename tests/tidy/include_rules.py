@@ -53,6 +53,7 @@ ZONES = {
     "proxy/telemetry": (NEUTRAL + ["routing"], ["spdlog", POSIX]),
     "proxy/app": (ALL, ALL),
     "proxy/main.cpp": (ALL, ALL),
+    "proxy/serve": (ALL, ALL),
     "config": (NEUTRAL + ["routing", "*options.hpp"], ["yaml-cpp", POSIX]),
     "tests": (ALL, ALL),
 }

@@ -38,12 +38,9 @@ def add_case(check):
     setattr(Tidy, name, case)
 
 
-# What waits for folders that are still being built.
-NOT_YET = {"check_error_codes", "check_folder_readmes"}
-
 for module in (include_rules, shape_rules, name_rules, tree_rules):
     for key, value in list(vars(module).items()):
-        if key.startswith("check_") and key not in NOT_YET:
+        if key.startswith("check_"):
             add_case(value)
 
 
