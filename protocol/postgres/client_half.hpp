@@ -44,7 +44,9 @@ class PostgresClientHalf final : public ClientHalf {
 
   [[nodiscard]] NextRequest next_request(ByteView unread, const BackendHalf* current) override;
   [[nodiscard]] const Error& error() const override { return error_; }
-  [[nodiscard]] PinReason pin() const override { return state_.pin(); }
+  [[nodiscard]] PinReason pin() const override {
+    return is_in_doubt_ ? PinReason::untracked_state : state_.pin();
+  }
   [[nodiscard]] RestoreState begin_restore(BackendHalf& target, Gather& to_backend, Gather& to_client) override;
   [[nodiscard]] RestoreState restore_state(const BackendHalf& target) const override;
   void pin_for(PinReason reason) override { state_.pin_for(reason); }
@@ -120,6 +122,7 @@ class PostgresClientHalf final : public ClientHalf {
   /// Facts with an effect on the session, of portals bound and not yet executed.
   std::map<std::string, std::shared_ptr<const StatementFacts>, std::less<>> portals_;
   const PostgresBackendHalf* current_ = nullptr;    ///< the backend that was forwarded to last
+  bool is_in_doubt_ = false;  ///< the current backend may send more replies than it owes; see ReplyTracker
   Error error_;
 };
 

@@ -86,17 +86,12 @@ void PostgresClientHalf::forward_one(ScannedRequest& scanned, ByteView unread, P
       tracker.expect(ExpectedReply{Kind::function_call, Disposition::forward, false, nullptr, nullptr});
       break;
     case FrontendMessage::sync:
-      // A backend that reads COPY data ignores Sync and Flush. Not sending them keeps it certain whether a Sync
-      // was seen before or after an error in the data. Source: PostgreSQL 15 manual 55.2.6.
-      if (tracker.is_copy_in()) return;
       tracker.expect(ExpectedReply{Kind::sync, Disposition::forward, false, nullptr, nullptr});
-      break;
-    case FrontendMessage::flush:
-      if (tracker.is_copy_in()) return;
       break;
     case FrontendMessage::copy_done:
     case FrontendMessage::copy_fail: tracker.note_copy_end(); break;
-    case FrontendMessage::copy_data:
+    case FrontendMessage::copy_data: tracker.note_copy_bytes(); break;
+    case FrontendMessage::flush:
     case FrontendMessage::password:
     case FrontendMessage::terminate: break;
   }

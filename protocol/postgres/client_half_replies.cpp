@@ -141,6 +141,7 @@ Result<PostgresClientHalf::FrameStep> PostgresClientHalf::relay_frame(PostgresBa
       if (tag == BackendMessage::ready_for_query) on_ready(source, judgement.completed, completed);
     }
   }
+  if (&source == current_) is_in_doubt_ = source.tracker.is_in_doubt();
   if (verdict == Verdict::forward) to_client.borrow(frame);
   source.frame_verdict = verdict;
   source.frame_remaining = header->frame_bytes() - available;

@@ -1,5 +1,8 @@
 #include "protocol/postgres/reply_tracker.hpp"
 
+#include "protocol/wire/byte_reader.hpp"
+
+#include <string_view>
 #include <utility>
 
 namespace protocol::postgres {
@@ -11,10 +14,27 @@ using Kind = ExpectedReply::Kind;
 /// Above this many entries the memory of an emptied queue is given back.
 constexpr std::size_t retained_entries_max = 32;
 
+constexpr std::string_view protocol_violation = "08P01";
+
 /// Kinds that end with ReadyForQuery.
 bool ends_with_ready(Kind kind) { return kind == Kind::query || kind == Kind::function_call || kind == Kind::sync; }
 
 bool carries_rows(Kind kind) { return kind == Kind::query || kind == Kind::execute; }
+
+/// Owes nothing itself.
+bool is_copy_mark(Kind kind) { return kind == Kind::copy_bytes || kind == Kind::copy_end; }
+
+/// The fields of an ErrorResponse are a letter and a text each.
+bool has_code(ByteView error_payload, std::string_view code) {
+  ByteReader reader(error_payload);
+  while (reader.ok() && reader.remaining() > 0) {
+    const char field = static_cast<char>(reader.read_u8());
+    if (field == 0) break;
+    const std::string_view value = reader.read_text_z();
+    if (field == 'C') return value == code;
+  }
+  return false;
+}
 
 }  // namespace
 
@@ -24,32 +44,49 @@ ReplyTracker::Noted ReplyTracker::expect(ExpectedReply entry) {
     if (entry.kind != Kind::sync) return Noted::skipped;
     skipping_ = false;
   }
-  if (copy_in_) {
-    // Sync and Flush are ignored by a backend that reads COPY data; anything else is answered by the error that
-    // ends the COPY, and is used up by it.
-    if (entry.kind != Kind::sync) copy_in_ = false;
-    return Noted::skipped;
+  if (copy_ == Copy::reading) {
+    if (entry.kind == Kind::sync) {
+      ++copy_syncs_;
+      return Noted::skipped;
+    }
+    // Anything but COPY's own messages ends the reading with an error.
+    is_copy_broken_off_ = owed_count() == 1;
+    copy_ = Copy::ending;
   }
   if (entry.may_change_transaction) ++unsettled_count_;
   entries_.push_back(std::move(entry));
   return Noted::yes;
 }
 
-void ReplyTracker::note_copy_end() {
-  if (copy_in_) {
-    copy_in_ = false;
+void ReplyTracker::note_copy_bytes() {
+  if (copy_ == Copy::reading) {
+    copy_has_bytes_ = true;
     return;
   }
+  note_copy_mark(Kind::copy_bytes);
+}
+
+void ReplyTracker::note_copy_end() {
+  if (copy_ == Copy::reading) {
+    copy_has_bytes_ = true;
+    copy_ = Copy::ending;
+    return;
+  }
+  note_copy_mark(Kind::copy_end);
+}
+
+void ReplyTracker::note_copy_mark(Kind kind) {
   // Nobody who could take it: the backend ignores it.
   if (skipping_ || !is_owing()) return;
-  entries_.push_back(ExpectedReply{Kind::copy_end, Disposition::forward, false, nullptr, nullptr});
+  if (kind == Kind::copy_bytes && entries_.back().kind == Kind::copy_bytes) return;
+  entries_.push_back(ExpectedReply{kind, Disposition::forward, false, nullptr, nullptr});
 }
 
 bool ReplyTracker::is_batch_open() const {
   if (skipping_) return true;
   for (std::size_t i = entries_.size(); i > front_; --i) {
     const Kind kind = entries_[i - 1].kind;
-    if (kind != Kind::copy_end) return !ends_with_ready(kind);
+    if (!is_copy_mark(kind)) return !ends_with_ready(kind);
   }
   return false;
 }
@@ -58,7 +95,8 @@ Disposition ReplyTracker::front_disposition() const {
   return is_owing() ? entries_[front_].disposition : Disposition::forward;
 }
 
-ReplyTracker::Judgement ReplyTracker::pass() const {
+ReplyTracker::Judgement ReplyTracker::pass() {
+  has_begun_ = true;
   Judgement judgement;
   judgement.verdict = entries_[front_].disposition == Disposition::forward ? Verdict::forward : Verdict::swallow;
   return judgement;
@@ -73,13 +111,14 @@ ReplyTracker::Judgement ReplyTracker::finish_front() {
 ExpectedReply ReplyTracker::pop_front() {
   ExpectedReply entry = std::move(entries_[front_]);
   ++front_;
+  has_begun_ = false;
   if (entry.may_change_transaction) --unsettled_count_;
-  drop_copy_ends();
+  drop_copy_marks();
   return entry;
 }
 
-void ReplyTracker::drop_copy_ends() {
-  while (front_ < entries_.size() && entries_[front_].kind == Kind::copy_end) ++front_;
+void ReplyTracker::drop_copy_marks() {
+  while (front_ < entries_.size() && is_copy_mark(entries_[front_].kind)) ++front_;
   if (front_ < entries_.size()) return;
   entries_.clear();
   front_ = 0;
@@ -97,10 +136,35 @@ ReplyTracker::Judgement ReplyTracker::judge(BackendMessage tag, ByteView payload
     case BackendMessage::notice_response:
     case BackendMessage::notification_response:
     case BackendMessage::parameter_status: return Judgement{Verdict::asynchronous, {Kind::copy_end, {}, false, {}, {}}};
-    case BackendMessage::error_response: return judge_error();
+    case BackendMessage::error_response: return judge_error(payload);
     default: break;
   }
   if (copy_both_) return Judgement{Verdict::forward, {Kind::copy_end, {}, false, {}, {}}};
+  if (!is_in_doubt()) return judge_owed(tag, payload);
+  const bool is_ready = tag == BackendMessage::ready_for_query;
+  // A query is never answered by ReadyForQuery alone, so that one is a Sync's.
+  if (is_ready && is_owing() && entries_[front_].kind != Kind::sync && !has_begun_) return judge_doubtful(tag, payload);
+  Judgement judgement = judge_owed(tag, payload);
+  if (judgement.verdict == Verdict::unexpected) return judge_doubtful(tag, payload);
+  if (!is_ready && !has_doubtful_others_) doubtful_syncs_ = 0;
+  return judgement;
+}
+
+/// A reply that may come because a Sync was read after its COPY had failed.
+ReplyTracker::Judgement ReplyTracker::judge_doubtful(BackendMessage tag, ByteView payload) {
+  Judgement judgement;
+  if (tag == BackendMessage::ready_for_query) {
+    if (!take_status(payload)) return judgement;
+    --doubtful_syncs_;
+    skipping_ = false;
+  } else if (!has_doubtful_others_) {
+    return judgement;
+  }
+  judgement.verdict = Verdict::forward;
+  return judgement;
+}
+
+ReplyTracker::Judgement ReplyTracker::judge_owed(BackendMessage tag, ByteView payload) {
   if (!is_owing()) return {};
   const Kind kind = entries_[front_].kind;
   switch (tag) {
@@ -119,6 +183,8 @@ ReplyTracker::Judgement ReplyTracker::judge(BackendMessage tag, ByteView payload
     case BackendMessage::copy_done:
     case BackendMessage::copy_out_response: return carries_rows(kind) ? pass() : Judgement{};
     case BackendMessage::command_complete:
+      end_copy_in();  // it has read the end of the data, so it has ignored every Sync before that
+      [[fallthrough]];
     case BackendMessage::empty_query_response:
       if (kind == Kind::query) return pass();
       return kind == Kind::execute ? finish_front() : Judgement{};
@@ -144,35 +210,83 @@ ReplyTracker::Judgement ReplyTracker::judge(BackendMessage tag, ByteView payload
 }
 
 void ReplyTracker::begin_copy_in() {
-  // What was sent behind the COPY is read by the backend as COPY data: Sync and Flush are ignored, CopyDone and
-  // CopyFail end it, and the first message of any other kind ends it with an error and is used up by that.
-  while (front_ + 1 < entries_.size()) {
-    const Kind kind = entries_[front_ + 1].kind;
+  // What was sent behind the COPY is read by the backend as COPY data, up to CopyDone, CopyFail or the first
+  // message that does not belong to COPY.
+  end_copy_in();
+  copy_ = Copy::reading;
+  while (front_ + 1 < entries_.size() && copy_ == Copy::reading) {
+    switch (entries_[front_ + 1].kind) {
+      case Kind::sync: ++copy_syncs_; break;
+      case Kind::copy_bytes: copy_has_bytes_ = true; break;
+      case Kind::copy_end:
+        copy_has_bytes_ = true;
+        copy_ = Copy::ending;
+        break;
+      default:
+        is_copy_broken_off_ = true;
+        copy_ = Copy::ending;
+        return;
+    }
     erase(front_ + 1);
-    if (kind != Kind::sync) return;
   }
-  copy_in_ = true;
+}
+
+void ReplyTracker::end_copy_in() {
+  copy_ = Copy::none;
+  copy_has_bytes_ = false;
+  is_copy_broken_off_ = false;
+  copy_syncs_ = 0;
+}
+
+/// The COPY at the front has failed: what of that which was sent since is still to be answered?
+void ReplyTracker::fail_copy_in(ByteView error_payload) {
+  if (is_copy_broken_off_ && has_code(error_payload, protocol_violation) && owed_count() > 1) {
+    // The message that broke it off is used up by this error (servers from 14 on end the session besides).
+    discarded_.push_back(std::move(entries_[front_ + 1]));
+    erase(front_ + 1);
+  }
+  if (copy_has_bytes_) {
+    if (!is_in_doubt()) has_doubtful_others_ = false;
+    doubtful_syncs_ += copy_syncs_;
+  } else {
+    // It failed before it read anything (a view, a trigger before the statement): every Sync is still unread.
+    const ExpectedReply sync{Kind::sync, Disposition::forward, false, nullptr, nullptr};
+    entries_.insert(entries_.begin() + static_cast<std::ptrdiff_t>(front_) + 1, copy_syncs_, sync);
+  }
+  end_copy_in();
+}
+
+bool ReplyTracker::take_status(ByteView payload) {
+  if (payload.size() != 1) return false;
+  const auto status = static_cast<char>(payload[0]);
+  if (status != 'I' && status != 'T' && status != 'E') return false;
+  status_ = static_cast<TransactionStatus>(status);
+  return true;
 }
 
 ReplyTracker::Judgement ReplyTracker::judge_ready(ByteView payload) {
-  if (payload.size() != 1 || !ends_with_ready(entries_[front_].kind)) return {};
-  const auto status = static_cast<char>(payload[0]);
-  if (status != 'I' && status != 'T' && status != 'E') return {};
-  status_ = static_cast<TransactionStatus>(status);
-  copy_in_ = false;
+  if (!ends_with_ready(entries_[front_].kind) || !take_status(payload)) return {};
+  end_copy_in();
   return finish_front();
 }
 
-ReplyTracker::Judgement ReplyTracker::judge_error() {
-  copy_in_ = false;
+ReplyTracker::Judgement ReplyTracker::judge_error(ByteView payload) {
   if (!is_owing()) return Judgement{Verdict::unsolicited, {Kind::copy_end, {}, false, {}, {}}};
+  if (is_in_doubt() && !has_doubtful_others_) doubtful_syncs_ = 0;
+  const bool was_copy_in = copy_ != Copy::none;
+  if (was_copy_in) fail_copy_in(payload);
   ExpectedReply& front = entries_[front_];
   Judgement judgement;
   judgement.verdict = front.disposition == Disposition::swallow ? Verdict::swallow : Verdict::forward;
+  has_begun_ = true;
   if (ends_with_ready(front.kind)) return judgement;  // ReadyForQuery follows and completes it
   // Extended query: everything up to Sync is skipped, simple queries too.
+  discarded_.push_back(pop_front());
+  const std::size_t discarded_so_far = discarded_.size();
   while (is_owing() && entries_[front_].kind != Kind::sync) discarded_.push_back(pop_front());
   skipping_ = !is_owing();
+  // Behind a Sync that was answered after all, these are answered too.
+  if (was_copy_in && is_in_doubt() && discarded_.size() > discarded_so_far) has_doubtful_others_ = true;
   return judgement;
 }
 

@@ -29,7 +29,8 @@ struct ExpectedReply {
     execute,             ///< rows or COPY, then CommandComplete, EmptyQueryResponse or PortalSuspended
     close,               ///< CloseComplete
     sync,                ///< ReadyForQuery
-    copy_end,            ///< CopyDone or CopyFail sent before it was known whether COPY runs; owes nothing itself
+    copy_bytes,          ///< CopyData sent before it was known whether COPY runs; owes nothing itself
+    copy_end,            ///< CopyDone or CopyFail, likewise
   };
   Kind kind = Kind::sync;
   Disposition disposition = Disposition::forward;
@@ -46,8 +47,12 @@ enum class TransactionStatus : char { idle = 'I', open = 'T', failed = 'E' };
 /// It alone knows when a request is complete, when the connection is at a boundary, and what an error skips up
 /// to Sync. The states that COPY brings with it:
 ///
-///     (query|execute at the front) --CopyInResponse--> copy in --CopyDone/CopyFail sent--> draining --reply--> none
+///     (query|execute at the front) --CopyInResponse--> reading --CopyDone/CopyFail sent--> ending --reply--> none
 ///                                  --CopyOutResponse--> none (rows pass) ; --CopyBothResponse--> copy both, for life
+///
+/// A backend that reads COPY data ignores Sync. If the COPY fails, nothing tells whether a Sync that was sent
+/// among the data was read before the failure, and ignored, or after it, and answered. As long as that is open
+/// the tracker is in doubt: it lets ReadyForQuery pass where it expected none. The next other reply settles it.
 ///
 /// Source: PostgreSQL 15 manual 55.2.2 to 55.2.6 (Simple Query, Extended Query, Pipelining, Function Call, COPY).
 class ReplyTracker {
@@ -71,11 +76,15 @@ class ReplyTracker {
   /// Notes a message that is on its way to the backend. What the backend will skip (after an error, up to
   /// Sync) or take as part of a COPY is not noted.
   Noted expect(ExpectedReply entry);
+  /// CopyData is on its way.
+  void note_copy_bytes();
   /// CopyDone or CopyFail is on its way.
   void note_copy_end();
 
-  /// A Sync or Flush sent now would be ignored by the backend, which is reading COPY data.
-  [[nodiscard]] bool is_copy_in() const { return copy_in_; }
+  /// CopyInResponse was seen, the end of the data not sent.
+  [[nodiscard]] bool is_copy_in() const { return copy_ == Copy::reading; }
+  /// More ReadyForQuery may come than are owed: the session must not leave this backend.
+  [[nodiscard]] bool is_in_doubt() const { return doubtful_syncs_ != 0; }
   [[nodiscard]] bool is_copy_both() const { return copy_both_; }
   /// An extended-query batch has begun whose Sync was not sent yet (or was taken by COPY).
   [[nodiscard]] bool is_batch_open() const;
@@ -101,13 +110,19 @@ class ReplyTracker {
 
  private:
   using Kind = ExpectedReply::Kind;
-  [[nodiscard]] Judgement judge_error();
+  [[nodiscard]] Judgement judge_owed(BackendMessage tag, ByteView payload);
+  [[nodiscard]] Judgement judge_doubtful(BackendMessage tag, ByteView payload);
+  [[nodiscard]] Judgement judge_error(ByteView payload);
   [[nodiscard]] Judgement judge_ready(ByteView payload);
   [[nodiscard]] Judgement finish_front();
-  [[nodiscard]] Judgement pass() const;
+  [[nodiscard]] Judgement pass();
+  [[nodiscard]] bool take_status(ByteView payload);
   void begin_copy_in();
+  void end_copy_in();
+  void fail_copy_in(ByteView error_payload);
+  void note_copy_mark(Kind kind);
   ExpectedReply pop_front();
-  void drop_copy_ends();
+  void drop_copy_marks();
   void erase(std::size_t position);
 
   std::vector<ExpectedReply> entries_;  ///< a queue: what lies before front_ is done with
@@ -116,8 +131,16 @@ class ReplyTracker {
   std::uint32_t unsettled_count_ = 0;
   TransactionStatus status_ = TransactionStatus::idle;
   bool skipping_ = false;   ///< an error was answered and no Sync sent yet
-  bool copy_in_ = false;    ///< CopyInResponse was seen, the end of the data not sent
   bool copy_both_ = false;
+  bool has_begun_ = false;  ///< the entry at the front was answered in part
+
+  enum class Copy : std::uint8_t { none, reading, ending };
+  Copy copy_ = Copy::none;
+  bool copy_has_bytes_ = false;       ///< of the COPY under way: some of its data was sent
+  bool is_copy_broken_off_ = false;   ///< of the COPY under way: a message that is not of COPY was sent instead of its end
+  std::uint32_t copy_syncs_ = 0;      ///< of the COPY under way: Syncs sent since it began
+  std::uint32_t doubtful_syncs_ = 0;
+  bool has_doubtful_others_ = false;  ///< other messages than Sync may be answered unexpectedly, too
 };
 
 }  // namespace protocol::postgres

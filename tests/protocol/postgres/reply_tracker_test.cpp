@@ -147,14 +147,18 @@ TEST_CASE("tracker: another message during COPY IN → it is used up by the erro
     replies(tracker, "G");
   }
   CHECK_FALSE(tracker.is_copy_in());
-  replies(tracker, "EZ");
+  const std::string_view violation("SERROR\0C08P01\0\0", 15);
+  CHECK(tracker.judge(BackendMessage::error_response, as_bytes(violation)).verdict == Verdict::forward);
+  replies(tracker, "Z");
   CHECK(tracker.is_at_boundary());
 }
 
 TEST_CASE("tracker: error in COPY data of the extended protocol → skips to the Sync sent afterwards") {
   ReplyTracker tracker;
   expect(tracker, {Kind::execute, Kind::sync});
-  replies(tracker, "GE");
+  replies(tracker, "G");
+  tracker.note_copy_bytes();
+  replies(tracker, "E");
   CHECK(tracker.is_batch_open());
   tracker.note_copy_end();
   expect(tracker, {Kind::sync});
