@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 
@@ -137,3 +138,5 @@ class Proxy:
             self.kill()
             raise AssertionError(f"crossfade did not end within 40 s of SIGTERM:\n{self.words()}") from None
         assert status == 0, f"crossfade ended with status {status}:\n{self.words()}"
+        own = [line for line in self.log.read_text(errors="replace").splitlines() if re.search(r"blame\W+self", line)]
+        assert not own, "crossfade blames itself:\n" + "\n".join(own[:10])

@@ -80,7 +80,8 @@ class Weights(Through):
         self.assert_side(connection, "green")
         self.query(connection, "INSERT INTO log VALUES ('on blue')")
         cluster = "SELECT current_setting('cluster_name')"
-        for words in (f"{cluster} FROM side FOR UPDATE", f"{cluster}, nextval('notes_id_seq')", f"{cluster}, setval('notes_id_seq', 1000)", "SELECT touch()",
+        for words in (f"{cluster} FROM side FOR UPDATE", f"{cluster}, nextval('notes_id_seq')", f"{cluster}, random()",
+                      "SELECT touch()",
                       f"WITH a AS (INSERT INTO log VALUES ('cte') RETURNING 1) {cluster} FROM a"):
             self.assertEqual(self.query(connection, words)[0][0], "blue", words)
         self.assertEqual(self.house.blue.query("SELECT count(*) FROM log WHERE line IN ('on blue', 'cte')"), [(2,)])
