@@ -57,7 +57,7 @@ protocol::Status App::start() {
   }
   for (const config::Pair& pair : settings_.pairs) {
     pairs_.push_back(std::make_unique<AppPair>(
-        pair, AppPair::Surroundings{settings_.limits, workers_, names_, nonces_, clients_open_, log_, {}}));
+        pair, AppPair::Surroundings{settings_.limits, workers_, names_, nonces_, clients_open_, log_}));
     protocol::Status opened = pairs_.back()->open();
     if (!opened) {
       return protocol::failure(opened.error().code, opened.error().blame,

@@ -1,7 +1,9 @@
 #include "proxy/app_pair.hpp"
 
 #include <array>
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <stdexcept>
 #include <utility>
 
@@ -38,16 +40,18 @@ AppPair::AppPair(const config::Pair& settings, Surroundings surroundings)
       session_options_(session_options_from(surroundings_.limits)),
       history_(settings.plan),
       shared_{session::PlanPublisher(history_.current()), {},
-              surroundings_.clients_open, surroundings_.limits.clients_max, settings.name, &surroundings_.log},
-      admission_(make_admission()) {}
+              surroundings_.clients_open, surroundings_.limits.clients_max, settings.name, &surroundings_.log,
+              [this](const protocol::Login& login) {
+                refresher_->request_refresh(catalogue::CatalogueKey{settings_.name, login.database});
+              }},
+      admission_(make_admission()),
+      refresher_(make_refresher()) {}
 
 AppPair::~AppPair() = default;
 
 AppPair::Part::Part(AppPair& pair, runtime::Worker& worker, std::uint32_t index)
     : dialect(dialect_options_from(pair.surroundings_.limits), pair.admission_, pair.surroundings_.nonces,
-              [&pair](const protocol::Login& login) {
-                if (pair.surroundings_.on_new_database) pair.surroundings_.on_new_database(pair, login);
-              }),
+              [&pair](const protocol::Login& login) { pair.demand_catalogue(login); }),
       connector(worker.loop(), pair.surroundings_.names, pair.tcp_options()),
       pair_worker(std::make_unique<session::PairWorker>(
           pair.shared_,
@@ -88,6 +92,59 @@ protocol::Status AppPair::open() {
   if (!listener) return listener.error();
   listener_ = std::move(*listener);
   return {};
+}
+
+std::unique_ptr<catalogue::CatalogueRefresher> AppPair::make_refresher() {
+  catalogue::CatalogueRefresher::Options options;
+  options.query = protocol::postgres::catalogue_query();
+  options.interval = settings_.catalogue.refresh;
+  return std::make_unique<catalogue::CatalogueRefresher>(
+      std::move(options), [this](const catalogue::CatalogueKey& key,
+                                 const protocol::Result<std::vector<protocol::CatalogueRow>>& rows) {
+        on_catalogue(key, rows);
+      });
+}
+
+void AppPair::demand_catalogue(const protocol::Login& login) {
+  const config::EndpointAddress& blue = settings_.endpoints[Side::blue];
+  catalogue::CatalogueSource source;
+  source.host = blue.host;
+  source.port = blue.port;
+  if (blue.host.starts_with('/')) {
+    // We are given the socket's full path; libpq wants its folder and the number at the end of its name.
+    const std::filesystem::path path(blue.host);
+    source.host = path.parent_path().string();
+    const std::string number = path.extension().string();
+    source.port = static_cast<std::uint16_t>(std::strtoul(number.c_str() + (number.empty() ? 0 : 1), nullptr, 10));
+  }
+  protocol::BackendCredentials credentials = credentials_for(login, Side::blue);
+  if (settings_.catalogue.login) {
+    credentials.user = settings_.catalogue.login->user;
+    if (settings_.catalogue.login->password) credentials.password = settings_.catalogue.login->password->reveal();
+  }
+  source.user = credentials.user;
+  source.password = credentials.password;
+  // The functions of one database are its own: the key is what the session names, whoever reads it.
+  source.database = login.database;
+  refresher_->demand(catalogue::CatalogueKey{settings_.name, login.database}, source);
+}
+
+void AppPair::on_catalogue(const catalogue::CatalogueKey& key,
+                           const protocol::Result<std::vector<protocol::CatalogueRow>>& rows) {
+  if (!rows) {
+    surroundings_.log.write(telemetry::LogLevel::warning, "the catalogue of blue could not be read",
+                            {{"pair", std::string_view(key.pair)},
+                             {"database", std::string_view(key.database)},
+                             {"cause", protocol::name_of(rows.error().code)}});
+    return;
+  }
+  const std::shared_ptr<const protocol::postgres::Catalogue> catalogue =
+      protocol::postgres::Catalogue::from_rows(*rows);
+  for (std::size_t i = 0; i < parts_.size(); ++i) {
+    Part* part = parts_[i].get();
+    surroundings_.workers[i]->loop().post(
+        [part, database = key.database, catalogue] { part->dialect.set_catalogue(database, catalogue); });
+  }
 }
 
 void AppPair::stop_listening() {

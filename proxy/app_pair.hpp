@@ -2,6 +2,7 @@
 
 #include "config/settings.hpp"
 #include "protocol/postgres/dialect.hpp"
+#include "proxy/catalogue/refresher.hpp"
 #include "proxy/net/listener.hpp"
 #include "proxy/net/tcp_connector.hpp"
 #include "proxy/runtime/worker.hpp"
@@ -29,8 +30,6 @@ class AppPair final : public session::CredentialsSource {
     protocol::postgres::NonceSource& nonces;
     std::atomic<std::uint32_t>& clients_open;
     telemetry::Log& log;
-    /// A session named a database for the first time; called on a worker.
-    std::function<void(AppPair&, const protocol::Login&)> on_new_database;
   };
 
   /// Throws std::runtime_error with a sentence for the operator.
@@ -68,6 +67,12 @@ class AppPair final : public session::CredentialsSource {
   [[nodiscard]] protocol::postgres::Admission make_admission() const;
   [[nodiscard]] routing::PerSide<net::Endpoint> endpoints() const;
 
+  // Which functions are stable is asked of blue, once for each database that sessions name, and kept fresh.
+  [[nodiscard]] std::unique_ptr<catalogue::CatalogueRefresher> make_refresher();
+  void demand_catalogue(const protocol::Login& login);
+  void on_catalogue(const catalogue::CatalogueKey& key,
+                    const protocol::Result<std::vector<protocol::CatalogueRow>>& rows);
+
   const config::Pair& settings_;
   Surroundings surroundings_;
   session::SessionOptions session_options_;
@@ -76,6 +81,7 @@ class AppPair final : public session::CredentialsSource {
   protocol::postgres::Admission admission_;
   std::vector<std::unique_ptr<Part>> parts_;  ///< by worker
   std::unique_ptr<net::Listener> listener_;   ///< lives on the first worker's loop
+  std::unique_ptr<catalogue::CatalogueRefresher> refresher_;  ///< last: its thread uses all of the above
 };
 
 }  // namespace proxy

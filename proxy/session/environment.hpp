@@ -73,6 +73,7 @@ struct Environment {
   std::span<std::byte> scratch;    ///< the worker's receive buffer
   std::string_view pair_name = {};  ///< for logs
   telemetry::Log* log = nullptr;    ///< null: nothing is logged
+  const std::function<void(const protocol::Login&)>* on_schema_change = nullptr;  ///< null: nobody asks
   protocol::Gather to_backend{};   ///< scratch, empty between uses
   protocol::Gather to_client{};
   std::vector<protocol::Completion> completed{};

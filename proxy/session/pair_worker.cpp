@@ -36,7 +36,8 @@ PairWorker::PairWorker(PairShared& shared, Identity identity, runtime::Loop& loo
       identity_(std::move(identity)),
       plans_(shared.plan),
       environment_{loop,     dialect, connector,            plans_, credentials, *this, metrics_, options,
-                   std::move(endpoints), std::move(trust_networks), scratch, shared.name, shared.log} {}
+                   std::move(endpoints), std::move(trust_networks), scratch, shared.name, shared.log,
+                   &shared.on_schema_change} {}
 
 PairWorker::~PairWorker() {
   sessions_.clear();  // they leave the registry, which must still be there

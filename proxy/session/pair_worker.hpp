@@ -24,6 +24,8 @@ struct PairShared {
   std::uint32_t clients_max;
   std::string name = {};            ///< of the pair, for logs
   telemetry::Log* log = nullptr;    ///< null: nothing is logged
+  /// A schema change of a session with this login has been answered. Called on workers; may be empty.
+  std::function<void(const protocol::Login&)> on_schema_change = {};
 };
 
 /// The sessions of one pair on one worker: takes in clients, finds sessions by their cancel keys, ends them.

@@ -118,6 +118,7 @@ class Session final : public net::StreamListener {
   std::optional<protocol::CancelKey> key_;
   InFlightQueue in_flight_;
   std::uint64_t batch_number_ = 0;
+  bool has_changed_schema_ = false;  ///< and its transaction has not ended yet
   std::optional<Stop> stop_;
 
   /// What the front of the client's bytes waits for.

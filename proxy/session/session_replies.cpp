@@ -78,9 +78,16 @@ void Session::note_completions(Side side) {
     }
     if (in_flight_.empty()) continue;
     const InFlight batch = in_flight_.pop();
+    if (batch.statement_class == protocol::StatementClass::schema_change) has_changed_schema_ = true;
     metrics.record_latency(batch.statement_class, std::chrono::duration<double>(now - batch.sent).count());
   }
   environment_.completed.clear();
+  if (has_changed_schema_ && links_[side]->half().is_at_boundary()) {
+    has_changed_schema_ = false;
+    if (environment_.on_schema_change != nullptr && *environment_.on_schema_change) {
+      (*environment_.on_schema_change)(login_);
+    }
+  }
 }
 
 /// The backend's stream is over. A session that has nothing under way and nothing that lives only there goes on
