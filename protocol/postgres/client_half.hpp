@@ -74,7 +74,8 @@ class PostgresClientHalf final : public ClientHalf {
   // Forwarding.
   void forward_one(ScannedRequest& scanned, ByteView unread, PostgresBackendHalf& target, Gather& to_backend);
   void expect_query(const ScannedRequest& scanned, PostgresBackendHalf& target, Gather& to_backend);
-  void expect_parse(const ScannedRequest& scanned, ByteView frame, PostgresBackendHalf& target);
+  void expect_parse(const ScannedRequest& scanned, ByteView frame, PostgresBackendHalf& target,
+                    Gather& to_backend);
   void expect_bind(ByteView frame, PostgresBackendHalf& target, Gather& to_backend);
   void expect_describe(ByteView frame, PostgresBackendHalf& target, Gather& to_backend);
   void expect_execute(ByteView frame, PostgresBackendHalf& target);

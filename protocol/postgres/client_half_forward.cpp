@@ -77,7 +77,7 @@ void PostgresClientHalf::forward_one(ScannedRequest& scanned, ByteView unread, P
   ReplyTracker& tracker = target.tracker;
   switch (scanned.tag) {
     case FrontendMessage::query: expect_query(scanned, target, to_backend); break;
-    case FrontendMessage::parse: expect_parse(scanned, frame, target); break;
+    case FrontendMessage::parse: expect_parse(scanned, frame, target, to_backend); break;
     case FrontendMessage::bind: expect_bind(frame, target, to_backend); break;
     case FrontendMessage::describe: expect_describe(frame, target, to_backend); break;
     case FrontendMessage::execute: expect_execute(frame, target); break;
@@ -113,9 +113,12 @@ void PostgresClientHalf::expect_query(const ScannedRequest& scanned, PostgresBac
                                       effects_of(scanned.analysis.facts)});
 }
 
-void PostgresClientHalf::expect_parse(const ScannedRequest& scanned, ByteView frame, PostgresBackendHalf& target) {
+void PostgresClientHalf::expect_parse(const ScannedRequest& scanned, ByteView frame, PostgresBackendHalf& target,
+                                      Gather& to_backend) {
   ByteReader reader(payload_of(frame));
   const std::string_view name = reader.read_text_z();
+  // A name that the session has in use must be in use here too: the backend then refuses it (42P05).
+  if (!name.empty()) provide_statement(name, target, to_backend);
   PreparedStatementPointer known = name.empty() ? state_.find_statement(name) : nullptr;
   const bool is_same = known && scanned.is_whole() && known->parse_message.size() == frame.size() &&
                        std::equal(frame.begin(), frame.end(), known->parse_message.begin());

@@ -242,6 +242,10 @@ void PostgresClientHalf::on_completed(PostgresBackendHalf& source, ExpectedReply
   const bool has_succeeded = entry.kind == Kind::execute || (entry.kind == Kind::query && !source.has_error);
   if (!entry.effects || !has_succeeded) return;
   state_.on_success(*entry.effects);
+  const bool is_mixed = entry.effects->statement_count > 1 && !entry.effects->changes.empty() &&
+                        entry.effects->transaction_effect == TransactionEffect::unclear;
+  // Which of the changes a COMMIT or ROLLBACK among them kept is not known.
+  if (is_mixed) state_.pin_for(PinReason::untracked_state);
   for (const SessionChange& change : entry.effects->changes) {
     switch (change.kind) {
       case SessionChange::Kind::prepare:

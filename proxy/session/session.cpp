@@ -167,6 +167,7 @@ Task<> Session::converse() {
   while (true) {
     relay_replies();
     if (!is_over_) read_requests();
+    if (!is_over_) look_around();
     if (is_over_) co_return;
     co_await signal_.wait();
     client_.flush();

@@ -77,6 +77,7 @@ class Session final : public net::StreamListener {
     repeated,  ///< circumstances changed: judge again
   };
   void read_requests();
+  void look_around();
   void serve_requests();
   [[nodiscard]] Served serve_one();
   [[nodiscard]] Served route_batch(const protocol::NextRequest& request);

@@ -38,13 +38,13 @@ bool Session::is_still_blocked() const {
 
 void Session::read_requests() {
   if (is_still_blocked()) {
-    if (is_expired_ && blocked_ == Blocked::link) {
-      links_[blocked_on_]->expire();
-    } else {
-      // The other end may have gone while it waits; nothing is read here, so only a broken stream shows.
-      if (client_.state() == Channel::State::broken) end();
+    if (!is_expired_ || blocked_ != Blocked::link) return;
+    if (restoring_ == blocked_on_) {
+      drop_link(blocked_on_);
+      fail(protocol::failure(ErrorCode::backend_timeout, Blame::backend, "the session's state was not restored in time"));
       return;
     }
+    links_[blocked_on_]->expire();
   }
   blocked_ = Blocked::nothing;
   serve_requests();
@@ -59,19 +59,22 @@ void Session::read_requests() {
     }
     if (client_.receive(environment_.scratch) != 0) serve_requests();
   }
-  if (is_over_) return;
+}
+
+/// Whether somebody has gone or the proxy stops: after everything that could be done was done.
+void Session::look_around() {
   if (client_.state() == Channel::State::broken) end();
-  if (client_.state() == Channel::State::ended && blocked_ == Blocked::nothing) {
+  const Link* link = current_link();
+  const bool is_waiting = blocked_ != Blocked::nothing;
+  if (client_.state() == Channel::State::ended && !is_waiting) {
     // What came whole is answered first, as the server does; then the client is gone.
-    const Link* link = current_link();
-    if (link == nullptr || !link->half().is_owing() || client_.is_clogged()) end();
+    if (link == nullptr || !link->half().is_owing()) end();
   }
-  if (stop_ && !is_over_ && blocked_ == Blocked::nothing) {
-    const Link* link = current_link();
-    const bool is_idle = link == nullptr || (link->half().is_at_boundary() && client_.held_bytes() == 0);
-    if (is_idle || *stop_ == Stop::now) {
-      fail(protocol::failure(ErrorCode::shutting_down, Blame::self, "the proxy is shutting down"));
-    }
+  if (!stop_ || is_over_) return;
+  const bool is_idle =
+      !is_waiting && client_.held_bytes() == 0 && (link == nullptr || link->half().is_at_boundary());
+  if (is_idle || *stop_ == Stop::now) {
+    fail(protocol::failure(ErrorCode::shutting_down, Blame::self, "the proxy is shutting down"));
   }
 }
 
@@ -166,7 +169,6 @@ Session::Served Session::prepare_link(const routing::Route& route) {
     blocked_ = Blocked::link;
     return Served::blocked;
   }
-  deadline_timer_.reset();
   protocol::RestoreState state = protocol::RestoreState::not_needed;
   if (restoring_ == route.side) {
     state = half_->restore_state(link->half());
@@ -178,11 +180,13 @@ Session::Served Session::prepare_link(const routing::Route& route) {
     environment_.to_backend.clear();
   }
   if (state == protocol::RestoreState::under_way) {
+    if (restoring_ != route.side) arm_deadline(environment_.loop.now() + environment_.options.connect_timeout);
     restoring_ = route.side;
     blocked_ = Blocked::link;
     return Served::blocked;
   }
   restoring_.reset();
+  deadline_timer_.reset();
   if (state == protocol::RestoreState::failed) {
     return give_up_on(route, protocol::failure(ErrorCode::restore_failed, Blame::backend, "the session's state"));
   }

@@ -333,6 +333,17 @@ TEST_CASE("client half: a statement prepared on blue → prepared on green in fr
         text_of(message('2', "") + complete("SELECT 1") + ready_message('I')));
 }
 
+TEST_CASE("client half: a name in use is prepared again on green → provided first, so that green refuses it as blue would") {
+  Conversation it;
+  const Bytes prepared = parse_message("s", "SELECT 1");
+  it.send(prepared + sync_message(), it.blue);
+  it.answer(message('1', "") + ready_message('I'), it.blue);
+  const Bytes again = parse_message("s", "SELECT 2") + sync_message();
+  CHECK(it.send(again, it.green) == text_of(prepared + again));
+  const Bytes refusal = error("ERROR", "42P05") + ready_message('I');
+  CHECK(it.answer(message('1', "") + refusal, it.green) == text_of(refusal));
+}
+
 TEST_CASE("client half: preparing on green fails → the client gets the error as the answer to its Bind") {
   Conversation it;
   it.send(parse_message("s", "SELECT 1") + sync_message(), it.blue);
