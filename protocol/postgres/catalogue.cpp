@@ -11,15 +11,7 @@ namespace {
 
 constexpr std::string_view system_schema = "pg_catalog";
 
-/// Calls `visit` with every word of a list with one blank between words.
-template <class Visit>
-void for_each_word(std::string_view words, Visit visit) {
-  while (!words.empty()) {
-    const std::size_t end = words.find(' ');
-    visit(words.substr(0, end));
-    words = end == std::string_view::npos ? std::string_view() : words.substr(end + 1);
-  }
-}
+using known::for_each_word;
 
 bool has_word(std::string_view words, std::string_view wanted) {
   bool is_found = false;
@@ -129,74 +121,5 @@ std::string_view Catalogue::find_hidden_call(std::string_view schema, std::strin
 }
 
 bool Catalogue::is_attribute_call(std::string_view name) const { return attribute_calls_.contains(name); }
-
-std::string catalogue_query() {
-  std::string acting;
-  for_each_word(known::acting_functions, [&](std::string_view name) {
-    acting.append(acting.empty() ? "'" : ", '").append(name).append("'");
-  });
-  // The trees of views and row policies name every function that they call by number, those of the system
-  // included, for which PostgreSQL keeps no dependencies.
-  return R"(WITH RECURSIVE
-careful AS (
-  SELECT p.oid, CASE WHEN n.nspname = 'pg_catalog' THEN '' ELSE n.nspname || '.' END || p.proname AS name
-  FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-  WHERE p.provolatile = 'v' OR (n.nspname = 'pg_catalog' AND p.proname IN ()" +
-         acting + R"())
-), tree AS (
-  SELECT r.ev_class AS relation, r.ev_action::pg_catalog.text AS nodes
-  FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_class c ON c.oid = r.ev_class
-    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-  WHERE r.ev_type = '1' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
-  UNION ALL
-  SELECT polrelid, polqual::pg_catalog.text FROM pg_catalog.pg_policy WHERE polqual IS NOT NULL AND polcmd IN ('r', '*')
-), call AS (
-  SELECT DISTINCT t.relation, m.match[1]::pg_catalog.oid AS callee
-  FROM tree t, pg_catalog.regexp_matches(t.nodes, ':(?:funcid|aggfnoid|winfnoid|opfuncid) (\d+)', 'g') AS m(match)
-), reference AS (
-  SELECT DISTINCT t.relation, m.match[1]::pg_catalog.oid AS referred
-  FROM tree t, pg_catalog.regexp_matches(t.nodes, ':relid (\d+)', 'g') AS m(match)
-), system_view AS (
-  SELECT c.oid AS relation, c.relname::pg_catalog.text AS name FROM pg_catalog.pg_class c
-  WHERE c.relnamespace = 'pg_catalog'::pg_catalog.regnamespace AND c.relname IN ()" +
-         [] {
-           std::string relations;
-           for_each_word(known::session_relations, [&](std::string_view name) {
-             relations.append(relations.empty() ? "'" : ", '").append(name).append("'");
-           });
-           return relations;
-         }() +
-         R"()
-), hidden(relation, name) AS (
-  SELECT call.relation, careful.name FROM call JOIN careful ON careful.oid = call.callee
-  UNION
-  SELECT relation, name FROM system_view
-  UNION
-  SELECT reference.relation, hidden.name FROM hidden JOIN reference ON reference.referred = hidden.relation
-)
-SELECT 'function' AS kind, n.nspname::pg_catalog.text AS schema, p.proname::pg_catalog.text AS name,
-  COALESCE(pg_catalog.min(x.extname::pg_catalog.text), '') AS detail,
-  pg_catalog.bool_and(p.provolatile <> 'v') AS is_stable
-FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-  LEFT JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid
-    AND d.deptype = 'e'
-  LEFT JOIN pg_catalog.pg_extension x ON x.oid = d.refobjid
-WHERE p.prokind <> 'p'
-GROUP BY n.nspname, p.proname
-UNION ALL
-SELECT 'operator', n.nspname, o.oprname, '', pg_catalog.bool_and(p.provolatile <> 'v')
-FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace
-  JOIN pg_catalog.pg_proc p ON p.oid = o.oprcode
-GROUP BY n.nspname, o.oprname
-UNION ALL
-SELECT DISTINCT 'relation', n.nspname, c.relname, hidden.name, false
-FROM hidden JOIN pg_catalog.pg_class c ON c.oid = hidden.relation JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname <> 'pg_catalog'
-UNION ALL
-SELECT DISTINCT 'attribute', '', p.proname, '', false
-FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_type t ON t.oid = p.proargtypes[0]
-WHERE p.provolatile = 'v' AND p.prokind = 'f' AND p.pronargs >= 1 AND p.pronargs - p.pronargdefaults <= 1
-  AND (t.typtype = 'c' OR t.typname IN ('record', 'anyelement', 'anynonarray', 'anycompatible', 'anycompatiblenonarray', 'any')))";
-}
 
 }  // namespace protocol::postgres

@@ -26,4 +26,14 @@ extern const std::string_view session_relations;
 /// Operators of the system catalogue; none of them is volatile.
 extern const std::string_view stable_operators;
 
+/// Calls `visit` with every word of such a list.
+template <class Visit>
+void for_each_word(std::string_view words, Visit visit) {
+  while (!words.empty()) {
+    const std::size_t end = words.find(' ');
+    visit(words.substr(0, end));
+    words = end == std::string_view::npos ? std::string_view() : words.substr(end + 1);
+  }
+}
+
 }  // namespace protocol::postgres::known
