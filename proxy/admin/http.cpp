@@ -25,7 +25,6 @@ constexpr std::array<StatusName, 13> status_names{{
     {408, "request_timeout"},
     {409, "conflict"},
     {413, "body_too_large"},
-    {415, "unsupported_media_type"},
     {431, "header_too_large"},
     {500, "internal"},
     {503, "unavailable"},

@@ -72,12 +72,6 @@ Response not_found() {
   return error_response(404, "there is nothing at this path; the paths are " + listed(paths));
 }
 
-bool is_json(std::string_view content_type) {
-  std::string_view media_type = content_type.substr(0, content_type.find(';'));
-  while (media_type.ends_with(' ')) media_type.remove_suffix(1);
-  return equals_ignoring_case(media_type, "application/json");
-}
-
 Response route_request(Control& control, const Access& access, const Request& request) {
   const auto path = parse_target(request.target);
   if (!path) return error_response(400, path.error().detail);
@@ -88,9 +82,8 @@ Response route_request(Control& control, const Access& access, const Request& re
   if (auto refusal = access.refusal(request, guard)) return std::move(*refusal);
   if (resource.methods.empty()) return not_found();
   if (endpoint == nullptr) return method_not_allowed(resource);
-  if (!request.body.empty() && request.content_type && !is_json(*request.content_type)) {
-    return error_response(415, "the body must be JSON, with Content-Type: application/json (curl: --json)");
-  }
+  // The media type is not looked at: `curl -d` calls everything a form, and a page of another origin, which could
+  // send one unasked, is refused by its Origin.
   return endpoint->answer(Call{control, request, std::move(resource.names)});
 }
 

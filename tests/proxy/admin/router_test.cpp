@@ -233,11 +233,9 @@ TEST_CASE("paths: names with reserved characters → decoded before they are loo
   CHECK(desk.ask("GET", "/api/v1/pairs/a/b%20c/rules/reports/weights").status == 404);
 }
 
-TEST_CASE("media type: a form → 415, JSON with a charset → accepted") {
+TEST_CASE("media type: JSON that curl calls a form → taken for what it is") {
   Desk desk;
   Request request{"PUT", weights_path, "localhost", {}, {}, "application/x-www-form-urlencoded", R"({"reads":{"green":1}})", ""};
-  CHECK(desk.send(request).status == 415);
-  request.content_type = "Application/JSON ; charset=utf-8";
   CHECK(desk.send(request).status == 200);
 }
 
