@@ -103,7 +103,7 @@ struct Pair {
 };
 
 struct Settings {
-  std::optional<std::uint32_t> worker_count;  ///< 1..64; nothing: one per core
+  std::optional<std::uint32_t> worker_count;  ///< 1..64; nothing: one per core but one
   Log log;
   std::optional<Admin> admin;  ///< nothing: switched off
   Limits limits;
