@@ -46,6 +46,7 @@ ZONES = {
     "proxy/mirror": (SESSION_SIDE, SESSION_LIBRARIES),
     "proxy/compare": (SESSION_SIDE, SESSION_LIBRARIES),
     "proxy/switchover": (SESSION_SIDE, SESSION_LIBRARIES),
+    "proxy/catalogue": (NEUTRAL + ["proxy/telemetry"], ["libpq", POSIX]),
     "proxy/migrate": (["protocol/base", "routing", "proxy/telemetry"], ["libpq", "spdlog", POSIX]),
     "proxy/fleet": (["protocol/base", "routing", "proxy/telemetry"], ["libpq", "spdlog", POSIX]),
     "proxy/admin": (OUTER, ["boost", "openssl", "spdlog", POSIX]),

@@ -1,7 +1,8 @@
 #include "proxy/catalogue/load_catalogue.hpp"
 
-#include <arpa/inet.h>
 #include <doctest/doctest.h>
+
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
