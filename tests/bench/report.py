@@ -18,8 +18,14 @@ def spread_percent(values):
 def ratio(results, workload, peer, base, field):
     """The median of the rounds' own ratios, so that the machine's drift between rounds cancels out."""
     pairs = zip(results[workload, peer], results[workload, base])
-    quotients = [getattr(mine, field) / getattr(theirs, field) for mine, theirs in pairs if getattr(theirs, field)]
+    quotients = [getattr(mine, field) / getattr(theirs, field) for mine, theirs in pairs
+                 if mine and theirs and getattr(theirs, field)]
     return f"{median(quotients):.2f}" if quotients else "–"
+
+
+def good(results, workload, peer):
+    """The rounds that worked."""
+    return [figures for figures in results[workload, peer] if figures]
 
 
 def table(heads, rows):
@@ -35,7 +41,7 @@ def field_table(results, workloads, peers, field, style, bases):
     for workload in workloads:
         row = [workload]
         for peer in peers:
-            values = [getattr(figures, field) for figures in results[workload, peer]]
+            values = [getattr(figures, field) for figures in good(results, workload, peer)]
             row.append(style.format(median(values)) + f" ±{spread_percent(values):.0f} %" if any(values) else "–")
         rows.append(row + [f"**{ratio(results, workload, ours, base, field)}**" for base in bases])
     return table(["load, clients", *peers, *(f"{ours} ÷ {base}" for base in bases)], rows)
@@ -43,7 +49,7 @@ def field_table(results, workloads, peers, field, style, bases):
 
 def latency_table(results, workloads, peers):
     def cell(workload, peer):
-        figures = results[workload, peer]
+        figures = good(results, workload, peer)
         return f"{median(f.p50_ms for f in figures):.2f} / {median(f.p99_ms for f in figures):.2f}"
 
     return table(["load, clients", *peers], [[workload, *(cell(workload, peer) for peer in peers)] for workload in workloads])
@@ -70,7 +76,7 @@ def calls_report(results, workloads, peers):
     text += "\nTheir mixture, in percent:\n\n"
     for workload in workloads:
         for peer in proxies:
-            names = results[workload, peer][-1].calls_by_name
+            names = good(results, workload, peer)[-1].calls_by_name if good(results, workload, peer) else {}
             mixture = ", ".join(f"{name} {100 * share:.0f}" for name, share in names.items() if share >= 0.005)
             text += f"- {workload}, {peer}: {mixture}\n"
     return text

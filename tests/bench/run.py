@@ -49,9 +49,9 @@ def arguments():
     options.rounds = options.rounds or (2 if options.quick else 3)
     options.seconds = options.seconds or (1.0 if options.quick else 2.0)
     # A name holds a comma, so a number after one belongs to it.
-    wanted = []
+    wanted, loads = [], [load.name.lower() for load in workloads.LOADS]
     for word in (part.strip() for part in options.workloads.split(",") if part.strip()):
-        if word.isdigit() and wanted and not wanted[-1][-1].isdigit():
+        if word.isdigit() and wanted and wanted[-1].lower() in loads:
             wanted[-1] += ", " + word
         else:
             wanted.append(word)
@@ -99,7 +99,11 @@ def run_rounds(options, fleets, directory):
         for index, workload in enumerate(options.chosen):
             print(f"{number * len(options.chosen) + index + 1}/{total} {workload.name}", file=sys.stderr)
             for peer in fleets[workload.load.server]:
-                figures = measure.measure(peer, workload, programs, options.scale, options.seconds, directory, what)
+                try:
+                    figures = measure.measure(peer, workload, programs, options.scale, options.seconds, directory, what)
+                except measure.Failure as failure:
+                    print(failure, file=sys.stderr)
+                    figures = None
                 results[workload.name, peer.name].append(figures)
     return results
 
@@ -134,7 +138,7 @@ def main():
         finally:
             processes.stop_all()
     if options.json:
-        rows = [{"workload": workload, "peer": peer, "rounds": [dataclasses.asdict(f) for f in figures]}
+        rows = [{"workload": workload, "peer": peer, "rounds": [f and dataclasses.asdict(f) for f in figures]}
                 for (workload, peer), figures in results.items()]
         pathlib.Path(options.json).write_text(json.dumps(rows, indent=1) + "\n")
     return 0
