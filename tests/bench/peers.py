@@ -1,8 +1,9 @@
 """The proxies that are measured side by side. Each is given the settings that its manual recommends for speed.
 
-`direct` is no proxy, `relay` the floor. HAProxy and Crossfade run one thread per core, as they do by default; their
-`-1` variants run a single one, as PgBouncer always does. `crossfade-split` sends every second read to another server
-(the same one under a second name), so that choosing a side is part of the figure.
+`direct` is no proxy, `relay` the floor. HAProxy and Crossfade run as many threads as they do by default: HAProxy one per
+core, Crossfade one per core but one. `haproxy-1` and `crossfade-1` run a single thread, as PgBouncer always does, and
+`crossfade-all` one per core. `crossfade-split` sends every second read over a connection to green (the same server under
+its second name), so that choosing a side is part of the figure.
 """
 
 import os
@@ -46,7 +47,7 @@ log_disconnections = 0
 """
 
 CROSSFADE = """
-workers: {threads}
+workers: {workers}
 log:
   level: warning
 admin:
@@ -126,10 +127,10 @@ def pgbouncer(setting):
                  port, setting.user)
 
 
-def crossfade(setting, name="crossfade", threads=None, green=0, stickiness="session"):
+def crossfade(setting, name="crossfade", workers="auto", green=0, stickiness="session"):
     port = free_port()
     file = write(f"{setting.directory}/{name}.{setting.name}.yaml",
-                 CROSSFADE.format(threads=threads or setting.threads, port=port, server_port=setting.server_port,
+                 CROSSFADE.format(workers=workers, port=port, server_port=setting.server_port,
                                   green=green, stickiness=stickiness))
     return start(name, setting, [f"{setting.build}/proxy/crossfade", "run", file], port, setting.user)
 
@@ -142,7 +143,8 @@ PEERS = {
     "pgbouncer": pgbouncer,
     "crossfade": crossfade,
     "crossfade-1": lambda setting: crossfade(setting, "crossfade-1", 1),
-    "crossfade-split": lambda setting: crossfade(setting, "crossfade-split", None, 50, "statement"),
+    "crossfade-all": lambda setting: crossfade(setting, "crossfade-all", setting.threads),
+    "crossfade-split": lambda setting: crossfade(setting, "crossfade-split", "auto", 50, "statement"),
 }
 DEFAULT_PEERS = ["direct", "relay", "haproxy", "pgbouncer", "crossfade"]
 
