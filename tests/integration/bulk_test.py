@@ -6,6 +6,7 @@ import os
 import psycopg2
 
 from through import Through, side_of
+from waiting import until
 from wire import SYNC, Wire, bind, execute, parse, query
 
 MEGABYTE = 1024 * 1024
@@ -63,23 +64,23 @@ class Bulk(Through):
         before = self.proxy.resident_kilobytes()
         rows, width = 60_000, 2000
         with Wire(self.proxy.address(), seconds=60) as wire:
-            wire.log_in()
+            wire.log_in(application_name="slow reader")
             wire.send(query(f"SELECT repeat('z', {width}) FROM generate_series(1, {rows})"))
             other = self.connect()
             for _ in range(200):
                 side_of(other)
             self.assertLess(self.proxy.resident_kilobytes() - before, ROOM_KILOBYTES)
-            waiting = self.house.blue.sessions("state = 'active' AND wait_event = 'ClientWrite'")
-            self.assertEqual(len(waiting), 1, "back-pressure reaches the backend")
+            until(lambda: self.house.blue.sessions("application_name = 'slow reader' AND wait_event = 'ClientWrite'"),
+                  "back-pressure reaches the backend")
             received = sum(1 for each in wire.read_until("Z") if each.kind == "D")
         self.assertEqual(received, rows)
 
     def test_pipeline_never_read(self):
-        """a client that sends requests and reads nothing → it is held back, memory is bounded, others are served"""
+        """a client that sends requests, reads nothing, and leaves → held back, memory bounded, others served, backend left"""
         before = self.proxy.resident_kilobytes()
         batch = query("SELECT repeat('w', 10000)") * 100
         with Wire(self.proxy.address(), seconds=1.0) as wire:
-            wire.log_in()
+            wire.log_in(application_name="pipeliner")
             sent = 0
             try:
                 while sent < 400:
@@ -89,6 +90,7 @@ class Bulk(Through):
                 pass
             self.assertLess(self.proxy.resident_kilobytes() - before, ROOM_KILOBYTES)
             self.assertEqual(self.value(self.connect(), "SELECT 1"), 1)
+        until(lambda: not self.house.blue.sessions("application_name = 'pipeliner'"), "the backend is left")
 
     def test_long_identifier_and_error(self):
         """an error message of a megabyte → the client's, whole"""
