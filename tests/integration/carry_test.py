@@ -38,7 +38,8 @@ class Carry(Through):
         self.query(connection, "BEGIN")
         self.query(connection, "SET work_mem = '12MB'")
         self.query(connection, "ROLLBACK")
-        self.query(connection, "BEGIN; SET LOCAL work_mem = '13MB'; COMMIT")
+        for words in ("BEGIN", "SET LOCAL work_mem = '13MB'", "COMMIT"):
+            self.query(connection, words)
         self.query(connection, "BEGIN")
         self.query(connection, "SET application_name = 'outer'")
         self.query(connection, "SAVEPOINT a")

@@ -8,6 +8,7 @@ PINNING = {
     "SELECT INTO TEMP": ("SELECT 1 AS a INTO TEMP scratch", "SELECT a FROM scratch", "temporary_object"),
     "advisory lock": ("SELECT pg_advisory_lock(42)", "SELECT 1", "advisory_lock"),
     "LISTEN": ("LISTEN bell", "SELECT 1", "listen"),
+    "settings and transactions in one text": ("BEGIN; SET work_mem = '9MB'; ROLLBACK", "SELECT 1", "untracked_state"),
     "cursor WITH HOLD": ("DECLARE held CURSOR WITH HOLD FOR SELECT 1", "FETCH 1 FROM held", "hold_cursor"),
 }
 

@@ -5,7 +5,7 @@ from through import Through, side_of
 from waiting import until
 from wire import Wire, query
 
-SESSIONS = 400
+SESSIONS = 200
 
 
 class Weights(Through):
