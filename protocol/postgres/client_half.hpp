@@ -82,6 +82,7 @@ class PostgresClientHalf final : public ClientHalf {
   void expect_close(ByteView frame, PostgresBackendHalf& target);
   enum class Provision : std::uint8_t { not_needed, injected };
   Provision provide_statement(std::string_view name, PostgresBackendHalf& target, Gather& to_backend);
+  Provision provide_named_in(const StatementFacts& facts, PostgresBackendHalf& target, Gather& to_backend);
   void seal_read_only(const StatementFacts& facts, PostgresBackendHalf& target, Gather& to_backend);
 
   // Replies.

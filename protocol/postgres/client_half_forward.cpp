@@ -100,7 +100,7 @@ void PostgresClientHalf::forward_one(ScannedRequest& scanned, ByteView unread, P
 
 void PostgresClientHalf::expect_query(const ScannedRequest& scanned, PostgresBackendHalf& target, Gather& to_backend) {
   const StatementFacts& facts = *scanned.analysis.facts;
-  if (!facts.executes.empty() && provide_statement(facts.executes, target, to_backend) == Provision::injected) {
+  if (provide_named_in(facts, target, to_backend) == Provision::injected) {
     // If the Parse failed, the backend would skip the client's query too: a Sync of our own ends that.
     target.tracker.expect(ExpectedReply{Kind::sync, Disposition::swallow, false, nullptr, nullptr});
     write_sync(to_backend);
@@ -119,6 +119,7 @@ void PostgresClientHalf::expect_parse(const ScannedRequest& scanned, ByteView fr
   const std::string_view name = reader.read_text_z();
   // A name that the session has in use must be in use here too: the backend then refuses it (42P05).
   if (!name.empty()) provide_statement(name, target, to_backend);
+  provide_named_in(*scanned.analysis.facts, target, to_backend);
   PreparedStatementPointer known = name.empty() ? state_.find_statement(name) : nullptr;
   const bool is_same = known && scanned.is_whole() && known->parse_message.size() == frame.size() &&
                        std::equal(frame.begin(), frame.end(), known->parse_message.begin());
@@ -186,6 +187,22 @@ void PostgresClientHalf::expect_close(ByteView frame, PostgresBackendHalf& targe
     entry.statement = std::move(freed);
   }
   target.tracker.expect(std::move(entry));
+}
+
+/// The same for the statements that a text names: EXECUTE and DEALLOCATE need them, PREPARE must find the name taken.
+PostgresClientHalf::Provision PostgresClientHalf::provide_named_in(const StatementFacts& facts,
+                                                                   PostgresBackendHalf& target, Gather& to_backend) {
+  Provision provision = Provision::not_needed;
+  const auto provide = [&](const std::string& name) {
+    if (provide_statement(name, target, to_backend) == Provision::injected) provision = Provision::injected;
+  };
+  if (!facts.executes.empty()) provide(facts.executes);
+  for (const SessionChange& change : facts.changes) {
+    const bool names_statement =
+        change.kind == SessionChange::Kind::prepare || change.kind == SessionChange::Kind::deallocate;
+    if (names_statement) provide(change.name);
+  }
+  return provision;
 }
 
 /// Prepares on `target` what the session has prepared on another backend.

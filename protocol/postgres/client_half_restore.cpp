@@ -79,7 +79,14 @@ RestoreState PostgresClientHalf::begin_restore(BackendHalf& backend, Gather& to_
   const bool is_equal = target.settings == state_.settings() && target.parameters == client_parameters_ &&
                         target.statements_version == state_.statements_version();
   if (is_equal) return RestoreState::not_needed;
-  const std::string sql = restoration_sql(target);
+  std::string sql = restoration_sql(target);
+  const auto unnamed = target.statements.find(std::string_view{});
+  if (unnamed != target.statements.end()) {
+    // What the session has replaced or freed since must not answer here. A simple query frees the unnamed
+    // statement, an empty one too; the session's own is provided again when it is used.
+    if (sql.empty() && state_.find_statement({}) != unnamed->second) sql = ";";
+    if (!sql.empty()) target.statements.erase(unnamed);
+  }
   if (sql.empty()) {
     finish_restore(target, to_client);
     target.restore = RestorePhase::idle;
