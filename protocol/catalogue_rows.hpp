@@ -7,7 +7,7 @@ namespace protocol {
 /// One row of what a database says about its own functions, operators and views. Plain text, so that whoever
 /// fetches rows need not know what they mean; the dialect that wrote the query reads them.
 struct CatalogueRow {
-  std::string kind;    ///< what the row is about; a word of the dialect's own
+  std::string kind;  ///< what the row is about; a word of the dialect's own
   std::string schema;
   std::string name;
   std::string detail;

@@ -13,7 +13,9 @@
 namespace protocol::postgres {
 namespace {
 
-std::uint64_t hash_of(std::string_view text) { return XXH3_64bits(text.data(), text.size()); }
+std::uint64_t hash_of(std::string_view text) {
+  return XXH3_64bits(text.data(), text.size());
+}
 
 /// What facts cost in memory, roughly.
 std::size_t bytes_of(const StatementFacts& facts) {
@@ -50,12 +52,15 @@ Analyser::Analyser(Options options)
     : options_(options),
       catalogue_(Catalogue::built_in()),
       no_tags_(std::make_shared<const CommentTags>()),
-      unreadable_{std::make_shared<const StatementFacts>(unknown_facts("its encoding cannot be analysed")), no_tags_},
+      unreadable_{std::make_shared<const StatementFacts>(unknown_facts("its encoding cannot be analysed")),
+                  no_tags_},
       caches_(std::make_unique<Caches>(options)) {}
 
 Analyser::~Analyser() = default;
 
-std::size_t Analyser::cached_bytes() const { return caches_->by_text.bytes() + caches_->by_form.bytes(); }
+std::size_t Analyser::cached_bytes() const {
+  return caches_->by_text.bytes() + caches_->by_form.bytes();
+}
 
 void Analyser::set_catalogue(std::shared_ptr<const Catalogue> catalogue) {
   if (catalogue == nullptr) catalogue = Catalogue::built_in();
@@ -118,7 +123,8 @@ Analysis Analyser::analyse_new(std::string_view text, std::uint64_t hash) {
   Classified classified = classify(std::string(text), *catalogue_);
   classified.facts.fingerprint = form_hash;
   if (normal.is_ambiguous) {
-    raise_class(classified.facts, StatementClass::unknown, "a backslash before a quote: its meaning depends on a setting");
+    raise_class(classified.facts, StatementClass::unknown,
+                "a backslash before a quote: its meaning depends on a setting");
   }
   analysis.facts = std::make_shared<const StatementFacts>(std::move(classified.facts));
   if (classified.is_shareable && !normal.is_ambiguous) {

@@ -53,9 +53,10 @@ class Analyser {
   /// Null: what is known without a database. Forgets everything unless the new catalogue says the same.
   void set_catalogue(std::shared_ptr<const Catalogue> catalogue);
 
-  /// Never fails: what cannot be read is of class unknown. `text` is without its closing NUL. The text is taken
-  /// to be in an encoding in which no byte of a longer character is an ASCII byte, as all server encodings are;
-  /// a client that speaks BIG5, GB18030, GBK, JOHAB, SJIS, SHIFT_JIS_2004 or UHC must not be analysed.
+  /// Never fails: what cannot be read is of class unknown. `text` is without its closing NUL. The text is
+  /// taken to be in an encoding in which no byte of a longer character is an ASCII byte, as all server
+  /// encodings are; a client that speaks BIG5, GB18030, GBK, JOHAB, SJIS, SHIFT_JIS_2004 or UHC must not be
+  /// analysed.
   [[nodiscard]] Analysis analyse(std::string_view text);
 
   /// The analysis of what must not be analysed: class unknown, routed as a write.

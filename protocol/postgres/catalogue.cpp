@@ -30,19 +30,25 @@ std::string join_name(std::string_view schema, std::string_view name) {
 
 bool is_harmless(std::string_view schema, std::string_view name, std::string_view extension) {
   if (schema == system_schema) return has_word(known::harmless_functions, name);
-  if (extension == "uuid-ossp" || extension == "pgcrypto") return has_word(known::harmless_extension_functions, name);
+  if (extension == "uuid-ossp" || extension == "pgcrypto")
+    return has_word(known::harmless_extension_functions, name);
   return false;
 }
 
-std::uint64_t hash_of(std::string_view text, std::uint64_t seed) { return XXH3_64bits_withSeed(text.data(), text.size(), seed); }
+std::uint64_t hash_of(std::string_view text, std::uint64_t seed) {
+  return XXH3_64bits_withSeed(text.data(), text.size(), seed);
+}
 
 std::uint64_t hash_of(const CatalogueRow& row) {
   std::uint64_t hash = row.is_stable ? 1 : 2;
-  for (const std::string* field : {&row.kind, &row.schema, &row.name, &row.detail}) hash = hash_of(*field, hash);
+  for (const std::string* field : {&row.kind, &row.schema, &row.name, &row.detail})
+    hash = hash_of(*field, hash);
   return hash;
 }
 
-void note(bool& verdict, bool is_stable) { verdict = verdict && is_stable; }
+void note(bool& verdict, bool is_stable) {
+  verdict = verdict && is_stable;
+}
 
 }  // namespace
 
@@ -60,7 +66,8 @@ void Catalogue::add_row(const CatalogueRow& row) {
   if (row.kind == "function") {
     // For functions the detail is the extension that they belong to.
     const bool is_acting = row.schema == system_schema && has_word(known::acting_functions, row.name);
-    add_function(row.schema, row.name, !is_acting && (row.is_stable || is_harmless(row.schema, row.name, row.detail)));
+    add_function(row.schema, row.name,
+                 !is_acting && (row.is_stable || is_harmless(row.schema, row.name, row.detail)));
   } else if (row.kind == "operator") {
     add_operator(row.schema, row.name, row.is_stable);
   } else if (row.kind == "relation") {
@@ -116,10 +123,13 @@ Catalogue::Verdict Catalogue::judge_operator(std::string_view schema, std::strin
 }
 
 std::string_view Catalogue::find_hidden_call(std::string_view schema, std::string_view relation) const {
-  const auto found = schema.empty() ? hidden_calls_.find(relation) : hidden_calls_.find(join_name(schema, relation));
+  const auto found =
+      schema.empty() ? hidden_calls_.find(relation) : hidden_calls_.find(join_name(schema, relation));
   return found == hidden_calls_.end() ? std::string_view() : std::string_view(found->second);
 }
 
-bool Catalogue::is_attribute_call(std::string_view name) const { return attribute_calls_.contains(name); }
+bool Catalogue::is_attribute_call(std::string_view name) const {
+  return attribute_calls_.contains(name);
+}
 
 }  // namespace protocol::postgres

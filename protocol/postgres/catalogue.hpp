@@ -13,11 +13,12 @@
 namespace protocol::postgres {
 
 /// What one database says about its functions, operators and views: an immutable snapshot, shared by threads.
-/// Unqualified names are judged by all schemas together, because search_path decides which one is meant and the
-/// types of arguments decide which overload.
+/// Unqualified names are judged by all schemas together, because search_path decides which one is meant and
+/// the types of arguments decide which overload.
 ///
-/// Not seen, because a statement does not name them: the input and output functions of types, casts, operators
-/// that GROUP BY or JOIN USING choose by themselves, and what a function declared stable calls in truth.
+/// Not seen, because a statement does not name them: the input and output functions of types, casts,
+/// operators that GROUP BY or JOIN USING choose by themselves, and what a function declared stable calls in
+/// truth.
 class Catalogue {
  public:
   enum class Verdict : std::uint8_t {

@@ -16,8 +16,9 @@ class SyntaxTree {
  public:
   explicit SyntaxTree(const std::string& text) : serialised_(pg_query_parse_protobuf(text.c_str())) {
     if (serialised_.error != nullptr) return;
-    root_.reset(pg_query__parse_result__unpack(nullptr, serialised_.parse_tree.len,
-                                               reinterpret_cast<const std::uint8_t*>(serialised_.parse_tree.data)));
+    root_.reset(
+        pg_query__parse_result__unpack(nullptr, serialised_.parse_tree.len,
+                                       reinterpret_cast<const std::uint8_t*>(serialised_.parse_tree.data)));
   }
   SyntaxTree(const SyntaxTree&) = delete;
   SyntaxTree& operator=(const SyntaxTree&) = delete;
@@ -27,7 +28,9 @@ class SyntaxTree {
 
  private:
   struct Free {
-    void operator()(PgQuery__ParseResult* root) const { pg_query__parse_result__free_unpacked(root, nullptr); }
+    void operator()(PgQuery__ParseResult* root) const {
+      pg_query__parse_result__free_unpacked(root, nullptr);
+    }
   };
   PgQueryProtobufParseResult serialised_;
   std::unique_ptr<PgQuery__ParseResult, Free> root_;
@@ -40,12 +43,8 @@ std::string_view slice(const std::string& text, const PgQuery__RawStmt& raw) {
 }
 
 bool controls_transaction(const StatementFacts& facts) {
-  return facts.transaction_effect != TransactionEffect::none && facts.transaction_effect != TransactionEffect::inside;
-}
-
-void sort_unique(std::vector<std::string>& names) {
-  std::sort(names.begin(), names.end());
-  names.erase(std::unique(names.begin(), names.end()), names.end());
+  return facts.transaction_effect != TransactionEffect::none &&
+         facts.transaction_effect != TransactionEffect::inside;
 }
 
 template <class Value>
@@ -66,6 +65,11 @@ void merge(StatementFacts&& one, StatementFacts& all) {
 }
 
 }  // namespace
+
+void sort_unique(std::vector<std::string>& names) {
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+}
 
 StatementFacts unknown_facts(std::string_view because) {
   StatementFacts facts;

@@ -5,6 +5,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace protocol::postgres {
 
@@ -14,14 +15,17 @@ struct Classified {
   bool is_shareable = false;
 };
 
-/// Parses `text` with PostgreSQL's own grammar and judges every statement in it. Text that cannot be parsed is
-/// of class unknown. Precondition: no NUL in `text`, its depth is bounded.
+/// Parses `text` with PostgreSQL's own grammar and judges every statement in it. Text that cannot be parsed
+/// is of class unknown. Precondition: no NUL in `text`, its depth is bounded.
 [[nodiscard]] Classified classify(const std::string& text, const Catalogue& catalogue);
 
 /// The facts of a text that was not parsed: class unknown, and its effect on the session is not known either.
 [[nodiscard]] StatementFacts unknown_facts(std::string_view because);
 
-/// Makes `facts` at least as strict as `statement_class`; `because` is kept from the first that was strictest.
+/// Makes `facts` at least as strict as `statement_class`; `because` is kept from the first that was
+/// strictest.
 void raise_class(StatementFacts& facts, StatementClass statement_class, std::string_view because);
+
+void sort_unique(std::vector<std::string>& names);
 
 }  // namespace protocol::postgres

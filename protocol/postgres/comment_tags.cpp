@@ -40,7 +40,8 @@ std::string decode_url(std::string_view text) {
 
 void add_tag(CommentTags& tags, std::string key, std::string value) {
   if (tags.size() >= comment_tags_max) return;
-  if (key.empty() || key.size() > comment_tag_key_bytes_max || value.size() > comment_tag_value_bytes_max) return;
+  if (key.empty() || key.size() > comment_tag_key_bytes_max || value.size() > comment_tag_value_bytes_max)
+    return;
   tags.emplace_back(std::move(key), std::move(value));
 }
 
@@ -107,7 +108,8 @@ void append_comment_tags(std::string_view comment, CommentTags& tags) {
 void append_tags_of(std::string_view blank, CommentTags& tags) {
   Lexer lexer(blank);
   for (Token token = lexer.next(); token.kind != TokenKind::end; token = lexer.next()) {
-    if (token.kind == TokenKind::comment) append_comment_tags(blank.substr(token.begin, token.end - token.begin), tags);
+    if (token.kind == TokenKind::comment)
+      append_comment_tags(blank.substr(token.begin, token.end - token.begin), tags);
   }
 }
 

@@ -12,7 +12,8 @@ inline constexpr std::size_t comment_tags_max = 32;
 inline constexpr std::size_t comment_tag_key_bytes_max = 64;
 inline constexpr std::size_t comment_tag_value_bytes_max = 256;
 
-/// Appends the tags of one block comment, delimiters included: `/*key='value',k2='v2'*/` with URL encoding and
+/// Appends the tags of one block comment, delimiters included: `/*key='value',k2='v2'*/` with URL encoding
+/// and
 /// `\'` for a quote, or `/* crossfade:key=value crossfade:k2=v2 */`. A comment that is neither adds nothing.
 /// Source: the sqlcommenter specification, "SQL commenter" 1.0: key-value format and affixing.
 void append_comment_tags(std::string_view comment, CommentTags& tags);

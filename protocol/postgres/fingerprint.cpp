@@ -55,7 +55,9 @@ std::string_view mark_of(TokenKind kind) {
   }
 }
 
-char fold(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
+char fold(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+}
 
 class FormWriter {
  public:
@@ -155,7 +157,8 @@ class FormWriter {
   void end_row() {
     row_ = Row::behind;
     const std::string_view row(form_.data() + row_begin_, form_.size() - row_begin_);
-    if (has_previous_row_ && row == std::string_view(form_).substr(previous_begin_, previous_end_ - previous_begin_)) {
+    if (has_previous_row_ &&
+        row == std::string_view(form_).substr(previous_begin_, previous_end_ - previous_begin_)) {
       form_.resize(previous_end_);
       return;
     }
@@ -212,8 +215,8 @@ namespace {
 
 /// Words that make the tree deeper and stand in chains.
 bool is_chaining(std::string_view word) {
-  for (const std::string_view one :
-       {"not", "is", "isnull", "notnull", "collate", "at", "like", "ilike", "similar", "escape", "in", "overlaps"}) {
+  for (const std::string_view one : {"not", "is", "isnull", "notnull", "collate", "at", "like", "ilike",
+                                     "similar", "escape", "in", "overlaps"}) {
     if (word == one) return true;
   }
   return false;
@@ -228,7 +231,7 @@ struct Level {
   std::size_t structural = 0;  ///< never forgotten
   std::size_t chain = 0;       ///< since the last separator
   std::size_t chain_max = 0;
-  std::size_t betweens = 0;    ///< BETWEENs whose AND has not come: that AND separates nothing
+  std::size_t betweens = 0;  ///< BETWEENs whose AND has not come: that AND separates nothing
   bool is_case = false;
 
   void separate() {
@@ -242,9 +245,11 @@ class DepthEstimator {
  public:
   std::size_t estimate(std::string_view text) {
     Lexer lexer(text);
-    for (Token token = lexer.next(); token.kind != TokenKind::end && token.kind != TokenKind::broken; token = lexer.next()) {
+    for (Token token = lexer.next(); token.kind != TokenKind::end && token.kind != TokenKind::broken;
+         token = lexer.next()) {
       if (token.kind == TokenKind::word) on_word(text.substr(token.begin, token.end - token.begin));
-      if (token.kind == TokenKind::punctuation) on_punctuation(text.substr(token.begin, token.end - token.begin));
+      if (token.kind == TokenKind::punctuation)
+        on_punctuation(text.substr(token.begin, token.end - token.begin));
       if (token.kind == TokenKind::operator_) levels_.back().chain += token.end - token.begin;
       deepest_ = std::max(deepest_, open_depth_ + levels_.back().depth());
     }
@@ -311,6 +316,8 @@ class DepthEstimator {
 
 }  // namespace
 
-std::size_t estimate_depth(std::string_view text) { return DepthEstimator().estimate(text); }
+std::size_t estimate_depth(std::string_view text) {
+  return DepthEstimator().estimate(text);
+}
 
 }  // namespace protocol::postgres

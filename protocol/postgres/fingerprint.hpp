@@ -18,12 +18,13 @@ struct NormalForm {
 };
 
 /// Writes the normal form of `text` into `form` (cleared first). Equal forms mean equal syntax trees but for
-/// the values of literals, the numbers of parameters, the length of lists of literals behind IN and ARRAY, and
-/// repeated rows of VALUES.
+/// the values of literals, the numbers of parameters, the length of lists of literals behind IN and ARRAY,
+/// and repeated rows of VALUES.
 [[nodiscard]] NormalForm write_normal_form(std::string_view text, std::string& form);
 
-/// An upper bound for the depth of the syntax tree of `text`, in levels that cost the parser stack. The parser
-/// guards its grammar but not what walks its tree: a chain of operators is shallow grammar and a deep tree.
+/// An upper bound for the depth of the syntax tree of `text`, in levels that cost the parser stack. The
+/// parser guards its grammar but not what walks its tree: a chain of operators is shallow grammar and a deep
+/// tree.
 [[nodiscard]] std::size_t estimate_depth(std::string_view text);
 
 }  // namespace protocol::postgres

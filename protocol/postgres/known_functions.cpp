@@ -2,9 +2,9 @@
 
 namespace protocol::postgres::known {
 
-// Names of the system catalogue of PostgreSQL 15 whose every overload is stable or immutable, without those that
-// a statement does not call by name (operators' own functions, input and output, index support) and without
-// those listed below as acting.
+// Names of the system catalogue of PostgreSQL 15 whose every overload is stable or immutable, without those
+// that a statement does not call by name (operators' own functions, input and output, index support) and
+// without those listed below as acting.
 const std::string_view stable_functions =
     "abbrev abs acldefault aclexplode acos acosd acosh age area array_agg array_append array_cat "
     "array_dims array_fill array_length array_lower array_ndims array_position array_positions "

@@ -3,7 +3,8 @@
 #include <string_view>
 
 /// What is known of PostgreSQL's own functions without asking a server. Every list is words with one blank
-/// between them. Source: PostgreSQL 15 manual, chapter 9 "Functions and Operators", and pg_proc of that version.
+/// between them. Source: PostgreSQL 15 manual, chapter 9 "Functions and Operators", and pg_proc of that
+/// version.
 namespace protocol::postgres::known {
 
 /// Stable or immutable in all their overloads.

@@ -6,17 +6,32 @@
 namespace protocol::postgres {
 namespace {
 
-enum class CharClass : std::uint8_t { other, space, letter, digit, operator_, punctuation, quote, double_quote, dollar, dot, colon };
+enum class CharClass : std::uint8_t {
+  other,
+  space,
+  letter,
+  digit,
+  operator_,
+  punctuation,
+  quote,
+  double_quote,
+  dollar,
+  dot,
+  colon
+};
 
 constexpr std::array<CharClass, 256> make_char_classes() {
   std::array<CharClass, 256> classes{};
-  for (const char c : {' ', '\t', '\n', '\r', '\f'}) classes[static_cast<unsigned char>(c)] = CharClass::space;
+  for (const char c : {' ', '\t', '\n', '\r', '\f'})
+    classes[static_cast<unsigned char>(c)] = CharClass::space;
   for (unsigned c = 'a'; c <= 'z'; ++c) classes[c] = classes[c - 'a' + 'A'] = CharClass::letter;
   for (unsigned c = 0x80; c <= 0xff; ++c) classes[c] = CharClass::letter;
   classes['_'] = CharClass::letter;
   for (unsigned c = '0'; c <= '9'; ++c) classes[c] = CharClass::digit;
-  for (const char c : std::string_view("~!@#^&|`?+-*/%<>=")) classes[static_cast<unsigned char>(c)] = CharClass::operator_;
-  for (const char c : std::string_view(",()[];")) classes[static_cast<unsigned char>(c)] = CharClass::punctuation;
+  for (const char c : std::string_view("~!@#^&|`?+-*/%<>="))
+    classes[static_cast<unsigned char>(c)] = CharClass::operator_;
+  for (const char c : std::string_view(",()[];"))
+    classes[static_cast<unsigned char>(c)] = CharClass::punctuation;
   classes['\''] = CharClass::quote;
   classes['"'] = CharClass::double_quote;
   classes['$'] = CharClass::dollar;
@@ -27,11 +42,21 @@ constexpr std::array<CharClass, 256> make_char_classes() {
 
 constexpr auto char_classes = make_char_classes();
 
-CharClass class_of(char c) { return char_classes[static_cast<unsigned char>(c)]; }
-bool is_digit(char c) { return class_of(c) == CharClass::digit; }
-bool is_name_start(char c) { return class_of(c) == CharClass::letter; }
-bool is_tag_part(char c) { return is_name_start(c) || is_digit(c); }
-bool is_name_part(char c) { return is_tag_part(c) || c == '$'; }
+CharClass class_of(char c) {
+  return char_classes[static_cast<unsigned char>(c)];
+}
+bool is_digit(char c) {
+  return class_of(c) == CharClass::digit;
+}
+bool is_name_start(char c) {
+  return class_of(c) == CharClass::letter;
+}
+bool is_tag_part(char c) {
+  return is_name_start(c) || is_digit(c);
+}
+bool is_name_part(char c) {
+  return is_tag_part(c) || c == '$';
+}
 
 }  // namespace
 
@@ -161,6 +186,7 @@ std::size_t Lexer::find_continuation(std::size_t position) const {
 
 Token Lexer::read_string(TokenKind kind, std::size_t begin, std::size_t quote) {
   const bool may_be_ambiguous = kind == TokenKind::string || kind == TokenKind::national;
+  const bool has_doubled_quotes = kind != TokenKind::bits && kind != TokenKind::hex;
   bool is_ambiguous = false;
   std::size_t i = quote + 1;
   while (i < text_.size()) {
@@ -173,7 +199,7 @@ Token Lexer::read_string(TokenKind kind, std::size_t begin, std::size_t quote) {
       i = after;
       continue;
     }
-    if (is_at(mark + 1, '\'')) {
+    if (has_doubled_quotes && is_at(mark + 1, '\'')) {
       i = mark + 2;
       continue;
     }
@@ -197,14 +223,16 @@ Token Lexer::read_escape_string(std::size_t begin, std::size_t quote) {
     if (c == '\\') {
       ++i;
       // Escapes by number can make a string that is not valid text.
-      if (i < text_.size() && (is_digit(text_[i]) || text_[i] == 'x' || text_[i] == 'u' || text_[i] == 'U')) is_odd = true;
+      if (i < text_.size() && (is_digit(text_[i]) || text_[i] == 'x' || text_[i] == 'u' || text_[i] == 'U'))
+        is_odd = true;
     } else if (c == '\'') {
       if (is_at(i + 1, '\'')) {
         ++i;
         continue;
       }
       const std::size_t again = find_continuation(i + 1);
-      if (again == std::string_view::npos) return finish(is_odd ? TokenKind::odd : TokenKind::string, begin, i + 1);
+      if (again == std::string_view::npos)
+        return finish(is_odd ? TokenKind::odd : TokenKind::string, begin, i + 1);
       i = again;
     }
   }

@@ -22,8 +22,9 @@ enum class TokenKind : std::uint8_t {
   operator_,    ///< a run of operator characters, as long as no comment begins in it
   punctuation,  ///< one of , ( ) [ ] . ; : or one of :: := ..
   comment,      ///< either kind, delimiters included
-  odd,          ///< a well-delimited token whose content decides whether it is valid: never treated as equal to another
-  broken,       ///< unterminated, or a byte that no token begins with; nothing after it is known
+  odd,     ///< a well-delimited token whose content decides whether it is valid: never treated as equal to
+           ///< another
+  broken,  ///< unterminated, or a byte that no token begins with; nothing after it is known
 };
 
 struct Token {

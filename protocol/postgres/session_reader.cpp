@@ -13,7 +13,8 @@ namespace {
 
 std::string fold(std::string_view name) {
   std::string folded(name);
-  std::transform(folded.begin(), folded.end(), folded.begin(), [](unsigned char c) { return std::tolower(c); });
+  std::transform(folded.begin(), folded.end(), folded.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
   return folded;
 }
 
@@ -24,7 +25,8 @@ bool is_declared_read_only(PgQuery__Node* const* modes, std::size_t count) {
     const PgQuery__DefElem& mode = *modes[i]->def_elem;
     if (std::string_view(mode.defname) != "transaction_read_only") continue;
     const bool is_on = mode.arg->node_case == PG_QUERY__NODE__NODE_A_CONST &&
-                       mode.arg->a_const->val_case == PG_QUERY__A__CONST__VAL_IVAL && mode.arg->a_const->ival->ival != 0;
+                       mode.arg->a_const->val_case == PG_QUERY__A__CONST__VAL_IVAL &&
+                       mode.arg->a_const->ival->ival != 0;
     if (!is_on) return false;
     is_read_only = true;
   }
@@ -33,7 +35,8 @@ bool is_declared_read_only(PgQuery__Node* const* modes, std::size_t count) {
 
 /// Settings of the transaction under way: SET without LOCAL ends with it too.
 bool is_transaction_setting(std::string_view name) {
-  return name == "transaction_isolation" || name == "transaction_read_only" || name == "transaction_deferrable";
+  return name == "transaction_isolation" || name == "transaction_read_only" ||
+         name == "transaction_deferrable";
 }
 
 /// The value of a transaction mode as SET takes it; empty if it is not a constant.
@@ -59,7 +62,8 @@ void StatementReader::read_transaction(const PgQuery__TransactionStmt& transacti
     case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_COMMIT:
     case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_ROLLBACK:
       // AND CHAIN ends one and begins another with the same modes.
-      facts_.transaction_effect = transaction.chain != 0 ? TransactionEffect::unclear : TransactionEffect::end;
+      facts_.transaction_effect =
+          transaction.chain != 0 ? TransactionEffect::unclear : TransactionEffect::end;
       return;
     case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_PREPARE:
       facts_.transaction_effect = TransactionEffect::end;
@@ -105,7 +109,8 @@ void StatementReader::read_set(const PgQuery__VariableSetStmt& set) {
     facts_.transaction_effect = TransactionEffect::inside;
     return note_change(SessionChange::Kind::set_local, name);
   }
-  if (set.kind != PG_QUERY__VARIABLE_SET_KIND__VAR_SET_VALUE) return note_change(SessionChange::Kind::reset, name);
+  if (set.kind != PG_QUERY__VARIABLE_SET_KIND__VAR_SET_VALUE)
+    return note_change(SessionChange::Kind::reset, name);
   note_change(SessionChange::Kind::set, name, trim_statement(source_));
   // What is created from now on without a schema is temporary.
   if (name == "search_path" && set.n_args > 0 && read_string(set.args[0]).starts_with("pg_temp")) {

@@ -46,7 +46,8 @@ bool is_string_constant(const PgQuery__Node* node) {
 }  // namespace
 
 bool is_read_only_setting(std::string_view name) {
-  return is_same_setting(name, "transaction_read_only") || is_same_setting(name, "default_transaction_read_only");
+  return is_same_setting(name, "transaction_read_only") ||
+         is_same_setting(name, "default_transaction_read_only");
 }
 
 bool is_set_config(const PgQuery__FuncCall& call) {
@@ -63,7 +64,8 @@ SetConfigCall read_set_config(const PgQuery__FuncCall& call) {
   const PgQuery__Node* is_local = arguments.is_local;
   if (is_local != nullptr && is_local->node_case == PG_QUERY__NODE__NODE_A_CONST &&
       is_local->a_const->val_case == PG_QUERY__A__CONST__VAL_BOOLVAL) {
-    change.reach = is_local->a_const->boolval->boolval != 0 ? SetConfigCall::Reach::transaction : SetConfigCall::Reach::session;
+    change.reach = is_local->a_const->boolval->boolval != 0 ? SetConfigCall::Reach::transaction
+                                                            : SetConfigCall::Reach::session;
   }
   return change;
 }

@@ -44,21 +44,25 @@ std::string quote_literal(std::string_view value) {
 /// another language.
 bool may_change_session(std::string_view body) {
   std::string folded(body);
-  std::transform(folded.begin(), folded.end(), folded.begin(), [](unsigned char c) { return std::tolower(c); });
-  for (const std::string_view word : {"temp", "listen", "set_config", "advisory", "execute", "load ", "prepare ",
-                                      "discard", "set ", "reset "}) {
+  std::transform(folded.begin(), folded.end(), folded.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
+  for (const std::string_view word : {"temp", "listen", "set_config", "advisory", "execute", "load ",
+                                      "prepare ", "discard", "set ", "reset "}) {
     if (folded.find(word) != std::string::npos) return true;
   }
   return false;
 }
 
-bool is_temporary_schema(std::string_view schema) { return schema == "pg_temp" || schema.starts_with("pg_temp_"); }
+bool is_temporary_schema(std::string_view schema) {
+  return schema == "pg_temp" || schema.starts_with("pg_temp_");
+}
 
 /// Some name of the statement is qualified with the schema of temporary objects.
 bool names_temporary_schema(std::string_view source) {
   Lexer lexer(source);
   bool is_temporary = false;  // the name before this token
-  for (Token token = lexer.next(); token.kind != TokenKind::end && token.kind != TokenKind::broken; token = lexer.next()) {
+  for (Token token = lexer.next(); token.kind != TokenKind::end && token.kind != TokenKind::broken;
+       token = lexer.next()) {
     if (token.kind == TokenKind::comment) continue;
     std::string name(source.substr(token.begin, token.end - token.begin));
     if (is_temporary && name == ".") return true;
@@ -79,6 +83,8 @@ StatementFacts StatementReader::read(const PgQuery__Node& statement) {
   facts_.statement_count = 1;
   is_shareable_ = false;
   read_statement(statement);
+  sort_unique(facts_.tables);
+  sort_unique(facts_.functions);
   return std::move(facts_);
 }
 
@@ -86,7 +92,8 @@ void StatementReader::note_change(SessionChange::Kind kind, std::string_view nam
   facts_.changes.push_back({kind, std::string(name), std::string(text), {}});
 }
 
-void StatementReader::read_any(const PgQuery__Node& statement, StatementClass statement_class, std::string_view because) {
+void StatementReader::read_any(const PgQuery__Node& statement, StatementClass statement_class,
+                               std::string_view because) {
   set_class(statement_class, because);
   TreeWalk walk(catalogue_, facts_);
   walk.walk(&statement);
@@ -133,7 +140,8 @@ void StatementReader::read_statement(const PgQuery__Node& statement) {
       facts_.pin = PinReason::listen;
       return set_class(StatementClass::session, "LISTEN");
     case PG_QUERY__NODE__NODE_UNLISTEN_STMT:
-      if (std::string_view(statement.unlisten_stmt->conditionname).empty()) note_change(SessionChange::Kind::unlisten_all);
+      if (std::string_view(statement.unlisten_stmt->conditionname).empty())
+        note_change(SessionChange::Kind::unlisten_all);
       return set_class(StatementClass::session, "UNLISTEN");
     case PG_QUERY__NODE__NODE_LOAD_STMT:
       facts_.pin = PinReason::loaded_library;
@@ -141,7 +149,8 @@ void StatementReader::read_statement(const PgQuery__Node& statement) {
     case PG_QUERY__NODE__NODE_FETCH_STMT:
       return set_class(StatementClass::session, statement.fetch_stmt->ismove != 0 ? "MOVE" : "FETCH");
     case PG_QUERY__NODE__NODE_CLOSE_PORTAL_STMT:
-      if (std::string_view(statement.close_portal_stmt->portalname).empty()) note_change(SessionChange::Kind::close_all_cursors);
+      if (std::string_view(statement.close_portal_stmt->portalname).empty())
+        note_change(SessionChange::Kind::close_all_cursors);
       return set_class(StatementClass::session, "CLOSE");
     case PG_QUERY__NODE__NODE_CONSTRAINTS_SET_STMT:
       facts_.transaction_effect = TransactionEffect::inside;
@@ -177,7 +186,9 @@ void StatementReader::note_set_config(const PgQuery__SelectStmt& select, std::si
   std::size_t understood = 0;
   for (std::size_t i = 0; i < select.n_target_list && is_bare(select); ++i) {
     const PgQuery__Node* value = select.target_list[i]->res_target->val;
-    if (value == nullptr || value->node_case != PG_QUERY__NODE__NODE_FUNC_CALL || !is_set_config(*value->func_call)) continue;
+    if (value == nullptr || value->node_case != PG_QUERY__NODE__NODE_FUNC_CALL ||
+        !is_set_config(*value->func_call))
+      continue;
     const SetConfigCall change = read_set_config(*value->func_call);
     std::string name(change.name);
     std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
@@ -186,8 +197,10 @@ void StatementReader::note_set_config(const PgQuery__SelectStmt& select, std::si
     ++understood;
     // Not as SET: that reads a list where the function reads one string.
     note_change(SessionChange::Kind::set, name,
-                "SELECT pg_catalog.set_config(" + quote_literal(name) + ", " + quote_literal(change.value) + ", false)");
-    if (name == "search_path" && change.value.starts_with("pg_temp")) facts_.pin = PinReason::temporary_object;
+                "SELECT pg_catalog.set_config(" + quote_literal(name) + ", " + quote_literal(change.value) +
+                    ", false)");
+    if (name == "search_path" && change.value.starts_with("pg_temp"))
+      facts_.pin = PinReason::temporary_object;
   }
   if (understood < lasting_count) facts_.pin = PinReason::untracked_state;
 }
@@ -216,7 +229,8 @@ void StatementReader::read_explain(const PgQuery__ExplainStmt& explain) {
 void StatementReader::read_copy(const PgQuery__CopyStmt& copy, const PgQuery__Node& statement) {
   const bool is_to_client = std::string_view(copy.filename).empty() && copy.is_program == 0;
   if (copy.is_from != 0) return read_any(statement, StatementClass::write, "COPY FROM");
-  if (!is_to_client) return read_any(statement, StatementClass::write, "COPY to a file or program of the server");
+  if (!is_to_client)
+    return read_any(statement, StatementClass::write, "COPY to a file or program of the server");
   read_any(statement, StatementClass::read, {});
 }
 
@@ -263,7 +277,8 @@ void StatementReader::read_do(const PgQuery__DoStmt& block) {
 void StatementReader::read_discard(const PgQuery__DiscardStmt& discard) {
   set_class(StatementClass::session, "DISCARD");
   if (discard.target == PG_QUERY__DISCARD_MODE__DISCARD_ALL) note_change(SessionChange::Kind::discard_all);
-  if (discard.target == PG_QUERY__DISCARD_MODE__DISCARD_TEMP) note_change(SessionChange::Kind::discard_temporary);
+  if (discard.target == PG_QUERY__DISCARD_MODE__DISCARD_TEMP)
+    note_change(SessionChange::Kind::discard_temporary);
 }
 
 void StatementReader::read_definition(const PgQuery__Node& statement) {

@@ -14,7 +14,8 @@ namespace protocol::postgres {
 class StatementReader {
  public:
   /// `source` is the statement's own text, for what has to be said again word for word.
-  StatementReader(const Catalogue& catalogue, std::string_view source) : catalogue_(catalogue), source_(source) {}
+  StatementReader(const Catalogue& catalogue, std::string_view source)
+      : catalogue_(catalogue), source_(source) {}
 
   [[nodiscard]] StatementFacts read(const PgQuery__Node& statement);
   /// Valid after read: no literal of the text has any part in the facts.

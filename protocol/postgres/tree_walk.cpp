@@ -15,7 +15,9 @@ bool is(const ProtobufCMessage& message, const ProtobufCMessageDescriptor& descr
 }
 
 /// Names that a call by name of the system catalogue may have.
-bool is_system(QualifiedName name) { return name.schema.empty() || name.schema == "pg_catalog"; }
+bool is_system(QualifiedName name) {
+  return name.schema.empty() || name.schema == "pg_catalog";
+}
 
 std::string spell(QualifiedName name) {
   std::string spelt;
@@ -30,7 +32,8 @@ bool is_session_lock(std::string_view name) {
 
 /// Functions of the extension dblink that leave something open in the session.
 bool is_lasting_link(std::string_view name) {
-  return name == "dblink_connect" || name == "dblink_connect_u" || name == "dblink_open" || name == "dblink_send_query";
+  return name == "dblink_connect" || name == "dblink_connect_u" || name == "dblink_open" ||
+         name == "dblink_send_query";
 }
 
 template <class Value>
@@ -52,7 +55,8 @@ const PgQuery__WithClause* find_with(const ProtobufCMessage& message) {
 std::string_view read_string(const PgQuery__Node* node) {
   if (node == nullptr) return {};
   if (node->node_case == PG_QUERY__NODE__NODE_STRING) return node->string->sval;
-  if (node->node_case == PG_QUERY__NODE__NODE_A_CONST && node->a_const->val_case == PG_QUERY__A__CONST__VAL_SVAL) {
+  if (node->node_case == PG_QUERY__NODE__NODE_A_CONST &&
+      node->a_const->val_case == PG_QUERY__A__CONST__VAL_SVAL) {
     return node->a_const->sval->sval;
   }
   return {};
@@ -81,7 +85,8 @@ void TreeWalk::walk(const ProtobufCMessage* message) {
     if (node.node_case != PG_QUERY__NODE__NODE__NOT_SET) walk(&node.alias->base);
     return;
   }
-  if (const PgQuery__WithClause* with = find_with(*message); with != nullptr) return walk_with_scope(*message, with);
+  if (const PgQuery__WithClause* with = find_with(*message); with != nullptr)
+    return walk_with_scope(*message, with);
   visit(*message);
   if (is(*message, pg_query__locking_clause__descriptor)) return;  // names aliases, not tables
   walk_children(*message, {});
@@ -127,7 +132,8 @@ void TreeWalk::visit(const ProtobufCMessage& message) {
   if (is(message, pg_query__range_var__descriptor)) return visit_range(as<PgQuery__RangeVar>(message));
   if (is(message, pg_query__func_call__descriptor)) return visit_call(as<PgQuery__FuncCall>(message));
   if (is(message, pg_query__a__expr__descriptor)) return visit_expression(as<PgQuery__AExpr>(message));
-  if (is(message, pg_query__locking_clause__descriptor)) return visit_lock(as<PgQuery__LockingClause>(message));
+  if (is(message, pg_query__locking_clause__descriptor))
+    return visit_lock(as<PgQuery__LockingClause>(message));
   if (is(message, pg_query__into_clause__descriptor)) return visit_into(as<PgQuery__IntoClause>(message));
   if (is(message, pg_query__insert_stmt__descriptor)) {
     return visit_write_target(as<PgQuery__InsertStmt>(message).relation, "INSERT");
@@ -192,13 +198,15 @@ void TreeWalk::visit_write_target(const PgQuery__RangeVar* target, std::string_v
 void TreeWalk::visit_lock(const PgQuery__LockingClause& lock) {
   const bool is_exclusive = lock.strength == PG_QUERY__LOCK_CLAUSE_STRENGTH__LCS_FORUPDATE ||
                             lock.strength == PG_QUERY__LOCK_CLAUSE_STRENGTH__LCS_FORNOKEYUPDATE;
-  raise_class(facts_, StatementClass::write, is_exclusive ? "locks rows (FOR UPDATE)" : "locks rows (FOR SHARE)");
+  raise_class(facts_, StatementClass::write,
+              is_exclusive ? "locks rows (FOR UPDATE)" : "locks rows (FOR SHARE)");
 }
 
 void TreeWalk::visit_into(const PgQuery__IntoClause& into) {
   raise_class(facts_, StatementClass::schema_change, "creates a table");
   const bool is_dropped_soon = into.on_commit == PG_QUERY__ON_COMMIT_ACTION__ONCOMMIT_DROP;
-  if (into.rel != nullptr && std::string_view(into.rel->schemaname).starts_with("pg_temp") && !is_dropped_soon) {
+  if (into.rel != nullptr && std::string_view(into.rel->schemaname).starts_with("pg_temp") &&
+      !is_dropped_soon) {
     facts_.pin = PinReason::temporary_object;
   }
 }
@@ -223,9 +231,11 @@ void TreeWalk::judge_call(QualifiedName called) {
     case Catalogue::Verdict::stable:
       return;
     case Catalogue::Verdict::unstable:
-      return raise_class(facts_, StatementClass::write, "calls " + spell(called) + ", which may change something");
+      return raise_class(facts_, StatementClass::write,
+                         "calls " + spell(called) + ", which may change something");
     case Catalogue::Verdict::unknown:
-      return raise_class(facts_, StatementClass::write, "calls " + spell(called) + ", which is not known to be stable");
+      return raise_class(facts_, StatementClass::write,
+                         "calls " + spell(called) + ", which is not known to be stable");
   }
 }
 
@@ -233,7 +243,8 @@ void TreeWalk::visit_operator(const PgQuery__Node* const* parts, std::size_t cou
   if (count == 0) return;
   const QualifiedName name = read_name(const_cast<PgQuery__Node* const*>(parts), count);
   if (catalogue_.judge_operator(name.schema, name.name) == Catalogue::Verdict::stable) return;
-  raise_class(facts_, StatementClass::write, "uses operator " + spell(name) + ", which is not known to be stable");
+  raise_class(facts_, StatementClass::write,
+              "uses operator " + spell(name) + ", which is not known to be stable");
 }
 
 void TreeWalk::visit_expression(const PgQuery__AExpr& expression) {
@@ -245,7 +256,8 @@ void TreeWalk::visit_expression(const PgQuery__AExpr& expression) {
       // Its name is words; it stands for these two and their opposites.
       for (const std::string_view name : {"<", "<=", ">", ">="}) {
         if (catalogue_.judge_operator({}, name) == Catalogue::Verdict::unstable) {
-          raise_class(facts_, StatementClass::write, "uses BETWEEN over an operator that may change something");
+          raise_class(facts_, StatementClass::write,
+                      "uses BETWEEN over an operator that may change something");
         }
       }
       return;
@@ -258,7 +270,8 @@ void TreeWalk::visit_attribute(const PgQuery__Node* field) {
   // `value.name` calls name(value) if value has no such column.
   const std::string_view name = read_string(field);
   if (name.empty() || !catalogue_.is_attribute_call(name)) return;
-  raise_class(facts_, StatementClass::write, "may call " + std::string(name) + ", which may change something");
+  raise_class(facts_, StatementClass::write,
+              "may call " + std::string(name) + ", which may change something");
 }
 
 void TreeWalk::visit_set_config(const PgQuery__FuncCall& call) {

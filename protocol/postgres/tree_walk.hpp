@@ -24,9 +24,9 @@ struct QualifiedName {
 /// The value of a String node; empty for any other.
 [[nodiscard]] std::string_view read_string(const PgQuery__Node* node);
 
-/// Walks a syntax tree, whatever nodes it is made of, and notes in a StatementFacts what it reads, calls, locks
-/// and writes. Generic by the descriptors of the nodes, so that none can be forgotten: only those that mean
-/// something here are named.
+/// Walks a syntax tree, whatever nodes it is made of, and notes in a StatementFacts what it reads, calls,
+/// locks and writes. Generic by the descriptors of the nodes, so that none can be forgotten: only those that
+/// mean something here are named.
 class TreeWalk {
  public:
   TreeWalk(const Catalogue& catalogue, StatementFacts& facts) : catalogue_(catalogue), facts_(facts) {}

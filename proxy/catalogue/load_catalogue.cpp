@@ -65,7 +65,8 @@ Status Load::wait(short events) const {
   for (;;) {
     if (stop_.stop_requested()) return failure(ErrorCode::shutting_down, Blame::self, "asked to stop");
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline_ - Clock::now());
-    if (left.count() <= 0) return failure(ErrorCode::backend_timeout, Blame::backend, "no answer before the deadline");
+    if (left.count() <= 0)
+      return failure(ErrorCode::backend_timeout, Blame::backend, "no answer before the deadline");
     pollfd descriptor{PQsocket(connection_.get()), events, 0};
     const int ready = poll(&descriptor, 1, static_cast<int>(std::min(left, stop_check_interval).count()));
     if (ready > 0) return {};
@@ -75,13 +76,21 @@ Status Load::wait(short events) const {
 Status Load::connect(const CatalogueSource& source) {
   const std::string port = std::to_string(source.port);
   constexpr std::size_t count = 9;
-  const std::array<const char*, count> keywords{"host",   "port",        "user",   "password", "dbname", "application_name",
-                                                "gssencmode", "client_encoding", nullptr};
-  const std::array<const char*, count> values{source.host.c_str(),     port.c_str(), source.user.c_str(),
-                                              source.password.c_str(), source.database.c_str(), "crossfade",
-                                              "disable",               "UTF8",       nullptr};
+  const std::array<const char*, count> keywords{
+      "host", "port", "user", "password", "dbname", "application_name", "gssencmode", "client_encoding",
+      nullptr};
+  const std::array<const char*, count> values{source.host.c_str(),
+                                              port.c_str(),
+                                              source.user.c_str(),
+                                              source.password.c_str(),
+                                              source.database.c_str(),
+                                              "crossfade",
+                                              "disable",
+                                              "UTF8",
+                                              nullptr};
   connection_.reset(PQconnectStartParams(keywords.data(), values.data(), 0));
-  if (connection_ == nullptr) return failure(ErrorCode::memory_limit_reached, Blame::self, "no memory for a connection");
+  if (connection_ == nullptr)
+    return failure(ErrorCode::memory_limit_reached, Blame::self, "no memory for a connection");
   if (PQstatus(connection_.get()) == CONNECTION_BAD) return lost(ErrorCode::backend_unreachable);
   PostgresPollingStatusType wanted = PGRES_POLLING_WRITING;
   while (wanted != PGRES_POLLING_OK) {
@@ -118,7 +127,8 @@ Status Load::run(const std::string& query) {
     result_ = std::move(next);
     const ExecStatusType status = PQresultStatus(result_.get());
     if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
-      return failure(ErrorCode::backend_misbehaved, Blame::backend, tidy(PQresultErrorMessage(result_.get())));
+      return failure(ErrorCode::backend_misbehaved, Blame::backend,
+                     tidy(PQresultErrorMessage(result_.get())));
     }
   }
 }
@@ -128,12 +138,14 @@ Result<std::vector<CatalogueRow>> Load::read_rows() const {
   constexpr int columns = 5;
   const int count = result == nullptr ? 0 : PQntuples(result);
   if (result == nullptr || PQnfields(result) != columns || count > catalogue_rows_max) {
-    return failure(ErrorCode::backend_misbehaved, Blame::backend, "not the columns or not the number of rows expected");
+    return failure(ErrorCode::backend_misbehaved, Blame::backend,
+                   "not the columns or not the number of rows expected");
   }
   std::vector<CatalogueRow> rows;
   rows.reserve(static_cast<std::size_t>(count));
   const auto value = [result](int row, int column) {
-    return std::string(PQgetvalue(result, row, column), static_cast<std::size_t>(PQgetlength(result, row, column)));
+    return std::string(PQgetvalue(result, row, column),
+                       static_cast<std::size_t>(PQgetlength(result, row, column)));
   };
   for (int i = 0; i < count; ++i) {
     rows.push_back({value(i, 0), value(i, 1), value(i, 2), value(i, 3), value(i, 4) == "t"});
@@ -144,11 +156,13 @@ Result<std::vector<CatalogueRow>> Load::read_rows() const {
 }  // namespace
 
 Result<std::vector<CatalogueRow>> load_catalogue(const CatalogueSource& source, const std::string& query,
-                                                 std::chrono::milliseconds timeout, const std::stop_token& stop) {
+                                                 std::chrono::milliseconds timeout,
+                                                 const std::stop_token& stop) {
   Load load(Clock::now() + timeout, stop);
   if (Status connected = load.connect(source); !connected) return connected.error();
   // Operators and functions without a schema mean the system's, whatever the user's settings are.
-  const std::string prelude = "BEGIN READ ONLY; SET LOCAL search_path = pg_catalog; SET LOCAL standard_conforming_strings = on";
+  const std::string prelude =
+      "BEGIN READ ONLY; SET LOCAL search_path = pg_catalog; SET LOCAL standard_conforming_strings = on";
   if (Status begun = load.run(prelude); !begun) return begun.error();
   if (Status done = load.run(query); !done) return done.error();
   return load.read_rows();

@@ -24,14 +24,13 @@ struct CatalogueSource {
 /// More rows than any sensible database has; beyond it the load fails.
 inline constexpr int catalogue_rows_max = 500'000;
 
-/// Logs in as an ordinary client, runs `query` in a read-only transaction with search_path set to the system's
-/// schema alone, and reads five columns per row: kind, schema, name, detail, is_stable. Blocks up to `timeout`;
-/// a name that has to be looked up may take the resolver's own time on top. Ends early when `stop` is asked for.
-/// Errors: backend_unreachable, backend_refused, backend_timeout, backend_misbehaved; their detail is the
-/// server's or libpq's message, without the password.
-[[nodiscard]] protocol::Result<std::vector<protocol::CatalogueRow>> load_catalogue(const CatalogueSource& source,
-                                                                                 const std::string& query,
-                                                                                 std::chrono::milliseconds timeout,
-                                                                                 const std::stop_token& stop = {});
+/// Logs in as an ordinary client, runs `query` in a read-only transaction with search_path set to the
+/// system's schema alone, and reads five columns per row: kind, schema, name, detail, is_stable. Blocks up to
+/// `timeout`; a name that has to be looked up may take the resolver's own time on top. Ends early when `stop`
+/// is asked for. Errors: backend_unreachable, backend_refused, backend_timeout, backend_misbehaved; their
+/// detail is the server's or libpq's message, without the password.
+[[nodiscard]] protocol::Result<std::vector<protocol::CatalogueRow>> load_catalogue(
+    const CatalogueSource& source, const std::string& query, std::chrono::milliseconds timeout,
+    const std::stop_token& stop = {});
 
 }  // namespace proxy::catalogue

@@ -7,8 +7,8 @@ namespace proxy::catalogue {
 
 CatalogueRefresher::CatalogueRefresher(Options options, OnLoaded on_loaded)
     : CatalogueRefresher(options, std::move(on_loaded),
-                         [query = options.query, timeout = options.load_timeout](const CatalogueSource& source,
-                                                                                 const std::stop_token& stop) {
+                         [query = options.query, timeout = options.load_timeout](
+                             const CatalogueSource& source, const std::stop_token& stop) {
                            return load_catalogue(source, query, timeout, stop);
                          }) {}
 
@@ -19,7 +19,8 @@ CatalogueRefresher::CatalogueRefresher(Options options, OnLoaded on_loaded, Load
 
 CatalogueRefresher::~CatalogueRefresher() = default;
 
-CatalogueRefresher::Demand CatalogueRefresher::demand(const CatalogueKey& key, const CatalogueSource& source) {
+CatalogueRefresher::Demand CatalogueRefresher::demand(const CatalogueKey& key,
+                                                      const CatalogueSource& source) {
   const std::lock_guard lock(mutex_);
   const auto found = entries_.find(key);
   if (found != entries_.end() && found->second.source == source) return Demand::known;
@@ -35,7 +36,8 @@ void CatalogueRefresher::request_refresh(const CatalogueKey& key) {
   if (found == entries_.end()) return;
   Entry& entry = found->second;
   entry.is_changed_since = true;
-  if (entry.started != Clock::time_point::min()) entry.due = std::min(entry.due, entry.started + options_.pause_min);
+  if (entry.started != Clock::time_point::min())
+    entry.due = std::min(entry.due, entry.started + options_.pause_min);
   changed_.notify_one();
 }
 
@@ -56,14 +58,16 @@ void CatalogueRefresher::run(const std::stop_token& stop) {
     if (next == entries_.end()) {
       changed_.wait(lock, stop, [this] { return !entries_.empty(); });
     } else if (const Clock::time_point due = next->second.due; due > Clock::now()) {
-      changed_.wait_until(lock, stop, due, [this, due] { return entries_.empty() || find_next()->second.due < due; });
+      changed_.wait_until(lock, stop, due,
+                          [this, due] { return entries_.empty() || find_next()->second.due < due; });
     } else {
       load(lock, CatalogueKey(next->first), stop);
     }
   }
 }
 
-void CatalogueRefresher::load(std::unique_lock<std::mutex>& lock, const CatalogueKey& key, const std::stop_token& stop) {
+void CatalogueRefresher::load(std::unique_lock<std::mutex>& lock, const CatalogueKey& key,
+                              const std::stop_token& stop) {
   Entry& begun = entries_[key];
   const CatalogueSource source = begun.source;
   begun.started = Clock::now();

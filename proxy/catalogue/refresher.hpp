@@ -21,8 +21,8 @@ struct CatalogueKey {
   auto operator<=>(const CatalogueKey&) const = default;
 };
 
-/// Keeps catalogues fresh on a thread of its own: a database is loaded at once when it is first asked for, then
-/// again after every interval and soon after somebody says that its schema changed.
+/// Keeps catalogues fresh on a thread of its own: a database is loaded at once when it is first asked for,
+/// then again after every interval and soon after somebody says that its schema changed.
 class CatalogueRefresher {
  public:
   struct Options {
@@ -37,8 +37,8 @@ class CatalogueRefresher {
     std::size_t databases_max = 64;
   };
   using Rows = std::vector<protocol::CatalogueRow>;
-  /// Called on the refresher's thread after every load, rows or error. Must not call back into the refresher's
-  /// destructor; may call everything else.
+  /// Called on the refresher's thread after every load, rows or error. Must not call back into the
+  /// refresher's destructor; may call everything else.
   using OnLoaded = std::function<void(const CatalogueKey&, protocol::Result<Rows>)>;
   /// Replaces load_catalogue in tests.
   using Loader = std::function<protocol::Result<Rows>(const CatalogueSource&, const std::stop_token&)>;
@@ -52,7 +52,8 @@ class CatalogueRefresher {
   /// Stops a load under way and joins.
   ~CatalogueRefresher();
 
-  /// Loads `key` from `source` at once if it is new or its source has changed. refused: databases_max is reached.
+  /// Loads `key` from `source` at once if it is new or its source has changed. refused: databases_max is
+  /// reached.
   Demand demand(const CatalogueKey& key, const CatalogueSource& source);
   /// The schema of `key` changed: loads it as soon as pause_min allows. Unknown keys are ignored.
   void request_refresh(const CatalogueKey& key);
@@ -65,7 +66,7 @@ class CatalogueRefresher {
   struct Entry {
     CatalogueSource source;
     Clock::time_point due;
-    Clock::time_point started;  ///< of the last load
+    Clock::time_point started;      ///< of the last load
     bool is_changed_since = false;  ///< a refresh was asked for while a load was under way
   };
 

@@ -9,8 +9,8 @@
 #include <string>
 #include <string_view>
 
-// Whatever the text: tokens follow one another and stay inside it, the memory of the caches stays within its bounds,
-// and asking again gives the same answer.
+// Whatever the text: tokens follow one another and stay inside it, the memory of the caches stays within its
+// bounds, and asking again gives the same answer.
 
 namespace {
 

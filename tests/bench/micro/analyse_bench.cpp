@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-// Nanoseconds per analyse() on its three ways: the text is known, only its fingerprint is known, nothing is known.
-// The goals are 150 ns for the first and 2 µs per 100 bytes for the second; the exit code says whether the best of
-// five rounds met both (the best, as everything else on the machine only ever adds time).
+// Nanoseconds per analyse() on its three ways: the text is known, only its fingerprint is known, nothing is
+// known. The goals are 150 ns for the first and 2 µs per 100 bytes for the second; the exit code says whether
+// the best of five rounds met both (the best, as everything else on the machine only ever adds time).
 
 namespace {
 
@@ -22,14 +22,16 @@ constexpr double fingerprint_goal_nanoseconds_per_byte = 20.0;
 
 const std::string short_text = "SELECT abalance FROM pgbench_accounts WHERE aid = ";
 const std::string long_text =
-    "SELECT o.id, o.created_at, o.total, c.name, c.email, count(i.id) AS items, sum(i.quantity * i.price) AS value "
+    "SELECT o.id, o.created_at, o.total, c.name, c.email, count(i.id) AS items, sum(i.quantity * i.price) AS "
+    "value "
     "FROM orders o JOIN customers c ON c.id = o.customer_id LEFT JOIN order_items i ON i.order_id = o.id "
     "WHERE o.status IN ('open', 'paid', 'shipped') AND o.created_at BETWEEN '2024-01-01' AND '2024-12-31' "
     "AND lower(c.country) = 'de' AND NOT o.is_deleted GROUP BY o.id, c.id HAVING sum(i.quantity) > 3 "
     "ORDER BY o.created_at DESC NULLS LAST LIMIT 50 OFFSET ";
 
 /// The best of some rounds, in nanoseconds per text.
-double measure(Analyser& analyser, const std::vector<std::string>& texts, int repetitions, std::uint64_t& checksum) {
+double measure(Analyser& analyser, const std::vector<std::string>& texts, int repetitions,
+               std::uint64_t& checksum) {
   double best = 1e18;
   for (int round = 0; round < round_count; ++round) {
     const auto begin = std::chrono::steady_clock::now();
@@ -40,7 +42,8 @@ double measure(Analyser& analyser, const std::vector<std::string>& texts, int re
       }
     }
     const std::chrono::duration<double, std::nano> elapsed = std::chrono::steady_clock::now() - begin;
-    best = std::min(best, elapsed.count() / (static_cast<double>(repetitions) * static_cast<double>(texts.size())));
+    best = std::min(best,
+                    elapsed.count() / (static_cast<double>(repetitions) * static_cast<double>(texts.size())));
   }
   return best;
 }
@@ -71,8 +74,9 @@ int main() {
     const double known_form = measure(analyser, number(text, 50'000), 2, checksum);
     const double unknown = measure_parse(text, checksum);
     const double bytes = static_cast<double>(text.size() + 7);
-    std::printf("%4.0f bytes: known text %.0f ns, known fingerprint %.0f ns (%.1f ns per byte), parsed %.1f us\n", bytes, known_text,
-                known_form, known_form / bytes, unknown / 1000);
+    std::printf(
+        "%4.0f bytes: known text %.0f ns, known fingerprint %.0f ns (%.1f ns per byte), parsed %.1f us\n",
+        bytes, known_text, known_form, known_form / bytes, unknown / 1000);
     // Texts of some hundred bytes take longer to hash and compare; the goal is for the usual ones.
     is_met = is_met && known_form / bytes <= fingerprint_goal_nanoseconds_per_byte &&
              (text.size() > short_text.size() || known_text <= text_goal_nanoseconds);

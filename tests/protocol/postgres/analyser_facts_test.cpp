@@ -6,7 +6,6 @@
 #include <iterator>
 #include <ostream>
 #include <string>
-#include <thread>
 
 // One row per claim: what a text does to transaction and session, and what it names.
 namespace protocol::postgres {
@@ -20,9 +19,21 @@ std::string join(const std::vector<std::string>& names) {
 
 std::string spell(const SessionChange& change) {
   using enum SessionChange::Kind;
-  constexpr const char* names[] = {"set", "set_local", "reset", "reset_all", "prepare", "deallocate", "deallocate_all",
-                                   "discard_all", "unlisten_all", "close_all_cursors", "discard_temporary", "savepoint",
-                                   "release", "rollback_to", "unlock_all"};
+  constexpr const char* names[] = {"set",
+                                   "set_local",
+                                   "reset",
+                                   "reset_all",
+                                   "prepare",
+                                   "deallocate",
+                                   "deallocate_all",
+                                   "discard_all",
+                                   "unlisten_all",
+                                   "close_all_cursors",
+                                   "discard_temporary",
+                                   "savepoint",
+                                   "release",
+                                   "rollback_to",
+                                   "unlock_all"};
   static_assert(std::size(names) == static_cast<std::size_t>(unlock_all) + 1);
   std::string spelt = names[static_cast<std::size_t>(change.kind)];
   if (!change.name.empty()) spelt += " " + change.name;
@@ -120,7 +131,8 @@ constexpr PinRow pin_rows[] = {
     {"CREATE TEMP SEQUENCE s", PinReason::temporary_object},
     {"CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql AS 'SELECT 1'", PinReason::temporary_object},
     {"CREATE TYPE pg_temp.t AS (a int)", PinReason::temporary_object},
-    {"CREATE FUNCTION f() RETURNS int LANGUAGE sql SET search_path = a, pg_temp AS 'SELECT 1'", PinReason::none},
+    {"CREATE FUNCTION f() RETURNS int LANGUAGE sql SET search_path = a, pg_temp AS 'SELECT 1'",
+     PinReason::none},
     {"SELECT 1 INTO TEMP t", PinReason::temporary_object},
     {"SELECT 1 INTO t", PinReason::none},
     {"SELECT 1 INTO TEMP t; SELECT 2", PinReason::temporary_object},
@@ -151,7 +163,8 @@ constexpr PinRow pin_rows[] = {
     {"SELECT set_config('a.b', 'c', false) FROM t", PinReason::untracked_state},
     {"SELECT set_config('a.b', 'c', false) WHERE a", PinReason::untracked_state},
     {"SELECT lower(set_config('a.b', 'c', false))", PinReason::untracked_state},
-    {"SELECT set_config('a.b', 'c', false), (SELECT set_config('d.e', 'f', false))", PinReason::untracked_state},
+    {"SELECT set_config('a.b', 'c', false), (SELECT set_config('d.e', 'f', false))",
+     PinReason::untracked_state},
     {"INSERT INTO t VALUES (set_config('a.b', 'c', false))", PinReason::untracked_state},
     {"UPDATE pg_settings SET setting = '1' WHERE name = 'work_mem'", PinReason::untracked_state},
     {"DO $$ BEGIN CREATE TEMP TABLE t (a int); END $$", PinReason::untracked_state},
@@ -198,8 +211,10 @@ constexpr ChangeRow change_rows[] = {
     {"RESET ALL", "reset_all"},
     {"SELECT set_config('Search_Path', 'a, b', false)",
      "set search_path [SELECT pg_catalog.set_config('search_path', 'a, b', false)]"},
-    {"SELECT set_config('a.b', 'it''s', false), 1", "set a.b [SELECT pg_catalog.set_config('a.b', 'it''s', false)]"},
-    {"SELECT set_config('a.b', E'c\\\\d', false)", "set a.b [SELECT pg_catalog.set_config('a.b', E'c\\\\d', false)]"},
+    {"SELECT set_config('a.b', 'it''s', false), 1",
+     "set a.b [SELECT pg_catalog.set_config('a.b', 'it''s', false)]"},
+    {"SELECT set_config('a.b', E'c\\\\d', false)",
+     "set a.b [SELECT pg_catalog.set_config('a.b', E'c\\\\d', false)]"},
     {"SELECT set_config(is_local => false, setting_name => 'a.b', new_value => 'c')",
      "set a.b [SELECT pg_catalog.set_config('a.b', 'c', false)]"},
     {"SELECT set_config('a.b', 'c', true)", "set_local a.b"},
@@ -260,7 +275,8 @@ struct NameRow {
 constexpr NameRow name_rows[] = {
     {"SELECT 1", "", ""},
     {"SELECT * FROM B, a.C, \"D\", b", "D a.c b", ""},
-    {"SELECT * FROM a JOIN b USING (x) WHERE EXISTS (SELECT FROM c) AND y IN (SELECT z FROM d)", "a b c d", ""},
+    {"SELECT * FROM a JOIN b USING (x) WHERE EXISTS (SELECT FROM c) AND y IN (SELECT z FROM d)", "a b c d",
+     ""},
     {"WITH x AS (SELECT * FROM a) SELECT * FROM x, b", "a b", ""},
     {"WITH x AS (SELECT * FROM x) SELECT * FROM x", "x", ""},
     {"WITH RECURSIVE x AS (SELECT 1 UNION SELECT * FROM x, y) SELECT * FROM x", "y", ""},
@@ -321,98 +337,6 @@ TEST_CASE("analyser: statements in a text → counted") {
   CHECK(analyser.analyse(" ; ;").facts->statement_count == 0);
   CHECK(analyser.analyse("SELECT 1;").facts->statement_count == 1);
   CHECK(analyser.analyse("SELECT 1; ; SELECT 2").facts->statement_count == 2);
-}
-
-std::string repeat(std::string_view piece, std::size_t count) {
-  std::string text;
-  for (std::size_t i = 0; i < count; ++i) text += piece;
-  return text;
-}
-
-TEST_CASE("analyser: texts nested without end → unknown, and no stack is exhausted") {
-  Analyser analyser;
-  constexpr std::size_t count = 30'000;
-  const std::string bombs[] = {
-      "SELECT " + repeat("(", 100'000) + "1" + repeat(")", 100'000),
-      "SELECT 1" + repeat("+1", count),
-      "SELECT 1" + repeat(" UNION SELECT 1", count),
-      "SELECT 1, 2" + repeat(" UNION SELECT 1, 2", count),
-      "SELECT 1 FROM t" + repeat(" JOIN t ON a AND b", count / 3),
-      "SELECT " + repeat("NOT ", count) + "true",
-      "SELECT 1" + repeat(" ISNULL", count),
-      "SELECT 1" + repeat(" IS NULL BETWEEN 1 AND 2", count / 4),
-      "SELECT 1" + repeat("::int", count / 2),
-      "SELECT a" + repeat(" COLLATE \"C\"", count / 4),
-      "SELECT a" + repeat(" AT TIME ZONE b", count / 4),
-      "SELECT " + repeat("CASE WHEN ", count / 6) + "true" + repeat(" THEN 1 END", count / 6),
-      "SELECT " + repeat("1+CASE WHEN true AND ", count / 12) + "true" + repeat(" THEN 1 END", count / 12),
-      "SELECT " + repeat("EXISTS(SELECT ", count / 6) + "1" + repeat(")", count / 6),
-      "SELECT ARRAY" + repeat("[", count) + "1" + repeat("]", count),
-      repeat("WITH a AS (", count / 6) + "SELECT 1" + repeat(") SELECT 1", count / 6),
-      "SELECT " + repeat("- ", count) + "1",
-      "SELECT " + repeat("f(1, ", count / 3) + "1" + repeat(")", count / 3),
-      "SELECT 1 FROM " + repeat("(SELECT 1 FROM ", count / 8) + "t" + repeat(") a", count / 8),
-  };
-  for (const std::string& bomb : bombs) {
-    CAPTURE(bomb.substr(0, 60));
-    CHECK(analyser.analyse(bomb).facts->statement_class == StatementClass::unknown);
-  }
-  CHECK(analyser.counters().parses == 0);
-}
-
-TEST_CASE("analyser: texts as deep as the limit lets through → parsed on a worker's stack") {
-  std::thread worker([] {
-    AnalyserOptions options;
-    Analyser analyser(options);
-    const std::size_t levels = options.depth_max - 10;
-    const std::string texts[] = {
-        "SELECT " + repeat("EXISTS(SELECT ", levels) + "1" + repeat(")", levels),
-        "SELECT " + repeat("CASE WHEN ", levels) + "true" + repeat(" THEN 1 END", levels),
-        "SELECT 1" + repeat("+1", levels),
-        "SELECT a" + repeat(" LIKE b ISNULL", levels / 2),
-        "SELECT 1" + repeat(" UNION SELECT 1", levels),
-    };
-    for (const std::string& text : texts) {
-      CAPTURE(text.substr(0, 60));
-      CHECK(analyser.analyse(text).facts->statement_class == StatementClass::read);
-    }
-  });
-  worker.join();
-}
-
-TEST_CASE("analyser: long but shallow texts → understood") {
-  Analyser analyser;
-  CHECK(analyser.analyse("SELECT * FROM t WHERE a = 1" + repeat(" OR a = 2 AND b = 3", 2'000)).facts->statement_class ==
-        StatementClass::read);
-  CHECK(analyser.analyse("SELECT CASE a" + repeat(" WHEN 1 THEN b + 1", 2'000) + " END FROM t").facts->statement_class ==
-        StatementClass::read);
-  CHECK(analyser.analyse("INSERT INTO t VALUES (1, 'a')" + repeat(", (2, 'b')", 5'000)).facts->statement_class ==
-        StatementClass::write);
-}
-
-TEST_CASE("analyser: texts beyond its bounds → unknown; known by fingerprint → known") {
-  AnalyserOptions options;
-  options.parsed_bytes_max = 64;
-  options.text_bytes_max = 4096;
-  Analyser analyser(options);
-  const std::string rows = "INSERT INTO t VALUES (1, 2)" + repeat(", (3, 4)", 100);
-  CHECK(analyser.analyse(rows).facts->statement_class == StatementClass::unknown);
-  CHECK(analyser.analyse("INSERT INTO t VALUES (1, 2)").facts->statement_class == StatementClass::write);
-  CHECK(analyser.analyse(rows).facts->statement_class == StatementClass::write);
-  CHECK(analyser.analyse("SELECT '" + repeat("x", 5'000) + "'").facts->statement_class == StatementClass::unknown);
-  CHECK(analyser.analyse(std::string_view("SELECT 1\0; DELETE FROM t", 24)).facts->statement_class == StatementClass::unknown);
-}
-
-TEST_CASE("analyser: ever new texts → memory stays within its bounds") {
-  AnalyserOptions options;
-  options.text_cache_bytes_max = 64 << 10;
-  options.fingerprint_cache_bytes_max = 32 << 10;
-  Analyser analyser(options);
-  for (int i = 0; i < 5'000; ++i) {
-    static_cast<void>(analyser.analyse("SET a.b = '" + std::to_string(i) + repeat("x", static_cast<std::size_t>(i) % 300) + "'"));
-    static_cast<void>(analyser.analyse("SELECT a" + std::to_string(i) + " FROM t"));
-    REQUIRE(analyser.cached_bytes() <= options.text_cache_bytes_max + options.fingerprint_cache_bytes_max);
-  }
 }
 
 }  // namespace

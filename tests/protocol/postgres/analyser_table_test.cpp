@@ -27,14 +27,20 @@ constexpr ClassRow class_rows[] = {
     {" ;; -- nothing\n", read},
     {"/* nothing */", read},
     {"SELECT * FROM t WHERE a IN (1, 2, 3) AND b LIKE 'x%' ORDER BY c DESC LIMIT 10 OFFSET 5", read},
-    {"SELECT count(*), sum(a), max(b) FILTER (WHERE c) FROM t GROUP BY GROUPING SETS ((a), (b)) HAVING avg(a) > 1", read},
+    {"SELECT count(*), sum(a), max(b) FILTER (WHERE c) FROM t GROUP BY GROUPING SETS ((a), (b)) HAVING "
+     "avg(a) > 1",
+     read},
     {"SELECT rank() OVER (PARTITION BY a ORDER BY b ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM t", read},
     {"SELECT now(), current_timestamp, current_user, localtime, session_user", read},
-    {"SELECT lower(a) COLLATE \"C\", extract(year FROM b), substring(a FROM 1 FOR 2), trim(a), position('x' IN a) FROM t",
+    {"SELECT lower(a) COLLATE \"C\", extract(year FROM b), substring(a FROM 1 FOR 2), trim(a), position('x' "
+     "IN a) FROM t",
      read},
-    {"SELECT a::int, CAST(b AS text), coalesce(c, 1), nullif(d, 2), greatest(e, f), a AT TIME ZONE 'UTC' FROM t", read},
+    {"SELECT a::int, CAST(b AS text), coalesce(c, 1), nullif(d, 2), greatest(e, f), a AT TIME ZONE 'UTC' "
+     "FROM t",
+     read},
     {"SELECT * FROM generate_series(1, 10) g, LATERAL (SELECT g) x", read},
-    {"SELECT * FROM a JOIN b USING (id) LEFT JOIN c ON a.x = c.x WHERE EXISTS (SELECT 1 FROM d) AND y = ANY(ARRAY[1,2])",
+    {"SELECT * FROM a JOIN b USING (id) LEFT JOIN c ON a.x = c.x WHERE EXISTS (SELECT 1 FROM d) AND y = "
+     "ANY(ARRAY[1,2])",
      read},
     {"WITH x AS (SELECT 1) SELECT * FROM x", read},
     {"WITH RECURSIVE x(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM x WHERE n < 5) SELECT * FROM x", read},
@@ -227,7 +233,9 @@ constexpr ClassRow class_rows[] = {
     {"SELECT 2*/* c */3", read},
     {"SELECT 2--3\n", read},
     {"S\xc3\xa4", unknown},
-    {"SELECT s\xc3\xa4ule FROM stra\xc3\x9f" "e", read},
+    {"SELECT s\xc3\xa4ule FROM stra\xc3\x9f"
+     "e",
+     read},
 };
 
 TEST_CASE("analyser: text → class") {

@@ -99,8 +99,9 @@ TEST_CASE("catalogue: built in → no name is both stable and acting") {
     CAPTURE(std::string(name));
     CHECK(catalogue->judge_function("", name) == unstable);
   });
-  for (const std::string_view name : {"set_config", "nextval", "currval", "setval", "lastval", "pg_notify", "setseed",
-                                      "pg_advisory_lock", "pg_export_snapshot", "lo_open", "query_to_xml"}) {
+  for (const std::string_view name :
+       {"set_config", "nextval", "currval", "setval", "lastval", "pg_notify", "setseed", "pg_advisory_lock",
+        "pg_export_snapshot", "lo_open", "query_to_xml"}) {
     CAPTURE(std::string(name));
     CHECK(catalogue->judge_function("", name) != stable);
   }
@@ -114,7 +115,9 @@ TEST_CASE("catalogue: query → names every acting function and no placeholder i
   CHECK(query.find('%') == std::string::npos);
 }
 
-StatementClass class_of(Analyser& analyser, std::string_view text) { return analyser.analyse(text).facts->statement_class; }
+StatementClass class_of(Analyser& analyser, std::string_view text) {
+  return analyser.analyse(text).facts->statement_class;
+}
 
 TEST_CASE("analyser: catalogue given → its word counts; taken away → what is known without one") {
   Analyser analyser;

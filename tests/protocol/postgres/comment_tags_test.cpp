@@ -44,7 +44,8 @@ constexpr TagRow tag_rows[] = {
 
 std::string spell(const CommentTags& tags) {
   std::string spelt;
-  for (const auto& [key, value] : tags) spelt.append(spelt.empty() ? "" : "|").append(key).append("=").append(value);
+  for (const auto& [key, value] : tags)
+    spelt.append(spelt.empty() ? "" : "|").append(key).append("=").append(value);
   return spelt;
 }
 

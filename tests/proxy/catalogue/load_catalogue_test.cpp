@@ -55,7 +55,8 @@ TEST_CASE("load_catalogue: asked to stop → ends before its deadline") {
   const SilentServer server;
   std::stop_source stop;
   stop.request_stop();
-  const auto rows = load_catalogue({"127.0.0.1", server.port(), "u", "p", "d"}, "SELECT 1", 24h, stop.get_token());
+  const auto rows =
+      load_catalogue({"127.0.0.1", server.port(), "u", "p", "d"}, "SELECT 1", 24h, stop.get_token());
   REQUIRE_FALSE(rows);
   CHECK(rows.error().code == ErrorCode::shutting_down);
 }

@@ -49,17 +49,21 @@ CatalogueRefresher::Options quiet_options() {
 
 CatalogueRefresher::OnLoaded tell(Log& log) {
   return [&log](const CatalogueKey& key, protocol::Result<Rows> rows) {
-    log.add(key.pair + "/" + key.database + ": " + (rows ? std::to_string(rows->size()) : std::string("failed")));
+    log.add(key.pair + "/" + key.database + ": " +
+            (rows ? std::to_string(rows->size()) : std::string("failed")));
   };
 }
 
-CatalogueSource source_named(const std::string& database) { return {"blue", 5432, "u", "p", database}; }
+CatalogueSource source_named(const std::string& database) {
+  return {"blue", 5432, "u", "p", database};
+}
 
 TEST_CASE("refresher: first demand → loaded once, told once") {
   Log log;
-  CatalogueRefresher refresher(quiet_options(), tell(log), [](const CatalogueSource& source, const std::stop_token&) {
-    return protocol::Result<Rows>(Rows{{"function", "s", source.database, "", true}});
-  });
+  CatalogueRefresher refresher(
+      quiet_options(), tell(log), [](const CatalogueSource& source, const std::stop_token&) {
+        return protocol::Result<Rows>(Rows{{"function", "s", source.database, "", true}});
+      });
   CHECK(refresher.demand({"main", "a"}, source_named("a")) == CatalogueRefresher::Demand::scheduled);
   CHECK(log.wait_for(1) == std::vector<std::string>{"main/a: 1"});
   CHECK(refresher.demand({"main", "a"}, source_named("a")) == CatalogueRefresher::Demand::known);
@@ -69,9 +73,10 @@ TEST_CASE("refresher: first demand → loaded once, told once") {
 
 TEST_CASE("refresher: another source for a known database → loaded again") {
   Log log;
-  CatalogueRefresher refresher(quiet_options(), tell(log), [](const CatalogueSource& source, const std::stop_token&) {
-    return protocol::Result<Rows>(Rows(source.port == 1 ? 1 : 2));
-  });
+  CatalogueRefresher refresher(quiet_options(), tell(log),
+                               [](const CatalogueSource& source, const std::stop_token&) {
+                                 return protocol::Result<Rows>(Rows(source.port == 1 ? 1 : 2));
+                               });
   CatalogueSource source = source_named("a");
   source.port = 1;
   refresher.demand({"main", "a"}, source);
@@ -83,9 +88,9 @@ TEST_CASE("refresher: another source for a known database → loaded again") {
 
 TEST_CASE("refresher: more databases than allowed → refused; one forgotten → room again") {
   Log log;
-  CatalogueRefresher refresher(quiet_options(), tell(log), [](const CatalogueSource&, const std::stop_token&) {
-    return protocol::Result<Rows>(Rows{});
-  });
+  CatalogueRefresher refresher(
+      quiet_options(), tell(log),
+      [](const CatalogueSource&, const std::stop_token&) { return protocol::Result<Rows>(Rows{}); });
   refresher.demand({"main", "a"}, source_named("a"));
   refresher.demand({"main", "b"}, source_named("b"));
   CHECK(refresher.demand({"main", "c"}, source_named("c")) == CatalogueRefresher::Demand::refused);
@@ -95,9 +100,9 @@ TEST_CASE("refresher: more databases than allowed → refused; one forgotten →
 
 TEST_CASE("refresher: refresh asked for → loaded again; for an unknown database → nothing") {
   Log log;
-  CatalogueRefresher refresher(quiet_options(), tell(log), [](const CatalogueSource&, const std::stop_token&) {
-    return protocol::Result<Rows>(Rows{});
-  });
+  CatalogueRefresher refresher(
+      quiet_options(), tell(log),
+      [](const CatalogueSource&, const std::stop_token&) { return protocol::Result<Rows>(Rows{}); });
   refresher.request_refresh({"main", "nobody"});
   refresher.demand({"main", "a"}, source_named("a"));
   log.wait_for(1);
@@ -110,11 +115,12 @@ TEST_CASE("refresher: refresh asked for during a load → loaded once more after
   Log begun;
   std::mutex gate;
   gate.lock();
-  CatalogueRefresher refresher(quiet_options(), tell(log), [&](const CatalogueSource&, const std::stop_token&) {
-    begun.add("load");
-    const std::lock_guard wait(gate);
-    return protocol::Result<Rows>(Rows{});
-  });
+  CatalogueRefresher refresher(quiet_options(), tell(log),
+                               [&](const CatalogueSource&, const std::stop_token&) {
+                                 begun.add("load");
+                                 const std::lock_guard wait(gate);
+                                 return protocol::Result<Rows>(Rows{});
+                               });
   refresher.demand({"main", "a"}, source_named("a"));
   begun.wait_for(1);
   refresher.request_refresh({"main", "a"});
@@ -130,10 +136,12 @@ TEST_CASE("refresher: load fails → told, and tried again") {
   CatalogueRefresher::Options options = quiet_options();
   options.retry_pause = 0ms;
   int attempts = 0;
-  CatalogueRefresher refresher(options, tell(log), [&](const CatalogueSource&, const std::stop_token&) -> protocol::Result<Rows> {
-    if (++attempts == 1) return protocol::failure(protocol::ErrorCode::backend_unreachable, protocol::Blame::backend, "no");
-    return Rows{};
-  });
+  CatalogueRefresher refresher(
+      options, tell(log), [&](const CatalogueSource&, const std::stop_token&) -> protocol::Result<Rows> {
+        if (++attempts == 1)
+          return protocol::failure(protocol::ErrorCode::backend_unreachable, protocol::Blame::backend, "no");
+        return Rows{};
+      });
   refresher.demand({"main", "a"}, source_named("a"));
   CHECK(log.wait_for(2) == std::vector<std::string>{"main/a: failed", "main/a: 0"});
 }
@@ -142,14 +150,15 @@ TEST_CASE("refresher: destroyed during a load → the load is asked to stop, nob
   Log log;
   Log begun;
   {
-    CatalogueRefresher refresher(quiet_options(), tell(log), [&](const CatalogueSource&, const std::stop_token& stop) {
-      begun.add("load");
-      std::mutex mutex;
-      std::unique_lock lock(mutex);
-      std::condition_variable_any never;
-      never.wait(lock, stop, [] { return false; });
-      return protocol::Result<Rows>(Rows{});
-    });
+    CatalogueRefresher refresher(quiet_options(), tell(log),
+                                 [&](const CatalogueSource&, const std::stop_token& stop) {
+                                   begun.add("load");
+                                   std::mutex mutex;
+                                   std::unique_lock lock(mutex);
+                                   std::condition_variable_any never;
+                                   never.wait(lock, stop, [] { return false; });
+                                   return protocol::Result<Rows>(Rows{});
+                                 });
     refresher.demand({"main", "a"}, source_named("a"));
     begun.wait_for(1);
   }
