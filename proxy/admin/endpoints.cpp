@@ -1,4 +1,5 @@
 #include "proxy/admin/json_requests.hpp"
+#include "proxy/admin/json_text.hpp"
 #include "proxy/admin/json_views.hpp"
 #include "proxy/admin/metrics_view.hpp"
 #include "proxy/admin/router.hpp"
@@ -15,7 +16,7 @@ namespace {
 
 Response json_response(const boost::json::object& object) {
   Response response;
-  response.body = boost::json::serialize(object) + "\n";
+  response.body = json_text(object) + "\n";
   return response;
 }
 
@@ -98,7 +99,7 @@ Response put_weights(const Call& call) {
   const auto change = call.control.set_weights(pair, rule, wish->reads);
   if (!change) return explained_failure(call.control, pair, &rule, change.error());
   Response response = change_response({{"pair", pair}, {"rule", rule}, {"reads", weights_json(wish->reads)}}, *change);
-  response.change = "pair " + pair + ", rule " + rule + ": " + boost::json::serialize(weights_json(wish->reads));
+  response.change = "pair " + pair + ", rule " + rule + ": " + json_text(weights_json(wish->reads));
   if (!wish->why.empty()) response.change += ", because: " + wish->why;
   return response;
 }

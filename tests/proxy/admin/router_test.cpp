@@ -84,6 +84,7 @@ TEST_CASE("weights: put → published, with epoch and acknowledgement") {
   CHECK(reply.at("acknowledged_by_all") == true);
   CHECK(desk.control.plan().rules[0].reads.green == 1'000);
   CHECK(desk.control.plan().rules[1].reads.green == 0);
+  CHECK(response.change == "pair shop, rule reports: {\"blue\":90,\"green\":10}, because: canary");
 }
 
 TEST_CASE("weights: one side alone, decimals → the other side derived") {
