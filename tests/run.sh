@@ -24,8 +24,10 @@ while [[ $# -gt 0 ]]; do
   shift
 done
 case $sanitizers in
-  none) folder=build/test ;;
-  address,undefined|thread) folder=build/test-${sanitizers/,/-} ;;
+  none) folder=build/test; options=(--buildtype=debugoptimized) ;;
+  address,undefined|thread)
+    folder=build/test-${sanitizers/,/-}
+    options=(--buildtype=debug --optimization=1 "-Db_sanitize=$sanitizers") ;;
   *) usage >&2; exit 2 ;;
 esac
 
@@ -35,5 +37,5 @@ if [[ $extent == full ]]; then
   export NODE_PATH
 fi
 echo "building into $folder" >&2
-"$support/build.sh" "$folder" --buildtype=debugoptimized "-Db_sanitize=$sanitizers"
+"$support/build.sh" "$folder" "${options[@]}"
 exec /usr/bin/python3 -B "$support/run_tests.py" --build "$root/$folder" --extent "$extent" --pattern "$pattern"
