@@ -10,6 +10,7 @@
 #include <map>
 #include <sstream>
 #include <unordered_set>
+#include <utility>
 
 namespace config {
 
@@ -161,11 +162,11 @@ class TreeBuilder : public YAML::EventHandler {
       findings_.error(key.mark, "a key must be text, not " + std::string(name_of(key.kind)));
     } else if (!map.keys.insert(key.text).second) {
       const auto first = std::find_if(map.node.entries.begin(), map.node.entries.end(),
-                                      [&](const auto& entry) { return entry.first.text == key.text; });
+                                      [&](const auto& entry) { return entry.key.text == key.text; });
       findings_.error(key.mark, "the key " + quote(key.text) + " is given twice; first on line " +
-                                    std::to_string(first->first.mark.line));
+                                    std::to_string(first->key.mark.line));
     } else {
-      map.node.entries.emplace_back(std::move(key), std::move(value));
+      map.node.entries.push_back({std::move(key), std::move(value)});
     }
   }
 
@@ -244,6 +245,18 @@ std::string hint_for(std::string_view text, Mark mark) {
   return {};
 }
 
+/// yaml-cpp's words are ASCII, but it puts bytes of the file behind them: control characters, halves of letters, a
+/// whole line.
+std::string words_of(const YAML::Exception& exception) {
+  constexpr std::size_t words_bytes_max = 120;
+  std::string words;
+  for (const char character : std::string_view(exception.msg).substr(0, words_bytes_max)) {
+    const bool is_plain = character >= ' ' && character <= '~';
+    words += is_plain ? std::string(1, character) : escaped(character);
+  }
+  return words;
+}
+
 void report(const YAML::Exception& exception, std::string_view text, Findings& findings) {
   const Mark mark = mark_of(exception.mark);
   const Mark end = mark_at(text, text.size());
@@ -251,11 +264,18 @@ void report(const YAML::Exception& exception, std::string_view text, Findings& f
     findings.error(
         end, "not valid YAML: the file ends inside a text in quotes or a bracket that was never closed");
   } else {
-    findings.error(mark, "not valid YAML: " + exception.msg + hint_for(text, mark));
+    findings.error(mark, "not valid YAML: " + words_of(exception) + hint_for(text, mark));
   }
 }
 
 }  // namespace
+
+Node::Node() = default;
+Node::~Node() = default;
+Node::Node(const Node&) = default;
+Node& Node::operator=(const Node&) = default;
+Node::Node(Node&&) noexcept = default;
+Node& Node::operator=(Node&&) noexcept = default;
 
 std::string_view name_of(Node::Kind kind) {
   switch (kind) {

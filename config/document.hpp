@@ -7,21 +7,33 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace config {
 
 /// A YAML document as a tree that remembers where everything was written. Scalars are text, quoted or not:
 /// what a value means is for its reader to say, so that `user: 007` and `database: no` are names.
+struct Entry;
 struct Node {
+  // Defined where Entry is complete: its list is a member of what it holds.
+  Node();
+  ~Node();
+  Node(const Node&);
+  Node& operator=(const Node&);
+  Node(Node&&) noexcept;
+  Node& operator=(Node&&) noexcept;
+
   enum class Kind : std::uint8_t { null, scalar, sequence, map };
   Kind kind = Kind::null;
-  Mark mark;                ///< of a null value in a map: its key's
-  std::string text;         ///< for scalar
-  std::vector<Node> items;  ///< for sequence
-  std::vector<std::pair<Node, Node>>
-      entries;  ///< for map, in the order of the file; keys are scalars, unique
+  Mark mark;                   ///< of a null value in a map: its key's
+  std::string text;            ///< for scalar
+  std::vector<Node> items;     ///< for sequence
+  std::vector<Entry> entries;  ///< for map, in the order of the file; keys are scalars, unique
+};
+
+struct Entry {
+  Node key;
+  Node value;
 };
 
 /// "text", "a list", "a map" or "nothing".

@@ -17,6 +17,12 @@ bool is_continuation(char character) {
 
 }  // namespace
 
+std::string escaped(char character) {
+  constexpr std::string_view digits = "0123456789ABCDEF";
+  const auto byte = static_cast<unsigned char>(character);
+  return {'\\', 'x', digits[byte >> 4], digits[byte & 0x0F]};
+}
+
 void Findings::add(Severity severity, Mark mark, std::string message) {
   if (is_full()) {
     ++dropped_count_;
@@ -52,20 +58,14 @@ std::vector<Problem> Findings::take() {
 }
 
 std::string quote(std::string_view text) {
-  constexpr std::string_view digits = "0123456789ABCDEF";
   std::size_t end = std::min(text.size(), quote_bytes_max);
   while (end > 0 && end < text.size() && is_continuation(text[end])) --end;
   std::string result = "`";
   for (const char character : text.substr(0, end)) {
     const auto byte = static_cast<unsigned char>(character);
-    if (byte >= 0x20 && byte != 0x7F) {
-      result += character;
-    } else {
-      result += {'\\', 'x', digits[byte >> 4], digits[byte & 0x0F]};
-    }
+    result += byte >= 0x20 && byte != 0x7F ? std::string(1, character) : escaped(character);
   }
-  if (end < text.size()) result += "…";
-  return result + "`";
+  return result + (end < text.size() ? "…`" : "`");
 }
 
 }  // namespace config

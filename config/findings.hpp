@@ -42,6 +42,9 @@ class Findings {
   bool has_error_ = false;
 };
 
+/// The byte as \xNN.
+[[nodiscard]] std::string escaped(char character);
+
 /// Text of the file for a message: in backquotes, control characters as \xNN, cut at 100 bytes.
 [[nodiscard]] std::string quote(std::string_view text);
 

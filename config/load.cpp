@@ -28,7 +28,7 @@ void check_listeners(const Node& pairs, const Settings& settings, Findings& find
   for (std::size_t i = 0; i < settings.pairs.size(); ++i) {
     const Pair& pair = settings.pairs[i];
     const auto report = [&](const std::string& owner) {
-      const Section section(pairs.entries[i].second, findings, "pairs." + pair.name);
+      const Section section(pairs.entries[i].value, findings, "pairs." + pair.name);
       findings.error(
           section.mark_of("listen"),
           about(section.path_of("listen"), quote(format_listen(pair.listen)) + " is taken by " + owner));

@@ -92,8 +92,8 @@ std::string Section::path_of(std::string_view key) const {
 
 const Node* Section::find(std::string_view key) const {
   const auto found = std::find_if(map_->entries.begin(), map_->entries.end(),
-                                  [&](const auto& entry) { return entry.first.text == key; });
-  return found == map_->entries.end() ? nullptr : &found->second;
+                                  [&](const auto& entry) { return entry.key.text == key; });
+  return found == map_->entries.end() ? nullptr : &found->value;
 }
 
 bool Section::has(std::string_view key) const {

@@ -37,23 +37,23 @@ TEST_CASE("document: maps, lists and texts → a tree that knows its places") {
   REQUIRE(parsed.root.has_value());
   const auto& entries = parsed.root->entries;
   REQUIRE(entries.size() == 3);
-  CHECK(entries[0].second.text == "007");
-  CHECK(entries[0].second.mark == config::Mark{1, 4});
-  CHECK(entries[1].first.text == "b c");
-  REQUIRE(entries[1].second.items.size() == 2);
-  CHECK(entries[1].second.items[0].text == "no");
-  CHECK(entries[1].second.items[0].mark == config::Mark{3, 5});
-  CHECK(entries[1].second.items[1].entries[0].second.text == "y");
-  CHECK(entries[2].second.kind == config::Node::Kind::null);
-  CHECK(entries[2].second.mark == config::Mark{5, 1});
+  CHECK(entries[0].value.text == "007");
+  CHECK(entries[0].value.mark == config::Mark{1, 4});
+  CHECK(entries[1].key.text == "b c");
+  REQUIRE(entries[1].value.items.size() == 2);
+  CHECK(entries[1].value.items[0].text == "no");
+  CHECK(entries[1].value.items[0].mark == config::Mark{3, 5});
+  CHECK(entries[1].value.items[1].entries[0].value.text == "y");
+  CHECK(entries[2].value.kind == config::Node::Kind::null);
+  CHECK(entries[2].value.mark == config::Mark{5, 1});
 }
 
 TEST_CASE("document: an alias → a copy of its anchor that keeps the anchor's places") {
   const Parsed parsed = parse("a: &x {k: v}\nb: *x\n");
   CHECK(parsed.problems.empty());
   REQUIRE(parsed.root.has_value());
-  CHECK(parsed.root->entries[1].second.entries[0].second.text == "v");
-  CHECK(parsed.root->entries[1].second.entries[0].second.mark.line == 1);
+  CHECK(parsed.root->entries[1].value.entries[0].value.text == "v");
+  CHECK(parsed.root->entries[1].value.entries[0].value.mark.line == 1);
 }
 
 TEST_CASE("document: mistakes that leave a tree → reported, reading goes on") {
@@ -75,6 +75,12 @@ TEST_CASE("document: no YAML → the place and, for the usual slips, what to do"
   CHECK(is_in(parse("users:\n  *: {}\n").problems, "f:2:3: error: not valid YAML"));
   CHECK(is_in(parse("users:\n  *: {}\n").problems, "a text that begins with * must be written in quotes"));
   CHECK(is_in(parse("a:\n\tb: 1\n").problems, "not tabs"));
+}
+
+TEST_CASE("document: a control character that YAML complains of → escaped in the message") {
+  CHECK(is_in(parse("a: \"\\\x01\"\n").problems, "unknown escape character: \\x01\n"));
+  CHECK(is_in(parse("a: \"\\é\"\n").problems, "unknown escape character: \\xC3\n"));
+  CHECK(parse("%YAML \b" + std::string(10'000, 'x') + "\n---\na: 1\n").problems.size() < 300);
 }
 
 TEST_CASE("document: a quote or bracket never closed → an error at the end, not a swallowed file") {
@@ -122,11 +128,11 @@ TEST_CASE("document: not UTF-8, or with a zero byte → refused at the byte") {
                            "\xF5\x80\x80\x80", "\xE2\x82", "\xF0\x9F\x92"}) {
     CHECK_FALSE(parse(text).root.has_value());
   }
-  CHECK(parse("a: é€💙\n").root->entries[0].second.text == "é€💙");
+  CHECK(parse("a: é€💙\n").root->entries[0].value.text == "é€💙");
   CHECK(parse("\xEF\xBB\xBF"
               "a: b\n")
             .root->entries[0]
-            .first.text == "a");
+            .key.text == "a");
 }
 
 TEST_CASE("document: empty or comments only → nothing, without a complaint") {
