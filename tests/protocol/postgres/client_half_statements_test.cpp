@@ -1,0 +1,110 @@
+#include "tests/protocol/postgres/client_half_conversation.hpp"
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+using namespace client_half_test;
+
+TEST_CASE("client half: a statement prepared on blue → prepared on green in front of its first Bind, unseen") {
+  Conversation it;
+  const Bytes prepared = parse_message("s", "SELECT 1");
+  it.send(prepared + sync_message(), it.blue);
+  it.answer(message('1', "") + ready_message('I'), it.blue);
+  const Bytes use = bind_message("s") + execute_message() + sync_message();
+  CHECK(it.judge(use).facts.statement_class == StatementClass::read);
+  CHECK(restore(it, it.green).empty());
+  CHECK(it.send(use + use, it.green) == text_of(prepared + use + use));
+  CHECK(it.answer(message('1', "") + message('2', "") + complete("SELECT 1") + ready_message('I'), it.green) ==
+        text_of(message('2', "") + complete("SELECT 1") + ready_message('I')));
+}
+
+TEST_CASE("client half: a name in use is prepared again on green → provided first, so that green refuses it as blue would") {
+  Conversation it;
+  const Bytes prepared = parse_message("s", "SELECT 1");
+  it.send(prepared + sync_message(), it.blue);
+  it.answer(message('1', "") + ready_message('I'), it.blue);
+  const Bytes again = parse_message("s", "SELECT 2") + sync_message();
+  CHECK(it.send(again, it.green) == text_of(prepared + again));
+  const Bytes refusal = error("ERROR", "42P05") + ready_message('I');
+  CHECK(it.answer(message('1', "") + refusal, it.green) == text_of(refusal));
+}
+
+TEST_CASE("client half: DEALLOCATE and PREPARE of a name that green lacks → it is provided first, with a Sync of its own") {
+  for (const char* text : {"DEALLOCATE s", "PREPARE s AS SELECT 2", "EXECUTE s"}) {
+    Conversation it;
+    const Bytes prepared = parse_message("s", "SELECT 1");
+    it.send(prepared + sync_message(), it.blue);
+    it.answer(message('1', "") + ready_message('I'), it.blue);
+    CHECK(it.send(query_message(text), it.green) == text_of(prepared + sync_message() + query_message(text)));
+    const Bytes reply = complete("DONE") + ready_message('I');
+    CHECK(it.answer(message('1', "") + ready_message('I') + reply, it.green) == text_of(reply));
+  }
+}
+
+TEST_CASE("client half: the unnamed statement was freed on blue → green must not answer with its old one") {
+  Conversation it;
+  it.send(parse_message("", "SELECT 1") + sync_message(), it.green);
+  it.answer(message('1', "") + ready_message('I'), it.green);
+  it.send(query_message("UPDATE t SET a = 1"), it.blue);
+  it.answer(complete("UPDATE 1") + ready_message('I'), it.blue);
+  CHECK(restore(it, it.green) == ";");
+  CHECK(restore(it, it.green).empty());
+}
+
+TEST_CASE("client half: state is restored by a simple query, which frees the unnamed statement → provided again") {
+  Conversation it;
+  const Bytes prepared = parse_message("", "SELECT 1");
+  it.send(prepared + sync_message(), it.green);
+  it.answer(message('1', "") + ready_message('I'), it.green);
+  it.send(parse_message("t", "SELECT 2") + bind_message("t") + execute_message() + sync_message(), it.blue);
+  it.answer(message('1', "") + message('2', "") + complete("SELECT 1") + parameter("TimeZone", "CET") + ready_message('I'),
+            it.blue);
+  Gather to_backend;
+  Gather to_client;
+  CHECK(it.client.begin_restore(it.green, to_backend, to_client) == RestoreState::under_way);
+  it.answer(parameter("TimeZone", "CET") + complete("SET") + ready_message('I'), it.green);
+  const Bytes use = bind_message("") + execute_message() + sync_message();
+  CHECK(it.send(use, it.green) == text_of(prepared + use));
+}
+
+TEST_CASE("client half: preparing on green fails → the client gets the error as the answer to its Bind") {
+  Conversation it;
+  it.send(parse_message("s", "SELECT 1") + sync_message(), it.blue);
+  it.answer(message('1', "") + ready_message('I'), it.blue);
+  const Bytes use = bind_message("s") + execute_message() + sync_message();
+  it.send(use, it.green);
+  const Bytes refusal = error("ERROR", "42P01") + ready_message('I');
+  CHECK(it.answer(refusal, it.green) == text_of(refusal));
+  CHECK(it.send(use, it.green) == text_of(parse_message("s", "SELECT 1") + use));  // tried again, not taken for held
+}
+
+TEST_CASE("client half: a Parse that fails → no statement of that name is carried") {
+  Conversation it;
+  it.send(parse_message("s", "SELECT nonsense") + sync_message(), it.blue);
+  it.answer(error("ERROR", "42703") + ready_message('I'), it.blue);
+  const Bytes use = bind_message("s") + execute_message() + sync_message();
+  CHECK(it.send(use, it.green) == text_of(use));
+}
+
+TEST_CASE("client half: a statement closed on blue → freed on green when the session comes back") {
+  Conversation it;
+  it.send(parse_message("s", "SELECT 1") + sync_message(), it.blue);
+  it.answer(message('1', "") + ready_message('I'), it.blue);
+  it.send(bind_message("s") + execute_message() + sync_message(), it.green);
+  it.answer(message('1', "") + message('2', "") + complete("SELECT 1") + ready_message('I'), it.green);
+  it.send(message('C', "Ss\0"s) + sync_message(), it.blue);
+  it.answer(message('3', "") + ready_message('I'), it.blue);
+  CHECK(restore(it, it.green) == "DEALLOCATE \"s\";");
+}
+
+TEST_CASE("client half: PREPARE in SQL → repeated on green, EXECUTE is what the statement is") {
+  Conversation it;
+  it.send(query_message("PREPARE p AS SELECT 1"), it.blue);
+  it.answer(complete("PREPARE") + ready_message('I'), it.blue);
+  CHECK(it.judge(query_message("EXECUTE p")).facts.statement_class == StatementClass::read);
+  CHECK(it.judge(query_message("EXECUTE q")).facts.statement_class == StatementClass::unknown);
+  CHECK(restore(it, it.green) == "PREPARE p AS SELECT 1;");
+}
