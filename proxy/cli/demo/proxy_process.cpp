@@ -29,6 +29,19 @@ std::optional<DemoAddress> parse_address(const boost::json::value& value) {
   return address;
 }
 
+/// What to start. The running file itself, even if it has been replaced meanwhile or lies where the account cannot
+/// look; a copy in `directory` where the file's own mode (a build under umask 077) keeps the account from running it.
+std::filesystem::path program_for(const std::optional<Account>& account, const std::filesystem::path& directory) {
+  namespace fs = std::filesystem;
+  const fs::path running = "/proc/self/exe";
+  if (!account || (fs::status(running).permissions() & fs::perms::others_exec) != fs::perms::none) return running;
+  const fs::path copy = directory / "crossfade";
+  fs::copy_file(running, copy, fs::copy_options::overwrite_existing);
+  fs::permissions(copy, fs::perms::owner_all | fs::perms::group_read | fs::perms::group_exec | fs::perms::others_read |
+                            fs::perms::others_exec);
+  return copy;
+}
+
 }  // namespace
 
 std::string demo_configuration(std::uint16_t blue_port, std::uint16_t green_port) {
@@ -75,8 +88,7 @@ ProxyProcess::ProxyProcess(const std::filesystem::path& directory, const std::op
   write_file(settings, configuration);
   Command command;
   command.name = "crossfade";
-  // This very program, even if its file has been replaced meanwhile or lies where the account cannot look.
-  command.argv = {"/proc/self/exe", "run", settings.string(), "--ready-file", ready.string()};
+  command.argv = {program_for(account, directory).string(), "run", settings.string(), "--ready-file", ready.string()};
   command.account = account;
   command.directory = directory;
   command.log = directory / "crossfade.log";
