@@ -24,6 +24,13 @@ bool may_change_transaction(const StatementFacts& facts) {
   return facts.transaction_effect != TransactionEffect::none && facts.transaction_effect != TransactionEffect::inside;
 }
 
+PreparedStatementPointer freed_name(std::string_view name) {
+  auto freed = std::make_shared<PreparedStatement>();
+  freed->name = name;
+  freed->origin = PreparedStatement::Origin::freed;
+  return freed;
+}
+
 void write_sync(Gather& to_backend) {
   Bytes sync;
   ByteWriter writer(sync);
@@ -109,8 +116,11 @@ void PostgresClientHalf::expect_query(const ScannedRequest& scanned, PostgresBac
     target.is_transaction_read_only = true;
     target.is_read_only_sealed = false;
   }
-  target.tracker.expect(ExpectedReply{Kind::query, Disposition::forward, may_change_transaction(facts), nullptr,
-                                      effects_of(scanned.analysis.facts)});
+  // A simple query frees the unnamed statement. Source: manual 55.2.3.
+  const PreparedStatementPointer freed = statement_known_as({}) ? freed_name({}) : nullptr;
+  const ReplyTracker::Noted noted = target.tracker.expect(ExpectedReply{
+      Kind::query, Disposition::forward, may_change_transaction(facts), freed, effects_of(scanned.analysis.facts)});
+  if (noted == ReplyTracker::Noted::yes && freed) proposed_.push_back(freed);
 }
 
 void PostgresClientHalf::expect_parse(const ScannedRequest& scanned, ByteView frame, PostgresBackendHalf& target,
@@ -182,11 +192,11 @@ void PostgresClientHalf::expect_close(ByteView frame, PostgresBackendHalf& targe
   ByteReader reader(payload_of(frame));
   ExpectedReply entry{Kind::close, Disposition::forward, false, nullptr, nullptr};
   if (reader.read_u8() == 'S') {
-    auto freed = std::make_shared<PreparedStatement>();
-    freed->name = reader.read_text_z();
-    entry.statement = std::move(freed);
+    entry.statement = freed_name(reader.read_text_z());
   }
-  target.tracker.expect(std::move(entry));
+  const PreparedStatementPointer freed = entry.statement;
+  const ReplyTracker::Noted noted = target.tracker.expect(std::move(entry));
+  if (noted == ReplyTracker::Noted::yes && freed) proposed_.push_back(freed);
 }
 
 /// The same for the statements that a text names: EXECUTE and DEALLOCATE need them, PREPARE must find the name taken.

@@ -158,7 +158,7 @@ ReplyTracker::Verdict PostgresClientHalf::judge_error_message(PostgresBackendHal
   const bool was_at_boundary = source.tracker.is_at_boundary();
   const ReplyTracker::Judgement judgement = source.tracker.judge(BackendMessage::error_response, payload);
   for (const ExpectedReply& entry : source.tracker.discarded()) {
-    if (entry.kind != Kind::parse) continue;
+    if (!entry.statement) continue;
     if (entry.disposition == Disposition::forward) {
       withdraw_proposal(entry.statement);
     } else {
@@ -235,10 +235,12 @@ void PostgresClientHalf::on_completed(PostgresBackendHalf& source, ExpectedReply
   }
   if (entry.kind == Kind::close) {
     if (!entry.statement) return;
+    withdraw_proposal(entry.statement);
     source.statements.erase(entry.statement->name);
     state_.on_closed(entry.statement->name);
     return;
   }
+  if (entry.kind == Kind::query && entry.statement) withdraw_proposal(entry.statement);
   const bool has_succeeded = entry.kind == Kind::execute || (entry.kind == Kind::query && !source.has_error);
   if (!entry.effects || !has_succeeded) return;
   state_.on_success(*entry.effects);

@@ -154,7 +154,8 @@ Analysis PostgresClientHalf::resolve_execute(Analysis analysis) const {
 
 PreparedStatementPointer PostgresClientHalf::statement_known_as(std::string_view name) const {
   for (std::size_t i = proposed_.size(); i > 0; --i) {
-    if (proposed_[i - 1]->name == name) return proposed_[i - 1];
+    if (proposed_[i - 1]->name != name) continue;
+    return proposed_[i - 1]->origin == PreparedStatement::Origin::freed ? nullptr : proposed_[i - 1];
   }
   return state_.find_statement(name);
 }

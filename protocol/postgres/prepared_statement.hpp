@@ -13,6 +13,7 @@ struct PreparedStatement {
   enum class Origin : std::uint8_t {
     protocol,  ///< a Parse message
     sql,       ///< PREPARE name AS …
+    freed,     ///< no statement: from here on the name is free again
   };
   std::string name;  ///< empty: the unnamed statement
   Origin origin = Origin::protocol;

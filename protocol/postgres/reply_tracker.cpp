@@ -14,6 +14,9 @@ using Kind = ExpectedReply::Kind;
 /// Above this many entries the memory of an emptied queue is given back.
 constexpr std::size_t retained_entries_max = 32;
 
+/// Beyond this many messages behind a COPY that failed, it is no longer attempted to know which are answered.
+constexpr std::size_t set_aside_max = 1000;
+
 constexpr std::string_view protocol_violation = "08P01";
 
 /// Kinds that end with ReadyForQuery.
@@ -41,8 +44,12 @@ bool has_code(ByteView error_payload, std::string_view code) {
 ReplyTracker::Noted ReplyTracker::expect(ExpectedReply entry) {
   if (skipping_) {
     // The backend throws everything away until Sync; only Sync is answered.
-    if (entry.kind != Kind::sync) return Noted::skipped;
+    if (entry.kind != Kind::sync) {
+      set_aside(entry);
+      return Noted::skipped;
+    }
     skipping_ = false;
+    set_aside_.clear();  // this Sync's ReadyForQuery and a doubtful one's look the same
   }
   if (copy_ == Copy::reading) {
     if (entry.kind == Kind::sync) {
@@ -54,6 +61,7 @@ ReplyTracker::Noted ReplyTracker::expect(ExpectedReply entry) {
     copy_ = Copy::ending;
   }
   if (entry.may_change_transaction) ++unsettled_count_;
+  has_unsynced_ = !ends_with_ready(entry.kind);
   entries_.push_back(std::move(entry));
   return Noted::yes;
 }
@@ -83,12 +91,8 @@ void ReplyTracker::note_copy_mark(Kind kind) {
 }
 
 bool ReplyTracker::is_batch_open() const {
-  if (skipping_) return true;
-  for (std::size_t i = entries_.size(); i > front_; --i) {
-    const Kind kind = entries_[i - 1].kind;
-    if (!is_copy_mark(kind)) return !ends_with_ready(kind);
-  }
-  return false;
+  // Not to be read off the entries: after Flush they may all be answered and the batch still be open.
+  return skipping_ || has_unsynced_;
 }
 
 Disposition ReplyTracker::front_disposition() const {
@@ -146,7 +150,7 @@ ReplyTracker::Judgement ReplyTracker::judge(BackendMessage tag, ByteView payload
   if (is_ready && is_owing() && entries_[front_].kind != Kind::sync && !has_begun_) return judge_doubtful(tag, payload);
   Judgement judgement = judge_owed(tag, payload);
   if (judgement.verdict == Verdict::unexpected) return judge_doubtful(tag, payload);
-  if (!is_ready && !has_doubtful_others_) doubtful_syncs_ = 0;
+  if (!is_ready && !has_doubtful_others_) settle();
   return judgement;
 }
 
@@ -157,6 +161,12 @@ ReplyTracker::Judgement ReplyTracker::judge_doubtful(BackendMessage tag, ByteVie
     if (!take_status(payload)) return judgement;
     --doubtful_syncs_;
     skipping_ = false;
+    if (is_owing()) set_aside_.clear();
+    for (ExpectedReply& entry : std::exchange(set_aside_, {})) {
+      if (entry.may_change_transaction) ++unsettled_count_;
+      has_unsynced_ = !ends_with_ready(entry.kind);
+      entries_.push_back(std::move(entry));
+    }
   } else if (!has_doubtful_others_) {
     return judgement;
   }
@@ -229,6 +239,18 @@ void ReplyTracker::begin_copy_in() {
     }
     erase(front_ + 1);
   }
+  if (owed_count() == 1) has_unsynced_ = entries_[front_].kind == Kind::execute;
+}
+
+void ReplyTracker::set_aside(const ExpectedReply& entry) {
+  if (!is_in_doubt() || is_copy_mark(entry.kind)) return;
+  if (set_aside_.size() < set_aside_max) set_aside_.push_back(entry);
+}
+
+void ReplyTracker::settle() {
+  doubtful_syncs_ = 0;
+  has_doubtful_others_ = false;
+  set_aside_.clear();
 }
 
 void ReplyTracker::end_copy_in() {
@@ -251,6 +273,7 @@ void ReplyTracker::fail_copy_in(ByteView error_payload) {
   } else {
     // It failed before it read anything (a view, a trigger before the statement): every Sync is still unread.
     const ExpectedReply sync{Kind::sync, Disposition::forward, false, nullptr, nullptr};
+    if (copy_syncs_ != 0 && owed_count() == 1) has_unsynced_ = false;
     entries_.insert(entries_.begin() + static_cast<std::ptrdiff_t>(front_) + 1, copy_syncs_, sync);
   }
   end_copy_in();
@@ -272,7 +295,7 @@ ReplyTracker::Judgement ReplyTracker::judge_ready(ByteView payload) {
 
 ReplyTracker::Judgement ReplyTracker::judge_error(ByteView payload) {
   if (!is_owing()) return Judgement{Verdict::unsolicited, {Kind::copy_end, {}, false, {}, {}}};
-  if (is_in_doubt() && !has_doubtful_others_) doubtful_syncs_ = 0;
+  if (is_in_doubt() && !has_doubtful_others_) settle();
   const bool was_copy_in = copy_ != Copy::none;
   if (was_copy_in) fail_copy_in(payload);
   ExpectedReply& front = entries_[front_];
@@ -285,8 +308,12 @@ ReplyTracker::Judgement ReplyTracker::judge_error(ByteView payload) {
   const std::size_t discarded_so_far = discarded_.size();
   while (is_owing() && entries_[front_].kind != Kind::sync) discarded_.push_back(pop_front());
   skipping_ = !is_owing();
+  has_unsynced_ = has_unsynced_ && !skipping_;
   // Behind a Sync that was answered after all, these are answered too.
-  if (was_copy_in && is_in_doubt() && discarded_.size() > discarded_so_far) has_doubtful_others_ = true;
+  if (!was_copy_in || !is_in_doubt()) return judgement;
+  if (discarded_.size() > discarded_so_far) has_doubtful_others_ = true;
+  if (!skipping_) return judgement;  // a Sync is owed anyhow, and its ReadyForQuery looks the same
+  for (std::size_t i = discarded_so_far; i < discarded_.size(); ++i) set_aside(discarded_[i]);
   return judgement;
 }
 

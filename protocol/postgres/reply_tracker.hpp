@@ -35,7 +35,7 @@ struct ExpectedReply {
   Kind kind = Kind::sync;
   Disposition disposition = Disposition::forward;
   bool may_change_transaction = false;                   ///< its success may open or end a transaction
-  std::shared_ptr<const PreparedStatement> statement;  ///< parse: what success prepares; close: whose name it frees
+  std::shared_ptr<const PreparedStatement> statement;  ///< parse: what success prepares; close, query: whose name it frees
   std::shared_ptr<const StatementFacts> effects;       ///< query, execute: facts with session changes or a pin; else null
 };
 
@@ -91,7 +91,7 @@ class ReplyTracker {
   [[nodiscard]] bool is_owing() const { return owed_count() != 0; }
   [[nodiscard]] std::size_t owed_count() const { return entries_.size() - front_; }
   [[nodiscard]] bool is_at_boundary() const {
-    return owed_count() == 0 && !skipping_ && !copy_both_ && status_ == TransactionStatus::idle;
+    return owed_count() == 0 && !skipping_ && !copy_both_ && !has_unsynced_ && status_ == TransactionStatus::idle;
   }
   /// Replies are owed that may open or end a transaction.
   [[nodiscard]] bool is_transaction_unsettled() const { return unsettled_count_ != 0; }
@@ -119,6 +119,8 @@ class ReplyTracker {
   [[nodiscard]] bool take_status(ByteView payload);
   void begin_copy_in();
   void end_copy_in();
+  void set_aside(const ExpectedReply& entry);
+  void settle();
   void fail_copy_in(ByteView error_payload);
   void note_copy_mark(Kind kind);
   ExpectedReply pop_front();
@@ -132,6 +134,7 @@ class ReplyTracker {
   TransactionStatus status_ = TransactionStatus::idle;
   bool skipping_ = false;   ///< an error was answered and no Sync sent yet
   bool copy_both_ = false;
+  bool has_unsynced_ = false;  ///< the last message noted was one of an extended-query batch, and not its Sync
   bool has_begun_ = false;  ///< the entry at the front was answered in part
 
   enum class Copy : std::uint8_t { none, reading, ending };
@@ -141,6 +144,8 @@ class ReplyTracker {
   std::uint32_t copy_syncs_ = 0;      ///< of the COPY under way: Syncs sent since it began
   std::uint32_t doubtful_syncs_ = 0;
   bool has_doubtful_others_ = false;  ///< other messages than Sync may be answered unexpectedly, too
+  /// Sent behind the doubtful Syncs and skipped, unless one of those was answered: then it is owed after all.
+  std::vector<ExpectedReply> set_aside_;
 };
 
 }  // namespace protocol::postgres

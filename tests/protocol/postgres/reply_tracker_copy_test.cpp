@@ -52,6 +52,19 @@ std::string receive(ReplyTracker& tracker, std::string_view letters) {
 
 }  // namespace
 
+TEST_CASE("tracker: everything answered after Flush and no Sync sent → the batch is open and the connection at no boundary") {
+  ReplyTracker tracker;
+  send(tracker, "PB");
+  CHECK(receive(tracker, "12") == "12");
+  CHECK_FALSE(tracker.is_owing());
+  CHECK(tracker.is_batch_open());
+  CHECK_FALSE(tracker.is_at_boundary());
+  send(tracker, "ES");
+  CHECK_FALSE(tracker.is_batch_open());
+  CHECK(receive(tracker, "CZ") == "CZ");
+  CHECK(tracker.is_at_boundary());
+}
+
 TEST_CASE("copy in: Sync behind Execute, as libpq sends it → ignored when the COPY succeeds") {
   ReplyTracker tracker;
   send(tracker, "PBES");
@@ -110,6 +123,25 @@ TEST_CASE("copy in: bad data before a Sync, a query behind → the query's Ready
   CHECK(receive(tracker, "TDCZ") == "TDCZ");
   CHECK_FALSE(tracker.is_owing());
   CHECK(receive(tracker, "Z").empty());
+}
+
+TEST_CASE("copy in: refused before any data, with data and a query on their way → the query is owed, and can be cancelled") {
+  ReplyTracker tracker;
+  send(tracker, "PBESddcQ");
+  CHECK(receive(tracker, "12GEZ") == "12GEZ");
+  CHECK(tracker.is_owing());
+  CHECK(receive(tracker, "TDCZ") == "TDCZ");
+  CHECK(tracker.is_at_boundary());
+
+  ReplyTracker later;
+  send(later, "PBESddc");
+  CHECK(receive(later, "12GE") == "12GE");
+  send(later, "Q");
+  CHECK_FALSE(later.is_owing());
+  CHECK(receive(later, "Z") == "Z");
+  CHECK(later.is_owing());
+  CHECK(receive(later, "TDCZ") == "TDCZ");
+  CHECK(later.is_at_boundary());
 }
 
 TEST_CASE("copy in: a query where data should be → it is used up by the protocol violation, not by an error in the data") {
