@@ -34,6 +34,9 @@ CREATE FUNCTION failing(code text) RETURNS int LANGUAGE plpgsql AS
   $$ BEGIN RAISE EXCEPTION 'failing on purpose' USING ERRCODE = code, DETAIL = 'a detail', HINT = 'a hint'; END $$;
 CREATE FUNCTION setting(name text, value text) RETURNS text LANGUAGE plpgsql AS
   $$ BEGIN RETURN set_config(name, value, false); END $$;
+CREATE TABLE guarded (a int, b text, d date);
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'refused'; END $$;
+CREATE TRIGGER refusing BEFORE INSERT ON guarded FOR EACH STATEMENT EXECUTE FUNCTION refuse();
 CREATE PROCEDURE committing() LANGUAGE plpgsql AS
   $$ BEGIN INSERT INTO c VALUES (1, 'one'); COMMIT; INSERT INTO c VALUES (2, 'two'); ROLLBACK; END $$;
 RESET ROLE;

@@ -172,6 +172,18 @@ ServerMessage masked(const ServerMessage& message) {
   return result;
 }
 
+ServerMessage without_source_place(const ServerMessage& message) {
+  if (message.tag != 'E') return message;
+  ServerMessage result{message.tag, ""};
+  for (std::size_t begin = 0; begin + 1 < message.payload.size();) {
+    const std::size_t end = message.payload.find('\0', begin);
+    const char field = message.payload[begin];
+    if (field != 'F' && field != 'L' && field != 'R') result.payload += message.payload.substr(begin, end + 1 - begin);
+    begin = end + 1;
+  }
+  return result;
+}
+
 std::string readable(std::string_view text, std::size_t length_max) {
   std::string result;
   for (const char letter : text) {

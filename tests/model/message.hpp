@@ -62,6 +62,9 @@ bool take_messages(std::string& buffer, std::vector<ServerMessage>& into);
 /// handed out itself, and the process id of a notification.
 ServerMessage masked(const ServerMessage& message);
 
+/// An ErrorResponse without the file, line and routine of the server that raised it.
+ServerMessage without_source_place(const ServerMessage& message);
+
 /// In words, one line, cut to a readable length.
 std::string describe(const ServerMessage& message);
 /// Control characters escaped, cut after `length_max` characters.

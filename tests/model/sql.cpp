@@ -243,7 +243,7 @@ Template some_template(Random& random, Repertoire repertoire) {
 }
 
 CopyIn some_copy_in(Random& random) {
-  switch (random.weighted({6, 3, 2, 1, 1, 2})) {
+  switch (random.weighted({6, 3, 2, 1, 1, 1, 1, 2})) {
     case 0:
       return {"COPY c FROM STDIN", CopyIn::Format::text};
     case 1:
@@ -254,6 +254,10 @@ CopyIn some_copy_in(Random& random) {
       return {"COPY no_such_table FROM STDIN", CopyIn::Format::text};
     case 4:
       return {"COPY c (nothing) FROM STDIN", CopyIn::Format::text};
+    case 5:  // refused after CopyInResponse, before any data is read
+      return {"COPY v (id, name) FROM STDIN", CopyIn::Format::text};
+    case 6:  // likewise, by a trigger
+      return {"COPY guarded FROM STDIN", CopyIn::Format::text};
     default:
       return {"COPY t (id, name) FROM STDIN CSV", CopyIn::Format::csv};
   }
