@@ -68,6 +68,8 @@ class PostgresClientHalf final : public ClientHalf {
   [[nodiscard]] NextRequest next_batch(ByteView unread, TransactionState transaction);
   [[nodiscard]] NextRequest next_extended_batch(ByteView unread, TransactionState transaction);
   void take_into_account(const ScannedRequest& scanned, ByteView unread, BatchFacts& facts, bool& has_text);
+  void take_into_account(Analysis analysis, BatchFacts& facts, bool& has_text);
+  void take_bound_into_account(const ScannedRequest& bound, ByteView unread, BatchFacts& facts, bool& has_text);
   [[nodiscard]] PreparedStatementPointer statement_known_as(std::string_view name) const;
   [[nodiscard]] Analysis resolve_execute(Analysis analysis) const;
 
@@ -118,6 +120,7 @@ class PostgresClientHalf final : public ClientHalf {
 
   // The batch judged last; see forward().
   std::vector<ScannedRequest> scan_;
+  bool is_unsettled_ = false;            ///< replies are owed that may change what texts mean
   std::vector<std::string> tables_;      ///< union of a batch of several texts
   Analysis batch_analysis_;              ///< of the first text of an extended batch
   std::vector<PreparedStatementPointer> proposed_;  ///< Parse messages on their way, oldest first

@@ -20,8 +20,16 @@ std::shared_ptr<const StatementFacts> effects_of(const std::shared_ptr<const Sta
   return has_effects ? facts : nullptr;
 }
 
+/// Whether what follows cannot be judged for certain before this is answered: a transaction may open or end, or a
+/// prepared name may come to mean something else.
 bool may_change_transaction(const StatementFacts& facts) {
-  return facts.transaction_effect != TransactionEffect::none && facts.transaction_effect != TransactionEffect::inside;
+  if (facts.transaction_effect != TransactionEffect::none && facts.transaction_effect != TransactionEffect::inside) {
+    return true;
+  }
+  return std::any_of(facts.changes.begin(), facts.changes.end(), [](const SessionChange& change) {
+    return change.kind == SessionChange::Kind::prepare || change.kind == SessionChange::Kind::deallocate ||
+           change.kind == SessionChange::Kind::deallocate_all || change.kind == SessionChange::Kind::discard_all;
+  });
 }
 
 PreparedStatementPointer freed_name(std::string_view name) {

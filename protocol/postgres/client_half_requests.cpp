@@ -138,7 +138,8 @@ Analysis PostgresClientHalf::resolve_execute(Analysis analysis) const {
   if (analysis.facts->executes.empty()) return analysis;
   auto facts = std::make_shared<StatementFacts>(*analysis.facts);
   const PreparedStatementPointer statement = statement_known_as(facts->executes);
-  if (!statement || !statement->facts) {
+  // While a PREPARE or DEALLOCATE may be under way nobody knows what the name will mean.
+  if (is_unsettled_ || !statement || !statement->facts) {
     facts->statement_class = StatementClass::unknown;
     facts->because = "EXECUTE of a statement that is not known";
   } else if (facts->statement_class == StatementClass::unknown) {
@@ -164,6 +165,7 @@ NextRequest PostgresClientHalf::next_request(ByteView unread, const BackendHalf*
   scan_.clear();
   if (unread.empty()) return {};
   const auto* backend = static_cast<const PostgresBackendHalf*>(current);
+  is_unsettled_ = backend != nullptr && backend->tracker.is_transaction_unsettled();
   if (backend == nullptr) return next_batch(unread, TransactionState::none);
   if (backend->request_remaining > 0) {
     NextRequest request;
@@ -289,23 +291,14 @@ NextRequest PostgresClientHalf::next_extended_batch(ByteView unread, Transaction
 
 void PostgresClientHalf::take_into_account(const ScannedRequest& scanned, ByteView unread, BatchFacts& facts,
                                            bool& has_text) {
-  Analysis analysis = scanned.analysis;
   if (scanned.tag == FrontendMessage::bind) {
-    ByteReader reader(payload_of(scanned, unread));
-    reader.read_text_z();
-    const std::string_view name = reader.read_text_z();
-    for (const ScannedRequest& earlier : scan_) {
-      // Prepared in this very batch: already counted.
-      if (earlier.tag != FrontendMessage::parse || earlier.offset >= scanned.offset) continue;
-      ByteReader parsed(payload_of(earlier, unread));
-      if (parsed.read_text_z() == name) return;
-    }
-    const PreparedStatementPointer statement = statement_known_as(name);
-    if (!statement) return;  // the backend will say so
-    analysis = statement->facts ? Analysis{statement->facts, statement->tags} : unknown_analysis();
-    analysis = resolve_execute(std::move(analysis));
+    take_bound_into_account(scanned, unread, facts, has_text);
+  } else if (scanned.analysis.facts) {
+    take_into_account(scanned.analysis, facts, has_text);
   }
-  if (!analysis.facts) return;
+}
+
+void PostgresClientHalf::take_into_account(Analysis analysis, BatchFacts& facts, bool& has_text) {
   if (!has_text) {
     facts = batch_facts_of(*analysis.facts, analysis.tags ? *analysis.tags : no_tags());
     batch_analysis_ = std::move(analysis);  // what `facts` points into lives until the next batch
@@ -313,6 +306,33 @@ void PostgresClientHalf::take_into_account(const ScannedRequest& scanned, ByteVi
     merge_into(facts, *analysis.facts, tables_);
   }
   has_text = true;
+}
+
+/// A name may mean something else by the time its Bind is run: a Close or Parse before it that is still unanswered may
+/// be skipped for an error. So everything counts that the name means or may mean, and a name that means nothing yet
+/// (a PREPARE may be under way) counts as a write.
+void PostgresClientHalf::take_bound_into_account(const ScannedRequest& bound, ByteView unread, BatchFacts& facts,
+                                                 bool& has_text) {
+  ByteReader reader(payload_of(bound, unread));
+  reader.read_text_z();
+  const std::string_view name = reader.read_text_z();
+  for (const ScannedRequest& earlier : scan_) {
+    // Prepared in this very batch: already counted, and skipped together with the Bind.
+    if (earlier.tag != FrontendMessage::parse || earlier.offset >= bound.offset) continue;
+    ByteReader parsed(payload_of(earlier, unread));
+    if (parsed.read_text_z() == name) return;
+  }
+  bool is_known = false;
+  const auto count = [&](const PreparedStatement& statement) {
+    is_known = true;
+    take_into_account(statement.facts ? resolve_execute({statement.facts, statement.tags}) : unknown_analysis(), facts,
+                      has_text);
+  };
+  for (const PreparedStatementPointer& proposed : proposed_) {
+    if (proposed->name == name && proposed->origin != PreparedStatement::Origin::freed) count(*proposed);
+  }
+  if (const PreparedStatementPointer committed = state_.find_statement(name)) count(*committed);
+  if (!is_known) take_into_account(unknown_analysis(), facts, has_text);
 }
 
 }  // namespace protocol::postgres

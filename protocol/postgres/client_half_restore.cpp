@@ -31,7 +31,13 @@ bool equals_folded(std::string_view left, std::string_view right) {
   return true;
 }
 
-bool is_identity(std::string_view name) { return name == "role" || name == "session_authorization"; }
+/// In which order settings are made again: who the session is comes last, since the rights of the original user set
+/// everything else, and the role after the authorization, which resets it.
+/// Source: PostgreSQL 15 manual, SET SESSION AUTHORIZATION and SET ROLE.
+int restoring_pass_of(std::string_view name) {
+  if (name == "session_authorization") return 1;
+  return name == "role" ? 2 : 0;
+}
 
 void append_quoted(std::string& sql, std::string_view text, char quote) {
   sql += quote;
@@ -139,15 +145,14 @@ void PostgresClientHalf::append_setting_changes(const PostgresBackendHalf& targe
     }
     return false;
   };
-  // Identity changes last: the rights of the original user set everything else.
-  for (const bool identity : {false, true}) {
+  for (const int pass : {0, 1, 2}) {
     for (const auto& [name, text] : *target.settings) {
-      if (is_identity(name) != identity || is_reported(name) || state_.settings()->count(name) != 0) continue;
+      if (restoring_pass_of(name) != pass || is_reported(name) || state_.settings()->count(name) != 0) continue;
       sql += name == "session_authorization" ? "RESET SESSION AUTHORIZATION" : "RESET " + name;
       sql += ";";
     }
     for (const auto& [name, text] : *state_.settings()) {
-      if (is_identity(name) != identity || is_reported(name)) continue;
+      if (restoring_pass_of(name) != pass || is_reported(name)) continue;
       const auto present = target.settings->find(name);
       if (present != target.settings->end() && present->second == text) continue;
       sql += text;

@@ -34,7 +34,7 @@ struct ExpectedReply {
   };
   Kind kind = Kind::sync;
   Disposition disposition = Disposition::forward;
-  bool may_change_transaction = false;                   ///< its success may open or end a transaction
+  bool may_change_transaction = false;                   ///< its success may open or end a transaction, or change a prepared name
   std::shared_ptr<const PreparedStatement> statement;  ///< parse: what success prepares; close, query: whose name it frees
   std::shared_ptr<const StatementFacts> effects;       ///< query, execute: facts with session changes or a pin; else null
 };

@@ -108,3 +108,37 @@ TEST_CASE("client half: PREPARE in SQL → repeated on green, EXECUTE is what th
   CHECK(it.judge(query_message("EXECUTE q")).facts.statement_class == StatementClass::unknown);
   CHECK(restore(it, it.green) == "PREPARE p AS SELECT 1;");
 }
+
+TEST_CASE("client half: a name whose new meaning may yet be skipped → counts as all that it may mean") {
+  Conversation it;
+  it.send(parse_message("s", "INSERT INTO t VALUES (1)") + sync_message(), it.blue);
+  it.answer(message('1', "") + ready_message('I'), it.blue);
+  // The first batch may fail before its Close and Parse are reached; then the second runs the INSERT.
+  it.send(bind_message("nobody") + message('C', "Ss\0"s) + parse_message("s", "SELECT 1") + sync_message(), it.blue);
+  const Bytes use = bind_message("s") + execute_message() + sync_message();
+  CHECK(it.judge(use).facts.statement_class >= StatementClass::write);
+  it.answer(error("ERROR", "26000") + ready_message('I'), it.blue);
+  CHECK(it.judge(use).facts.statement_class == StatementClass::write);
+}
+
+TEST_CASE("client half: a name that means nothing yet → a write, since a PREPARE may be under way") {
+  Conversation it;
+  const Bytes use = bind_message("p") + execute_message() + sync_message();
+  CHECK(it.judge(use).facts.statement_class >= StatementClass::write);
+  it.send(query_message("PREPARE p AS SELECT 1"), it.blue);
+  CHECK(it.judge(use).facts.statement_class >= StatementClass::write);
+  CHECK(it.judge(query_message("EXECUTE p")).facts.statement_class == StatementClass::unknown);
+  it.answer(complete("PREPARE") + ready_message('I'), it.blue);
+  CHECK(it.judge(use).facts.statement_class == StatementClass::read);
+  it.send(query_message("DEALLOCATE p"), it.blue);
+  CHECK(it.judge(query_message("EXECUTE p")).facts.statement_class == StatementClass::unknown);
+}
+
+TEST_CASE("client half: role and session authorization → made again behind all else, the role last") {
+  Conversation it;
+  for (const char* text : {"SET SESSION AUTHORIZATION a", "SET ROLE b", "SET work_mem TO '7MB'"}) {
+    it.send(query_message(text), it.blue);
+    it.answer(complete("SET") + ready_message('I'), it.blue);
+  }
+  CHECK(restore(it, it.green) == "SET work_mem TO '7MB';SET SESSION AUTHORIZATION a;SET ROLE b;");
+}
