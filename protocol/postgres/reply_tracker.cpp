@@ -159,9 +159,10 @@ ReplyTracker::Judgement ReplyTracker::judge_doubtful(BackendMessage tag, ByteVie
   Judgement judgement;
   if (tag == BackendMessage::ready_for_query) {
     if (!take_status(payload)) return judgement;
-    --doubtful_syncs_;
+    if (doubtful_syncs_ > 0) --doubtful_syncs_;
     skipping_ = false;
     if (is_owing()) set_aside_.clear();
+    if (!set_aside_.empty()) has_doubtful_others_ = doubtful_syncs_ > 0;
     for (ExpectedReply& entry : std::exchange(set_aside_, {})) {
       if (entry.may_change_transaction) ++unsettled_count_;
       has_unsynced_ = !ends_with_ready(entry.kind);
@@ -268,7 +269,6 @@ void ReplyTracker::fail_copy_in(ByteView error_payload) {
     erase(front_ + 1);
   }
   if (copy_has_bytes_) {
-    if (!is_in_doubt()) has_doubtful_others_ = false;
     doubtful_syncs_ += copy_syncs_;
   } else {
     // It failed before it read anything (a view, a trigger before the statement): every Sync is still unread.

@@ -84,7 +84,7 @@ class ReplyTracker {
   /// CopyInResponse was seen, the end of the data not sent.
   [[nodiscard]] bool is_copy_in() const { return copy_ == Copy::reading; }
   /// More ReadyForQuery may come than are owed: the session must not leave this backend.
-  [[nodiscard]] bool is_in_doubt() const { return doubtful_syncs_ != 0; }
+  [[nodiscard]] bool is_in_doubt() const { return doubtful_syncs_ != 0 || has_doubtful_others_; }
   [[nodiscard]] bool is_copy_both() const { return copy_both_; }
   /// An extended-query batch has begun whose Sync was not sent yet (or was taken by COPY).
   [[nodiscard]] bool is_batch_open() const;
@@ -143,7 +143,9 @@ class ReplyTracker {
   bool is_copy_broken_off_ = false;   ///< of the COPY under way: a message that is not of COPY was sent instead of its end
   std::uint32_t copy_syncs_ = 0;      ///< of the COPY under way: Syncs sent since it began
   std::uint32_t doubtful_syncs_ = 0;
-  bool has_doubtful_others_ = false;  ///< other messages than Sync may be answered unexpectedly, too
+  /// Other messages than Sync may be answered unexpectedly, too. With a Sync owed behind them that is never settled:
+  /// replies pass as they come, and the session stays where it is.
+  bool has_doubtful_others_ = false;
   /// Sent behind the doubtful Syncs and skipped, unless one of those was answered: then it is owed after all.
   std::vector<ExpectedReply> set_aside_;
 };
