@@ -119,6 +119,8 @@ void MemoryStream::announce() {
 void MemoryStream::on_arrival() {
   if (is_closed_ || is_connecting_) return;
   is_readable_ = true;
+  // A kernel reports a reset as writable too: the next write fails instead of waiting for room for ever.
+  if (incoming_->ending == Direction::Ending::reset && !is_broken_) is_writable_ = true;
   announce();
 }
 
@@ -217,7 +219,7 @@ void MemoryStream::close() {
   is_writable_ = false;
   is_connecting_ = false;
   // Unread bytes make a real kernel answer a close with a reset.
-  const bool has_unread = !incoming_->arrived.empty();
+  const bool has_unread = !incoming_->arrived.empty() || incoming_->bytes_under_way > 0;
   Direction::dispatch_ending(outgoing_, has_unread ? Direction::Ending::reset : Direction::Ending::end);
   if (!is_broken_) break_with("closed");
 }
