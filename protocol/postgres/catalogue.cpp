@@ -28,11 +28,8 @@ std::string join_name(std::string_view schema, std::string_view name) {
   return joined;
 }
 
-bool is_harmless(std::string_view schema, std::string_view name, std::string_view extension) {
-  if (schema == system_schema) return has_word(known::harmless_functions, name);
-  if (extension == "uuid-ossp" || extension == "pgcrypto")
-    return has_word(known::harmless_extension_functions, name);
-  return false;
+bool is_sampling_method(std::string_view schema, std::string_view name) {
+  return schema == system_schema && has_word(known::sampling_methods, name);
 }
 
 std::uint64_t hash_of(std::string_view text, std::uint64_t seed) {
@@ -64,15 +61,13 @@ void Catalogue::add_operator(std::string_view schema, std::string_view name, boo
 
 void Catalogue::add_row(const CatalogueRow& row) {
   if (row.kind == "function") {
-    // For functions the detail is the extension that they belong to.
     const bool is_acting = row.schema == system_schema && has_word(known::acting_functions, row.name);
     add_function(row.schema, row.name,
-                 !is_acting && (row.is_stable || is_harmless(row.schema, row.name, row.detail)));
+                 !is_acting && (row.is_stable || is_sampling_method(row.schema, row.name)));
   } else if (row.kind == "operator") {
     add_operator(row.schema, row.name, row.is_stable);
   } else if (row.kind == "relation") {
     // For relations the detail is what they call, the schema of the system left out.
-    if (has_word(known::harmless_functions, row.detail)) return;
     hidden_calls_.try_emplace(row.name, row.detail);
     hidden_calls_.try_emplace(join_name(row.schema, row.name), row.detail);
   } else if (row.kind == "attribute") {
@@ -100,7 +95,7 @@ std::shared_ptr<const Catalogue> Catalogue::from_rows(std::span<const CatalogueR
 std::shared_ptr<const Catalogue> Catalogue::built_in() {
   auto catalogue = std::make_shared<Catalogue>();
   catalogue->add_system_relations();
-  for (const std::string_view list : {known::stable_functions, known::harmless_functions}) {
+  for (const std::string_view list : {known::stable_functions, known::sampling_methods}) {
     for_each_word(list, [&](std::string_view name) { catalogue->add_function(system_schema, name, true); });
   }
   for_each_word(known::acting_functions,

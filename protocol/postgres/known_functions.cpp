@@ -82,15 +82,7 @@ const std::string_view stable_functions =
     "xml_is_well_formed_content xml_is_well_formed_document xmlagg xmlcomment xmlexists xmlvalidate xpath "
     "xpath_exists";
 
-const std::string_view harmless_functions =
-    "amvalidate bernoulli clock_timestamp gen_random_uuid pg_collation_actual_version "
-    "pg_database_collation_actual_version pg_database_size pg_get_wal_resource_managers pg_indexes_size "
-    "pg_jit_available pg_partition_ancestors pg_partition_tree pg_relation_size pg_sequence_last_value "
-    "pg_sleep pg_sleep_for pg_sleep_until pg_table_size pg_tablespace_size pg_total_relation_size random "
-    "random_normal system timeofday uuidv4 uuidv7";
-
-const std::string_view harmless_extension_functions =
-    "gen_random_bytes gen_random_uuid gen_salt uuid_generate_v1 uuid_generate_v1mc uuid_generate_v4";
+const std::string_view sampling_methods = "bernoulli system";
 
 const std::string_view acting_functions =
     "database_to_xml database_to_xml_and_xmlschema database_to_xmlschema pg_backend_pid "

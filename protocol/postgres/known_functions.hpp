@@ -10,12 +10,8 @@ namespace protocol::postgres::known {
 /// Stable or immutable in all their overloads.
 extern const std::string_view stable_functions;
 
-/// Declared volatile because their result changes or they look at files, but they change nothing and either
-/// side may answer.
-extern const std::string_view harmless_functions;
-
-/// The same for the extensions uuid-ossp and pgcrypto.
-extern const std::string_view harmless_extension_functions;
+/// Handlers of TABLESAMPLE: declared volatile, though the system calls them only to learn of a method.
+extern const std::string_view sampling_methods;
 
 /// Declared stable, and yet not for a reader: they assign a transaction number, tell what only this backend
 /// process holds, or run queries over tables that are named in their arguments.
