@@ -1,17 +1,15 @@
 """Size: long rows, long texts, many parameters, slow readers; memory stays bounded."""
 
 import hashlib
-import os
 
 import psycopg2
 
+from proxy import ROOM_KILOBYTES
 from through import Through, side_of
 from waiting import until
 from wire import SYNC, Wire, bind, execute, parse, query
 
 MEGABYTE = 1024 * 1024
-# Under a sanitiser the process holds its freed memory back for a while.
-ROOM_KILOBYTES = 400 * 1024 if "test-" in os.environ.get("CROSSFADE", "") else 48 * 1024
 
 
 class Bulk(Through):

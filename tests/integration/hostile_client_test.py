@@ -171,7 +171,7 @@ class Floods(Through):
             self.connects_in_a_loop(1000, sent)
             self.assertEqual(side_of(other), "blue")
         until(lambda: self.proxy.descriptors() < 100, "descriptors are given back", 30)
-        self.assertLess(self.proxy.resident_kilobytes() - before, 64 * 1024)
+        self.assertLess(self.proxy.resident_kilobytes() - before, proxy.ROOM_KILOBYTES)
         until(lambda: len(self.house.blue.sessions()) <= 3, "backend connections are given back", 30)
 
     def test_too_many(self):
