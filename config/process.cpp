@@ -82,14 +82,9 @@ void read_limits(const Node& node, Reading& reading, Limits& limits) {
   section->read_duration("login_timeout", 100ms, 10min, limits.login_timeout);
   section->read_duration("connect_timeout", 100ms, 10min, limits.connect_timeout);
   section->read_duration("shutdown_timeout", 0ms, 24h, limits.shutdown_timeout);
-  // PostgreSQL itself refuses messages above 1 GiB less one byte; below 64 KiB ordinary statements would
-  // fail.
-  section->read_size("frame_bytes_max", 64 * kibibyte, 1024 * mebibyte, limits.frame_bytes_max);
   section->read_size("statement_bytes_max", kibibyte, 64 * mebibyte, limits.statement_bytes_max);
   section->read_size("session_state_bytes_max", 4 * kibibyte, 1024 * mebibyte,
                      limits.session_state_bytes_max);
-  section->read_size("client_buffer_bytes", 4 * kibibyte, 16 * mebibyte, limits.client_buffer_bytes);
-  section->read_size("backend_buffer_bytes", 4 * kibibyte, 16 * mebibyte, limits.backend_buffer_bytes);
   section->read_count("statement_cache_entries", 16, 10'000'000, limits.statement_cache_entries);
   section->read_duration("tcp_keepalive_idle", 1s, 2h, limits.tcp_keepalive_idle);
   section->read_duration("tcp_keepalive_interval", 1s, 2h, limits.tcp_keepalive_interval);

@@ -49,12 +49,9 @@ struct Limits {
   std::chrono::milliseconds login_timeout{15'000};         ///< from accept to authenticated
   std::chrono::milliseconds connect_timeout{5'000};        ///< from connect to a logged-in backend
   std::chrono::milliseconds shutdown_timeout{30'000};      ///< for sessions to end after a polite stop
-  std::size_t frame_bytes_max = std::size_t{1} << 30;      ///< one message of either end
   std::size_t statement_bytes_max = std::size_t{1} << 20;  ///< longer texts are not analysed: they are writes
-  std::size_t session_state_bytes_max = std::size_t{1}
+  std::size_t session_state_bytes_max = std::size_t{16}
                                         << 20;  ///< settings and prepared statements of one session
-  std::size_t client_buffer_bytes = std::size_t{64} << 10;   ///< receive buffer towards a client
-  std::size_t backend_buffer_bytes = std::size_t{64} << 10;  ///< receive buffer towards a backend
   std::uint32_t statement_cache_entries = 10'000;            ///< per pair and worker
   std::chrono::seconds tcp_keepalive_idle{60};
   std::chrono::seconds tcp_keepalive_interval{10};

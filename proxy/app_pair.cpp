@@ -24,6 +24,8 @@ session::SessionOptions session_options_from(const config::Limits& limits) {
 protocol::postgres::PostgresDialect::Options dialect_options_from(const config::Limits& limits) {
   protocol::postgres::PostgresDialect::Options options;
   options.client_half.statement_bytes_max = limits.statement_bytes_max;
+  options.client_half.session_state_bytes_max = limits.session_state_bytes_max;
+  options.analyser.text_entries_max = limits.statement_cache_entries;
   return options;
 }
 

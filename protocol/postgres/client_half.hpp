@@ -20,7 +20,8 @@ struct ClientHalfOptions {
   std::size_t statement_bytes_max = std::size_t{1} << 20;
   /// A batch of reads is looked at as a whole up to this many bytes; beyond, it goes where writes go.
   std::size_t batch_bytes_max = std::size_t{32} << 10;
-  std::size_t prepared_statements_max = 10'000;
+  /// Texts of prepared statements that one session may make us remember; more ends it.
+  std::size_t session_state_bytes_max = std::size_t{16} << 20;
 };
 
 /// One frame, or the part of it that is there, at the front of the client's bytes.

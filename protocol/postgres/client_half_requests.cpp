@@ -127,6 +127,9 @@ PostgresClientHalf::ScanOutcome PostgresClientHalf::scan_one(ByteView unread, st
     if (!reader.ok() || (tag == FrontendMessage::query && !reader.is_complete())) {
       return refuse(ErrorCode::message_malformed, "invalid string in message");
     }
+    if (tag == FrontendMessage::parse && state_.statement_bytes() > options_.session_state_bytes_max) {
+      return refuse(ErrorCode::memory_limit_reached, "more prepared statements than one session may have");
+    }
     scanned.analysis = is_encoding_readable_ ? resolve_execute(analyser_.analyse(text)) : unknown_analysis();
   }
   scan_.push_back(std::move(scanned));

@@ -11,6 +11,17 @@ const SettingsPointer& no_settings() {
   return none;
 }
 
+namespace {
+
+/// What one remembered statement costs beyond its text, roughly.
+constexpr std::size_t statement_overhead_bytes = 256;
+
+std::size_t bytes_of(const PreparedStatement& statement) {
+  return statement.parse_message.size() + statement.sql_text.size() + statement_overhead_bytes;
+}
+
+}  // namespace
+
 void SessionState::on_success(const StatementFacts& facts) {
   for (const SessionChange& change : facts.changes) propose(change);
   switch (facts.pin) {
@@ -49,6 +60,7 @@ void SessionState::propose(const SessionChange& change) {
       [[fallthrough]];
     case Kind::deallocate_all:
       statements_.clear();
+      statement_bytes_ = 0;
       has_unnamed_ = false;
       ++statements_version_;
       return;
@@ -118,6 +130,8 @@ void SessionState::apply(const Pending& pending, Settings& settings) {
 }
 
 void SessionState::on_prepared(PreparedStatementPointer statement) {
+  on_closed(statement->name);
+  statement_bytes_ += bytes_of(*statement);
   if (statement->name.empty()) has_unnamed_ = true;
   std::string name = statement->name;
   statements_.insert_or_assign(std::move(name), std::move(statement));
@@ -126,7 +140,11 @@ void SessionState::on_prepared(PreparedStatementPointer statement) {
 
 void SessionState::on_closed(const std::string& name) {
   if (name.empty()) has_unnamed_ = false;
-  if (statements_.erase(name) != 0) ++statements_version_;
+  const auto place = statements_.find(name);
+  if (place == statements_.end()) return;
+  statement_bytes_ -= bytes_of(*place->second);
+  statements_.erase(place);
+  ++statements_version_;
 }
 
 PreparedStatementPointer SessionState::find_statement(std::string_view name) const {

@@ -47,6 +47,8 @@ class SessionState {
   void drop_unnamed() {
     if (has_unnamed_) on_closed({});
   }
+  /// Bytes of the texts that are remembered for prepared statements.
+  [[nodiscard]] std::size_t statement_bytes() const { return statement_bytes_; }
   /// Changes with every statement that is prepared or freed.
   [[nodiscard]] std::uint64_t statements_version() const { return statements_version_; }
 
@@ -70,6 +72,7 @@ class SessionState {
   std::set<PinReason> pins_;
   bool has_unnamed_ = false;
   std::uint64_t statements_version_ = 0;
+  std::size_t statement_bytes_ = 0;
 };
 
 }  // namespace protocol::postgres

@@ -142,3 +142,23 @@ TEST_CASE("client half: role and session authorization → made again behind all
   }
   CHECK(restore(it, it.green) == "SET work_mem TO '7MB';SET SESSION AUTHORIZATION a;SET ROLE b;");
 }
+
+TEST_CASE("client half: more prepared statements than the bound → refused; freed ones make room") {
+  ClientHalfOptions options;
+  options.session_state_bytes_max = 2000;
+  Conversation it(options);
+  int prepared = 0;
+  while (prepared < 100) {
+    const Bytes batch = parse_message("s" + std::to_string(prepared), "SELECT 1") + sync_message();
+    if (it.judge(batch).verdict == RequestVerdict::violation) break;
+    it.send(batch, it.blue);
+    it.answer(message('1', "") + ready_message('I'), it.blue);
+    ++prepared;
+  }
+  CHECK(prepared > 2);
+  CHECK(prepared < 10);
+  CHECK(it.client.error().code == ErrorCode::memory_limit_reached);
+  it.send(query_message("DEALLOCATE ALL"), it.blue);
+  it.answer(complete("DEALLOCATE ALL") + ready_message('I'), it.blue);
+  CHECK(it.judge(parse_message("s", "SELECT 1") + sync_message()).verdict == RequestVerdict::route);
+}
