@@ -131,7 +131,7 @@ TEST_CASE("load: a rule with everything → taken") {
 TEST_CASE("load: a rule silent about reads → they go where its writes go") {
   Parts parts = rules("      - {name: r, match: {user: u}, writes: blue}\n      - name: s\n");
   parts.pair = "    writes: green\n";
-  const routing::Plan& plan = accepted(parts).pairs[0].plan;
+  const routing::Plan plan = accepted(parts).pairs[0].plan;
   CHECK(plan.rules[0].reads.green == 0);
   CHECK(plan.rules[1].reads.green == 10'000);
 }

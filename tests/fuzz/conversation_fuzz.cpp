@@ -162,7 +162,7 @@ class Conversation {
     if (backends_[0].is_lost && backends_[1].is_lost) is_over_ = true;
   }
 
-  ClientHalfOptions options_{.statement_bytes_max = 2048, .batch_bytes_max = 1024, .prepared_statements_max = 8};
+  ClientHalfOptions options_{.statement_bytes_max = 2048, .batch_bytes_max = 1024, .session_state_bytes_max = 4096};
   Analyser analyser_{{.text_entries_max = 16, .fingerprint_entries_max = 16, .parsed_bytes_max = 1024}};
   PostgresClientHalf half_;
   std::array<Backend, 2> backends_;
