@@ -1,5 +1,6 @@
 #include "protocol/postgres/client_half.hpp"
 
+#include "protocol/postgres/frame_writer.hpp"
 #include "protocol/wire/byte_writer.hpp"
 
 #include <array>
@@ -64,13 +65,10 @@ void append_literal(std::string& sql, std::string_view value) {
 }
 
 void write_parameter_status(std::string_view name, std::string_view value, Bytes& target) {
-  ByteWriter writer(target);
-  writer.write_u8(static_cast<std::uint8_t>(BackendMessage::parameter_status));
-  const std::size_t length_position = writer.position();
-  writer.write_u32_be(0);
-  writer.write_text_z(name);
-  writer.write_text_z(value);
-  writer.patch_length_u32_be(length_position);
+  FrameWriter frame(target, BackendMessage::parameter_status);
+  frame.fields().write_text_z(name);
+  frame.fields().write_text_z(value);
+  frame.finish();
 }
 
 const std::string* find_value(const ParameterMap& parameters, std::string_view name) {
@@ -99,12 +97,9 @@ RestoreState PostgresClientHalf::begin_restore(BackendHalf& backend, Gather& to_
     return RestoreState::not_needed;
   }
   Bytes query;
-  ByteWriter writer(query);
-  writer.write_u8(static_cast<std::uint8_t>(FrontendMessage::query));
-  const std::size_t length_position = writer.position();
-  writer.write_u32_be(0);
-  writer.write_text_z(sql);
-  writer.patch_length_u32_be(length_position);
+  FrameWriter frame(query, FrontendMessage::query);
+  frame.fields().write_text_z(sql);
+  frame.finish();
   to_backend.own(query);
   target.tracker.expect(ExpectedReply{Kind::query, Disposition::swallow, false, nullptr, nullptr});
   target.restore = RestorePhase::under_way;
