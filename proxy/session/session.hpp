@@ -82,7 +82,7 @@ class Session final : public net::StreamListener {
   [[nodiscard]] Served serve_one();
   [[nodiscard]] Served route_batch(const protocol::NextRequest& request);
   [[nodiscard]] Served prepare_link(const routing::Route& route);
-  [[nodiscard]] Served give_up_on(const routing::Route& route, const protocol::Error& error);
+  [[nodiscard]] Served give_up_on(const routing::Route& route, protocol::Error error);
   [[nodiscard]] routing::Side write_side() const;
   [[nodiscard]] bool is_avoided(routing::Side side) const;
   void forward(const protocol::NextRequest& request);

@@ -195,7 +195,8 @@ Session::Served Session::prepare_link(const routing::Route& route) {
 }
 
 /// The route's side cannot serve. A read is as good on the other side; anything else ends the session.
-Session::Served Session::give_up_on(const routing::Route& route, const protocol::Error& error) {
+/// `error` by value: the link that it came from does not outlive the first lines.
+Session::Served Session::give_up_on(const routing::Route& route, protocol::Error error) {
   const protocol::Bytes refusal(links_[route.side]->refusal().begin(), links_[route.side]->refusal().end());
   drop_link(route.side);
   deadline_timer_.reset();
