@@ -40,6 +40,7 @@ enum class RequestVerdict : std::uint8_t {
   need_more,  ///< nothing can be said or sent before more bytes come
   route,      ///< a new batch: `facts` are ready, a side must be chosen, then forward()
   follow,     ///< belongs to what is under way on the current backend: forward() without a decision
+  await_reply,  ///< what it means depends on a reply that the current backend owes: ask again after any of them
   terminate,  ///< the client says goodbye
   violation,  ///< `error` says what; the session ends
 };

@@ -35,6 +35,8 @@ class PostgresBackendHalf final : public BackendHalf {
   ParameterPointer parameters;            ///< as last reported
   SettingsPointer settings = no_settings();  ///< what was set on this connection beyond its start-up
   StatementMap statements;                ///< what is prepared here, or about to be
+  std::vector<UnderWay> provisions;       ///< of `statements`, those sent by us and not answered yet; oldest first
+  std::uint32_t segment = 0;              ///< Syncs sent so far; see UnderWay
   std::uint64_t statements_version = 0;   ///< of the session, when `statements` was last brought in line
 
   // Where the streams stand.
@@ -44,6 +46,7 @@ class PostgresBackendHalf final : public BackendHalf {
 
   // The batch that is being answered.
   std::array<char, 5> error_code{};
+  Bytes kept_error;                       ///< the error of a message of ours that made the batch fail; see keep_error
   bool has_error = false;
   bool tag_was_rollback = false;          ///< the last CommandComplete said ROLLBACK
 

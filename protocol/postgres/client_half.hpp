@@ -66,6 +66,7 @@ class PostgresClientHalf final : public ClientHalf {
   [[nodiscard]] ScanOutcome scan_one(ByteView unread, std::size_t offset);
   [[nodiscard]] ScanOutcome refuse(ErrorCode code, std::string detail);
   [[nodiscard]] NextRequest follow_batch(ByteView unread, const PostgresBackendHalf& current);
+  [[nodiscard]] NextRequest without_uncertain(NextRequest request, ByteView unread, const PostgresBackendHalf& current);
   [[nodiscard]] NextRequest next_batch(ByteView unread, TransactionState transaction);
   [[nodiscard]] NextRequest next_extended_batch(ByteView unread, TransactionState transaction);
   void take_into_account(const ScannedRequest& scanned, ByteView unread, BatchFacts& facts, bool& has_text);
@@ -84,8 +85,15 @@ class PostgresClientHalf final : public ClientHalf {
   void expect_execute(ByteView frame, PostgresBackendHalf& target);
   void expect_close(ByteView frame, PostgresBackendHalf& target);
   enum class Provision : std::uint8_t { not_needed, injected };
-  Provision provide_statement(std::string_view name, PostgresBackendHalf& target, Gather& to_backend);
-  Provision provide_named_in(const StatementFacts& facts, PostgresBackendHalf& target, Gather& to_backend);
+  Provision provide_statement(std::string_view name, PostgresBackendHalf& target, Gather& to_backend,
+                              Disposition disposition = Disposition::forward_error);
+  Provision provide_named_in(const StatementFacts& facts, PostgresBackendHalf& target, Gather& to_backend,
+                             Disposition disposition = Disposition::forward_error);
+  [[nodiscard]] std::size_t count_certain(ByteView unread, const PostgresBackendHalf& target) const;
+  [[nodiscard]] bool is_holding_uncertain(const ScannedRequest& scanned, ByteView unread,
+                                          const PostgresBackendHalf& target) const;
+  [[nodiscard]] bool is_holding_uncertain(std::string_view name, const PostgresBackendHalf& target) const;
+  void propose(PreparedStatementPointer statement, const PostgresBackendHalf& target);
   void seal_read_only(const StatementFacts& facts, PostgresBackendHalf& target, Gather& to_backend);
 
   // Replies.
@@ -95,12 +103,11 @@ class PostgresClientHalf final : public ClientHalf {
   [[nodiscard]] Result<FrameStep> relay_frame(PostgresBackendHalf& source, ByteView rest, Gather& to_client,
                                               std::vector<Completion>& completed, ReplyProgress& progress);
   void relay_asynchronous(PostgresBackendHalf& source, BackendMessage tag, ByteView frame, Gather& to_client);
-  [[nodiscard]] ReplyTracker::Verdict judge_error_message(PostgresBackendHalf& source, ByteView payload,
+  [[nodiscard]] ReplyTracker::Verdict judge_error_message(PostgresBackendHalf& source, ByteView frame,
                                                           ReplyProgress& progress);
   void on_parameter_status(PostgresBackendHalf& source, ByteView frame, Gather& to_client);
   void on_completed(PostgresBackendHalf& source, ExpectedReply& entry);
   void on_ready(PostgresBackendHalf& source, const ExpectedReply& entry, std::vector<Completion>& completed);
-  void withdraw_proposal(const PreparedStatementPointer& statement);
 
   // Restoring.
   [[nodiscard]] std::string restoration_sql(const PostgresBackendHalf& target) const;
@@ -124,7 +131,7 @@ class PostgresClientHalf final : public ClientHalf {
   bool is_unsettled_ = false;            ///< replies are owed that may change what texts mean
   std::vector<std::string> tables_;      ///< union of a batch of several texts
   Analysis batch_analysis_;              ///< of the first text of an extended batch
-  std::vector<PreparedStatementPointer> proposed_;  ///< Parse messages on their way, oldest first
+  std::vector<UnderWay> proposed_;       ///< the client's Parse and Close messages on their way, oldest first
   /// Facts with an effect on the session, of portals bound and not yet executed.
   std::map<std::string, std::shared_ptr<const StatementFacts>, std::less<>> portals_;
   const PostgresBackendHalf* current_ = nullptr;    ///< the backend that was forwarded to last

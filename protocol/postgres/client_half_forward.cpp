@@ -1,7 +1,7 @@
 #include "protocol/postgres/client_half.hpp"
 
+#include "protocol/postgres/frame_writer.hpp"
 #include "protocol/wire/byte_reader.hpp"
-#include "protocol/wire/byte_writer.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -41,10 +41,26 @@ PreparedStatementPointer freed_name(std::string_view name) {
 
 void write_sync(Gather& to_backend) {
   Bytes sync;
-  ByteWriter writer(sync);
-  writer.write_u8(static_cast<std::uint8_t>(FrontendMessage::sync));
-  writer.write_u32_be(frame_length_min);
+  FrameWriter(sync, FrontendMessage::sync).finish();
   to_backend.own(sync);
+}
+
+void expect_sync(Disposition disposition, PostgresBackendHalf& target) {
+  const ReplyTracker::Noted noted =
+      target.tracker.expect(ExpectedReply{ExpectedReply::Kind::sync, disposition, false, nullptr, nullptr});
+  if (noted == ReplyTracker::Noted::yes) ++target.segment;
+}
+
+/// Calls `use` for every name of a prepared statement in a text: EXECUTE and DEALLOCATE need it, PREPARE must find it
+/// taken if it is.
+template <typename Use>
+void for_each_named_in(const StatementFacts& facts, const Use& use) {
+  if (!facts.executes.empty()) use(facts.executes);
+  for (const SessionChange& change : facts.changes) {
+    const bool names_statement =
+        change.kind == SessionChange::Kind::prepare || change.kind == SessionChange::Kind::deallocate;
+    if (names_statement) use(change.name);
+  }
 }
 
 }  // namespace
@@ -75,12 +91,9 @@ void PostgresClientHalf::seal_read_only(const StatementFacts& facts, PostgresBac
                           facts.may_leave_read_only;
   if (!is_at_risk) return;
   Bytes query;
-  ByteWriter writer(query);
-  writer.write_u8(static_cast<std::uint8_t>(FrontendMessage::query));
-  const std::size_t length_position = writer.position();
-  writer.write_u32_be(0);
-  writer.write_text_z("SELECT 1");
-  writer.patch_length_u32_be(length_position);
+  FrameWriter frame(query, FrontendMessage::query);
+  frame.fields().write_text_z("SELECT 1");
+  frame.finish();
   to_backend.own(query);
   target.tracker.expect(ExpectedReply{Kind::query, Disposition::swallow, false, nullptr, nullptr});
   target.is_read_only_sealed = true;
@@ -101,7 +114,7 @@ void PostgresClientHalf::forward_one(ScannedRequest& scanned, ByteView unread, P
       tracker.expect(ExpectedReply{Kind::function_call, Disposition::forward, false, nullptr, nullptr});
       break;
     case FrontendMessage::sync:
-      tracker.expect(ExpectedReply{Kind::sync, Disposition::forward, false, nullptr, nullptr});
+      expect_sync(Disposition::forward, target);
       break;
     case FrontendMessage::copy_done:
     case FrontendMessage::copy_fail: tracker.note_copy_end(); break;
@@ -115,9 +128,12 @@ void PostgresClientHalf::forward_one(ScannedRequest& scanned, ByteView unread, P
 
 void PostgresClientHalf::expect_query(const ScannedRequest& scanned, PostgresBackendHalf& target, Gather& to_backend) {
   const StatementFacts& facts = *scanned.analysis.facts;
-  if (provide_named_in(facts, target, to_backend) == Provision::injected) {
+  if (target.tracker.is_batch_open()) {
+    // A Sync of our own would end the client's batch, and with it the transaction that it makes up.
+    provide_named_in(facts, target, to_backend);
+  } else if (provide_named_in(facts, target, to_backend, Disposition::keep_error) == Provision::injected) {
     // If the Parse failed, the backend would skip the client's query too: a Sync of our own ends that.
-    target.tracker.expect(ExpectedReply{Kind::sync, Disposition::swallow, false, nullptr, nullptr});
+    expect_sync(Disposition::swallow, target);
     write_sync(to_backend);
   }
   if (facts.transaction_effect == TransactionEffect::begin_read_only && facts.statement_count == 1) {
@@ -128,7 +144,7 @@ void PostgresClientHalf::expect_query(const ScannedRequest& scanned, PostgresBac
   const PreparedStatementPointer freed = statement_known_as({}) ? freed_name({}) : nullptr;
   const ReplyTracker::Noted noted = target.tracker.expect(ExpectedReply{
       Kind::query, Disposition::forward, may_change_transaction(facts), freed, effects_of(scanned.analysis.facts)});
-  if (noted == ReplyTracker::Noted::yes && freed) proposed_.push_back(freed);
+  if (noted == ReplyTracker::Noted::yes && freed) propose(freed, target);
 }
 
 void PostgresClientHalf::expect_parse(const ScannedRequest& scanned, ByteView frame, PostgresBackendHalf& target,
@@ -152,7 +168,7 @@ void PostgresClientHalf::expect_parse(const ScannedRequest& scanned, ByteView fr
   }
   const ReplyTracker::Noted noted =
       target.tracker.expect(ExpectedReply{Kind::parse, Disposition::forward, false, known, nullptr});
-  if (noted == ReplyTracker::Noted::yes) proposed_.push_back(std::move(known));
+  if (noted == ReplyTracker::Noted::yes) propose(std::move(known), target);
 }
 
 void PostgresClientHalf::expect_bind(ByteView frame, PostgresBackendHalf& target, Gather& to_backend) {
@@ -204,30 +220,28 @@ void PostgresClientHalf::expect_close(ByteView frame, PostgresBackendHalf& targe
   }
   const PreparedStatementPointer freed = entry.statement;
   const ReplyTracker::Noted noted = target.tracker.expect(std::move(entry));
-  if (noted == ReplyTracker::Noted::yes && freed) proposed_.push_back(freed);
+  if (noted == ReplyTracker::Noted::yes && freed) propose(freed, target);
 }
 
-/// The same for the statements that a text names: EXECUTE and DEALLOCATE need them, PREPARE must find the name taken.
+void PostgresClientHalf::propose(PreparedStatementPointer statement, const PostgresBackendHalf& target) {
+  proposed_.push_back(UnderWay{std::move(statement), target.segment});
+}
+
 PostgresClientHalf::Provision PostgresClientHalf::provide_named_in(const StatementFacts& facts,
-                                                                   PostgresBackendHalf& target, Gather& to_backend) {
+                                                                   PostgresBackendHalf& target, Gather& to_backend,
+                                                                   Disposition disposition) {
   Provision provision = Provision::not_needed;
-  const auto provide = [&](const std::string& name) {
-    if (provide_statement(name, target, to_backend) == Provision::injected) provision = Provision::injected;
-  };
-  if (!facts.executes.empty()) provide(facts.executes);
-  for (const SessionChange& change : facts.changes) {
-    const bool names_statement =
-        change.kind == SessionChange::Kind::prepare || change.kind == SessionChange::Kind::deallocate;
-    if (names_statement) provide(change.name);
-  }
+  for_each_named_in(facts, [&](const std::string& name) {
+    if (provide_statement(name, target, to_backend, disposition) == Provision::injected) provision = Provision::injected;
+  });
   return provision;
 }
 
 /// Prepares on `target` what the session has prepared on another backend.
 PostgresClientHalf::Provision PostgresClientHalf::provide_statement(std::string_view name, PostgresBackendHalf& target,
-                                                                    Gather& to_backend) {
-  for (const PreparedStatementPointer& proposed : proposed_) {
-    if (proposed->name == name) return Provision::not_needed;  // on its way to this very backend
+                                                                    Gather& to_backend, Disposition disposition) {
+  for (const UnderWay& proposed : proposed_) {
+    if (proposed.statement->name == name) return Provision::not_needed;  // on its way to this very backend
   }
   PreparedStatementPointer statement = state_.find_statement(name);
   if (!statement || statement->parse_message.empty()) return Provision::not_needed;
@@ -235,10 +249,56 @@ PostgresClientHalf::Provision PostgresClientHalf::provide_statement(std::string_
   if (held != target.statements.end() && held->second == statement) return Provision::not_needed;
   to_backend.own(statement->parse_message);
   const ReplyTracker::Noted noted =
-      target.tracker.expect(ExpectedReply{Kind::parse, Disposition::forward_error, false, statement, nullptr});
+      target.tracker.expect(ExpectedReply{Kind::parse, disposition, false, statement, nullptr});
   // Taken as held at once, so that a second Bind behind this one does not prepare it again; an error takes it back.
-  if (noted == ReplyTracker::Noted::yes) target.statements.insert_or_assign(std::string(name), std::move(statement));
+  if (noted == ReplyTracker::Noted::yes) {
+    target.provisions.push_back(UnderWay{statement, target.segment});
+    target.statements.insert_or_assign(std::string(name), std::move(statement));
+  }
   return Provision::injected;
+}
+
+/// How many messages of scan_, from its start, can be forwarded to `target` without waiting for a reply.
+std::size_t PostgresClientHalf::count_certain(ByteView unread, const PostgresBackendHalf& target) const {
+  if (proposed_.empty() && target.provisions.empty()) return scan_.size();
+  const auto place = std::find_if(scan_.begin(), scan_.end(), [&](const ScannedRequest& scanned) {
+    return is_holding_uncertain(scanned, unread, target);
+  });
+  return static_cast<std::size_t>(place - scan_.begin());
+}
+
+bool PostgresClientHalf::is_holding_uncertain(const ScannedRequest& scanned, ByteView unread,
+                                              const PostgresBackendHalf& target) const {
+  ByteReader reader(payload_of(unread.subspan(scanned.offset, scanned.available)));
+  switch (scanned.tag) {
+    case FrontendMessage::bind:
+      reader.read_text_z();
+      return is_holding_uncertain(reader.read_text_z(), target);
+    case FrontendMessage::describe:
+      return reader.read_u8() == 'S' && is_holding_uncertain(reader.read_text_z(), target);
+    case FrontendMessage::parse:
+    case FrontendMessage::query: {
+      const std::string_view parsed = scanned.tag == FrontendMessage::parse ? reader.read_text_z() : std::string_view{};
+      bool is_uncertain = !parsed.empty() && is_holding_uncertain(parsed, target);
+      for_each_named_in(*scanned.analysis.facts,
+                        [&](const std::string& name) { is_uncertain = is_uncertain || is_holding_uncertain(name, target); });
+      return is_uncertain;
+    }
+    default: return false;
+  }
+}
+
+/// What was sent up to an earlier Sync and is not answered yet may be skipped, or not, and with it what would make
+/// `target` hold the statement `name` of the session or no longer need to.
+bool PostgresClientHalf::is_holding_uncertain(std::string_view name, const PostgresBackendHalf& target) const {
+  const PreparedStatementPointer statement = state_.find_statement(name);
+  if (!statement || statement->parse_message.empty()) return false;
+  const auto held = target.statements.find(name);
+  const bool is_held = held != target.statements.end() && held->second == statement;
+  const std::vector<UnderWay>& ways = is_held ? target.provisions : proposed_;
+  return std::any_of(ways.begin(), ways.end(), [&](const UnderWay& way) {
+    return way.statement->name == name && way.segment != target.segment;
+  });
 }
 
 }  // namespace protocol::postgres

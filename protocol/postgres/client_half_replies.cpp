@@ -75,6 +75,13 @@ ErrorSummary summarise_error(ByteView payload) {
   return summary;
 }
 
+/// `statement` is answered.
+void withdraw(std::vector<UnderWay>& ways, const PreparedStatementPointer& statement) {
+  const auto place =
+      std::find_if(ways.begin(), ways.end(), [&](const UnderWay& way) { return way.statement == statement; });
+  if (place != ways.end()) ways.erase(place);
+}
+
 Error misbehaved(std::string_view what) {
   return failure(ErrorCode::backend_misbehaved, Blame::backend, std::string(what));
 }
@@ -121,7 +128,11 @@ Result<PostgresClientHalf::FrameStep> PostgresClientHalf::relay_frame(PostgresBa
 
   Verdict verdict = Verdict::forward;
   if (tag == BackendMessage::error_response) {
-    verdict = judge_error_message(source, payload, progress);
+    verdict = judge_error_message(source, frame, progress);
+    if (verdict == Verdict::forward && !source.kept_error.empty()) {
+      to_client.own(std::exchange(source.kept_error, {}));
+      verdict = Verdict::swallow;
+    }
   } else {
     ReplyTracker::Judgement judgement = source.tracker.judge(tag, payload);
     verdict = judgement.verdict;
@@ -152,16 +163,18 @@ Result<PostgresClientHalf::FrameStep> PostgresClientHalf::relay_frame(PostgresBa
   return FrameStep{available};
 }
 
-ReplyTracker::Verdict PostgresClientHalf::judge_error_message(PostgresBackendHalf& source, ByteView payload,
+ReplyTracker::Verdict PostgresClientHalf::judge_error_message(PostgresBackendHalf& source, ByteView frame,
                                                               ReplyProgress& progress) {
+  const ByteView payload = frame.subspan(frame_header_bytes);
   const ErrorSummary summary = summarise_error(payload);
   const bool was_at_boundary = source.tracker.is_at_boundary();
   const ReplyTracker::Judgement judgement = source.tracker.judge(BackendMessage::error_response, payload);
   for (const ExpectedReply& entry : source.tracker.discarded()) {
     if (!entry.statement) continue;
     if (entry.disposition == Disposition::forward) {
-      withdraw_proposal(entry.statement);
+      withdraw(proposed_, entry.statement);
     } else {
+      withdraw(source.provisions, entry.statement);
       source.statements.erase(entry.statement->name);
     }
   }
@@ -179,15 +192,17 @@ ReplyTracker::Verdict PostgresClientHalf::judge_error_message(PostgresBackendHal
     return is_silent ? Verdict::swallow : Verdict::forward;
   }
   progress.is_session_over = summary.is_fatal;
-  if (judgement.verdict == Verdict::swallow) return Verdict::swallow;
-  if (!source.has_error) source.error_code = summary.code;
+  if (judgement.verdict == Verdict::swallow && !summary.is_fatal) {
+    const std::vector<ExpectedReply>& discarded = source.tracker.discarded();
+    if (!discarded.empty() && discarded.front().disposition == Disposition::keep_error) {
+      source.kept_error.assign(frame.begin(), frame.end());
+      source.error_code = summary.code;
+    }
+    return Verdict::swallow;
+  }
+  if (!source.has_error && source.kept_error.empty()) source.error_code = summary.code;
   source.has_error = true;
-  return judgement.verdict;
-}
-
-void PostgresClientHalf::withdraw_proposal(const PreparedStatementPointer& statement) {
-  const auto place = std::find(proposed_.begin(), proposed_.end(), statement);
-  if (place != proposed_.end()) proposed_.erase(place);
+  return Verdict::forward;
 }
 
 void PostgresClientHalf::relay_asynchronous(PostgresBackendHalf& source, BackendMessage tag, ByteView frame,
@@ -226,8 +241,10 @@ void PostgresClientHalf::on_parameter_status(PostgresBackendHalf& source, ByteVi
 /// One message was answered with success.
 void PostgresClientHalf::on_completed(PostgresBackendHalf& source, ExpectedReply& entry) {
   if (entry.kind == Kind::parse) {
-    if (entry.disposition == Disposition::forward) {
-      withdraw_proposal(entry.statement);
+    if (entry.disposition != Disposition::forward) {
+      withdraw(source.provisions, entry.statement);
+    } else {
+      withdraw(proposed_, entry.statement);
       source.statements.insert_or_assign(entry.statement->name, entry.statement);
       state_.on_prepared(std::move(entry.statement));
     }
@@ -235,12 +252,12 @@ void PostgresClientHalf::on_completed(PostgresBackendHalf& source, ExpectedReply
   }
   if (entry.kind == Kind::close) {
     if (!entry.statement) return;
-    withdraw_proposal(entry.statement);
+    withdraw(proposed_, entry.statement);
     source.statements.erase(entry.statement->name);
     state_.on_closed(entry.statement->name);
     return;
   }
-  if (entry.kind == Kind::query && entry.statement) withdraw_proposal(entry.statement);
+  if (entry.kind == Kind::query && entry.statement) withdraw(proposed_, entry.statement);
   const bool has_succeeded = entry.kind == Kind::execute || (entry.kind == Kind::query && !source.has_error);
   if (!entry.effects || !has_succeeded) return;
   state_.on_success(*entry.effects);
@@ -281,6 +298,7 @@ void PostgresClientHalf::on_ready(PostgresBackendHalf& source, const ExpectedRep
   source.statements_version = state_.statements_version();
   completed.push_back(Completion{source.has_error, source.error_code});
   source.has_error = false;
+  source.kept_error.clear();
   source.error_code = {};
   source.tag_was_rollback = false;
 }

@@ -158,8 +158,9 @@ Analysis PostgresClientHalf::resolve_execute(Analysis analysis) const {
 
 PreparedStatementPointer PostgresClientHalf::statement_known_as(std::string_view name) const {
   for (std::size_t i = proposed_.size(); i > 0; --i) {
-    if (proposed_[i - 1]->name != name) continue;
-    return proposed_[i - 1]->origin == PreparedStatement::Origin::freed ? nullptr : proposed_[i - 1];
+    const PreparedStatementPointer& proposed = proposed_[i - 1].statement;
+    if (proposed->name != name) continue;
+    return proposed->origin == PreparedStatement::Origin::freed ? nullptr : proposed;
   }
   return state_.find_statement(name);
 }
@@ -177,14 +178,32 @@ NextRequest PostgresClientHalf::next_request(ByteView unread, const BackendHalf*
     return request;
   }
   const ReplyTracker& tracker = backend->tracker;
-  if (tracker.is_batch_open() || tracker.is_copy_in() || tracker.is_copy_both()) return follow_batch(unread, *backend);
+  if (tracker.is_batch_open() || tracker.is_copy_in() || tracker.is_copy_both()) {
+    return without_uncertain(follow_batch(unread, *backend), unread, *backend);
+  }
   TransactionState transaction = TransactionState::none;
   if (tracker.is_transaction_unsettled()) {
     transaction = TransactionState::unsettled;
   } else if (tracker.status() != TransactionStatus::idle) {
     transaction = TransactionState::open;
   }
-  return next_batch(unread, transaction);
+  return without_uncertain(next_batch(unread, transaction), unread, *backend);
+}
+
+/// `request` up to the first message whose statement `current` may or may not hold; replies are awaited before that.
+NextRequest PostgresClientHalf::without_uncertain(NextRequest request, ByteView unread,
+                                                  const PostgresBackendHalf& current) {
+  if (request.verdict != RequestVerdict::route && request.verdict != RequestVerdict::follow) return request;
+  const std::size_t certain_count = count_certain(unread, current);
+  if (certain_count == scan_.size()) return request;
+  if (request.verdict == RequestVerdict::follow && certain_count != 0) {
+    request.bytes = scan_[certain_count].offset;
+    scan_.resize(certain_count);
+    return request;
+  }
+  NextRequest later;
+  later.verdict = RequestVerdict::await_reply;
+  return later;
 }
 
 /// More of a batch whose side is decided: everything that is there, up to where it ends.
@@ -331,8 +350,8 @@ void PostgresClientHalf::take_bound_into_account(const ScannedRequest& bound, By
     take_into_account(statement.facts ? resolve_execute({statement.facts, statement.tags}) : unknown_analysis(), facts,
                       has_text);
   };
-  for (const PreparedStatementPointer& proposed : proposed_) {
-    if (proposed->name == name && proposed->origin != PreparedStatement::Origin::freed) count(*proposed);
+  for (const UnderWay& way : proposed_) {
+    if (way.statement->name == name && way.statement->origin != PreparedStatement::Origin::freed) count(*way.statement);
   }
   if (const PreparedStatementPointer committed = state_.find_statement(name)) count(*committed);
   if (!is_known) take_into_account(unknown_analysis(), facts, has_text);

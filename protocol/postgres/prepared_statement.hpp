@@ -25,4 +25,11 @@ struct PreparedStatement {
 
 using PreparedStatementPointer = std::shared_ptr<const PreparedStatement>;
 
+/// A Parse, or what frees a name, that is sent and not answered yet.
+struct UnderWay {
+  PreparedStatementPointer statement;
+  /// What was sent up to the same Sync: after an error the backend skips the rest of it, but nothing behind it.
+  std::uint32_t segment = 0;
+};
+
 }  // namespace protocol::postgres

@@ -300,7 +300,8 @@ ReplyTracker::Judgement ReplyTracker::judge_error(ByteView payload) {
   if (was_copy_in) fail_copy_in(payload);
   ExpectedReply& front = entries_[front_];
   Judgement judgement;
-  judgement.verdict = front.disposition == Disposition::swallow ? Verdict::swallow : Verdict::forward;
+  const bool is_clients = front.disposition == Disposition::forward || front.disposition == Disposition::forward_error;
+  judgement.verdict = is_clients ? Verdict::forward : Verdict::swallow;
   has_begun_ = true;
   if (ends_with_ready(front.kind)) return judgement;  // ReadyForQuery follows and completes it
   // Extended query: everything up to Sync is skipped, simple queries too.

@@ -15,6 +15,7 @@ enum class Disposition : std::uint8_t {
   forward,        ///< it is the client's
   swallow,        ///< it answers something that Crossfade asked by itself
   forward_error,  ///< swallow success; an error is the answer to the client's message that follows
+  keep_error,     ///< swallow; an error is told in place of the error of the client's query that follows
 };
 
 /// One message that a backend still owes a reply for.

@@ -123,7 +123,7 @@ class Session final : public net::StreamListener {
   std::optional<Stop> stop_;
 
   /// What the front of the client's bytes waits for.
-  enum class Blocked : std::uint8_t { nothing, replies, link };
+  enum class Blocked : std::uint8_t { nothing, replies, some_reply, link };
   Blocked blocked_ = Blocked::nothing;
   routing::Side blocked_on_ = routing::Side::blue;  ///< for Blocked::link
 

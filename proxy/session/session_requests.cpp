@@ -21,7 +21,8 @@ Link* Session::current_link() const { return current_ ? links_[*current_].get() 
 
 bool Session::is_still_blocked() const {
   switch (blocked_) {
-    case Blocked::nothing: return false;
+    case Blocked::nothing:
+    case Blocked::some_reply: return false;
     case Blocked::replies: {
       const Link* link = current_link();
       return link != nullptr && link->half().is_owing();
@@ -104,6 +105,7 @@ Session::Served Session::serve_one() {
       }
       forward(request);
       return Served::forwarded;
+    case RequestVerdict::await_reply: blocked_ = Blocked::some_reply; return Served::blocked;
     case RequestVerdict::route: return route_batch(request);
     case RequestVerdict::terminate: end(); return Served::blocked;
     case RequestVerdict::violation:

@@ -100,6 +100,9 @@ class Conversation {
         }
         forward(request, *current);
         return true;
+      case RequestVerdict::await_reply:
+        require(current != nullptr && current->half.is_owing(), "a reply is awaited only where one is owed");
+        return false;
       case RequestVerdict::route: break;
     }
     require(request.bytes > 0 && request.facts.tables != nullptr && request.facts.tags != nullptr, "a batch has facts");

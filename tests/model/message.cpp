@@ -172,8 +172,9 @@ ServerMessage masked(const ServerMessage& message) {
   return result;
 }
 
-ServerMessage without_source_place(const ServerMessage& message) {
+ServerMessage without_source_place(const ServerMessage& message, char status) {
   if (message.tag != 'E') return message;
+  if (status == 'E') return ServerMessage{'E', text_z("Can error in a failed transaction")};
   ServerMessage result{message.tag, ""};
   for (std::size_t begin = 0; begin + 1 < message.payload.size();) {
     const std::size_t end = message.payload.find('\0', begin);

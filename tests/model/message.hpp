@@ -62,8 +62,10 @@ bool take_messages(std::string& buffer, std::vector<ServerMessage>& into);
 /// handed out itself, and the process id of a notification.
 ServerMessage masked(const ServerMessage& message);
 
-/// An ErrorResponse without the file, line and routine of the server that raised it.
-ServerMessage without_source_place(const ServerMessage& message);
+/// An ErrorResponse as far as two sides must agree on it: without the file, line and routine of the server that raised
+/// it, and in a failed transaction (`status` E) without anything, since there the server refuses to be taught a
+/// statement before it can say what else is wrong with its use.
+ServerMessage without_source_place(const ServerMessage& message, char status);
 
 /// In words, one line, cut to a readable length.
 std::string describe(const ServerMessage& message);

@@ -50,10 +50,12 @@ Recording Player::play(const Conversation& conversation, const Address& address,
     if (!perform(play, step)) break;
   }
   if (play.recording.trouble.empty()) await_close(play);
+  char status = 'I';
   for (const ServerMessage& message : play.session.messages()) {
+    if (message.tag == 'Z' && !message.payload.empty()) status = message.payload[0];
     // On a side that must be taught a statement first, an error of the transaction may meet that teaching already.
-    const bool hides_place = keeps_objects_;
-    play.recording.messages.push_back(masked(hides_place ? without_source_place(message) : message));
+    const bool may_be_taught = keeps_objects_;
+    play.recording.messages.push_back(masked(may_be_taught ? without_source_place(message, status) : message));
   }
   if (play.session.is_garbled()) play.give_up("the bytes are not a message");
   for (Control* control : controls_) {

@@ -36,6 +36,8 @@ inline Bytes query_message(const std::string& text) { return message('Q', text +
 inline Bytes parse_message(const std::string& name, const std::string& text) { return message('P', name + '\0' + text + "\0\0\0"s); }
 inline Bytes bind_message(const std::string& name) { return message('B', "\0"s + name + "\0\0\0\0\0\0\0"s); }
 inline Bytes execute_message() { return message('E', "\0\0\0\0\0"s); }
+inline Bytes close_message(char what, const std::string& name) { return message('C', what + name + '\0'); }
+inline Bytes flush_message() { return message('H', ""); }
 inline Bytes sync_message() { return message('S', ""); }
 inline Bytes ready_message(char status) { return message('Z', std::string(1, status)); }
 inline Bytes complete(const std::string& tag) { return message('C', tag + '\0'); }

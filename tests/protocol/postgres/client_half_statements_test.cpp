@@ -16,9 +16,74 @@ TEST_CASE("client half: a statement prepared on blue → prepared on green in fr
   const Bytes use = bind_message("s") + execute_message() + sync_message();
   CHECK(it.judge(use).facts.statement_class == StatementClass::read);
   CHECK(restore(it, it.green).empty());
-  CHECK(it.send(use + use, it.green) == text_of(prepared + use + use));
+  CHECK(it.send(use, it.green) == text_of(prepared + use));
   CHECK(it.answer(message('1', "") + message('2', "") + complete("SELECT 1") + ready_message('I'), it.green) ==
         text_of(message('2', "") + complete("SELECT 1") + ready_message('I')));
+  CHECK(it.send(use + use, it.green) == text_of(use + use));
+}
+
+namespace {
+
+/// A session that has prepared s on blue and goes on on green, which fails a batch of it before s is prepared there.
+struct FailedProvision : Conversation {
+  const Bytes prepared = parse_message("s", "SELECT 1");
+  const Bytes use = bind_message("s") + execute_message() + sync_message();
+  const Bytes refusal = error("ERROR", "26000") + ready_message('I');
+
+  FailedProvision() {
+    send(prepared + sync_message(), blue);
+    answer(message('1', "") + ready_message('I'), blue);
+  }
+  /// Sends `first`, then a use of s in the same breath, which must wait for what becomes of the first.
+  void check_waits(const Bytes& first) {
+    send(first, green);
+    CHECK(judge(use, &green).verdict == RequestVerdict::await_reply);
+    CHECK(send(use, green).empty());
+    CHECK(answer(refusal, green) == text_of(refusal));
+    CHECK(judge(use, &green).verdict == RequestVerdict::route);
+    CHECK(send(use, green) == text_of(prepared + use));
+  }
+};
+
+}  // namespace
+
+TEST_CASE("client half: preparing on green may yet be skipped for an earlier error → the next batch's Bind waits and provides") {
+  FailedProvision it;
+  it.check_waits(bind_message("unknown") + it.use);
+}
+
+TEST_CASE("client half: the Close of a name that green lacks may yet be skipped → the next batch's Bind waits and provides") {
+  FailedProvision it;
+  it.check_waits(bind_message("unknown") + close_message('S', "s") + sync_message());
+}
+
+TEST_CASE("client half: a Bind that must wait stands behind messages that need not → those go, the Bind stays") {
+  FailedProvision it;
+  it.send(bind_message("unknown") + it.use, it.green);
+  const Bytes free = parse_message("", "SELECT 2") + flush_message();
+  it.send(free, it.green);
+  CHECK(it.judge(bind_message("") + it.use, &it.green).bytes == bind_message("").size());
+  CHECK(it.send(bind_message("") + it.use, it.green) == text_of(bind_message("")));
+  it.answer(it.refusal, it.green);
+  CHECK(it.send(it.use, it.green) == text_of(it.prepared + it.use));
+}
+
+TEST_CASE("client half: EXECUTE in an unfinished batch → the statement is provided without a Sync, which would end the batch") {
+  FailedProvision it;
+  it.send(parse_message("", "SELECT 2") + flush_message(), it.green);
+  CHECK(it.send(query_message("EXECUTE s"), it.green) == text_of(it.prepared + query_message("EXECUTE s")));
+}
+
+TEST_CASE("client half: a statement cannot be prepared for EXECUTE → one error, and it says why") {
+  FailedProvision it;
+  it.send(query_message("EXECUTE s"), it.green);
+  const Bytes reason = error("ERROR", "42P01");
+  const Bytes consequence = error("ERROR", "26000") + ready_message('I');
+  CHECK(it.answer(reason + ready_message('I') + consequence, it.green) == text_of(reason + ready_message('I')));
+  REQUIRE(it.completed.size() == 2);
+  CHECK(std::string_view(it.completed.back().error_code.data(), 5) == "42P01");
+  it.send(query_message("SELECT 1"), it.green);
+  CHECK(it.answer(consequence, it.green) == text_of(consequence));
 }
 
 TEST_CASE("client half: a name in use is prepared again on green → provided first, so that green refuses it as blue would") {
