@@ -26,10 +26,8 @@ bool may_change_transaction(const StatementFacts& facts) {
   if (facts.transaction_effect != TransactionEffect::none && facts.transaction_effect != TransactionEffect::inside) {
     return true;
   }
-  return std::any_of(facts.changes.begin(), facts.changes.end(), [](const SessionChange& change) {
-    return change.kind == SessionChange::Kind::prepare || change.kind == SessionChange::Kind::deallocate ||
-           change.kind == SessionChange::Kind::deallocate_all || change.kind == SessionChange::Kind::discard_all;
-  });
+  return std::any_of(facts.changes.begin(), facts.changes.end(),
+                     [](const SessionChange& change) { return is_lasting(change.kind); });
 }
 
 PreparedStatementPointer freed_name(std::string_view name) {

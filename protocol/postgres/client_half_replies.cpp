@@ -75,6 +75,14 @@ ErrorSummary summarise_error(ByteView payload) {
   return summary;
 }
 
+/// Whether a command with this tag has changed prepared statements, which no rollback takes back.
+/// Source: PostgreSQL 15 manual 55.7, CommandComplete: the tag is usually the command's name.
+bool is_tag_of_lasting_change(ByteView payload) {
+  std::string_view tag = as_text(payload);
+  if (!tag.empty()) tag.remove_suffix(1);  // the terminator
+  return tag == "PREPARE" || tag == "DEALLOCATE" || tag == "DEALLOCATE ALL" || tag == "DISCARD ALL";
+}
+
 /// `statement` is answered.
 void withdraw(std::vector<UnderWay>& ways, const PreparedStatementPointer& statement) {
   const auto place =
@@ -146,6 +154,8 @@ Result<PostgresClientHalf::FrameStep> PostgresClientHalf::relay_frame(PostgresBa
     }
     if (tag == BackendMessage::command_complete) {
       source.tag_was_rollback = as_text(payload).starts_with("ROLLBACK") && payload.size() == sizeof "ROLLBACK";
+      const bool is_one_of_several = !judgement.completes();
+      if (is_one_of_several && is_tag_of_lasting_change(payload)) ++source.lasting_change_count;
     }
     if (judgement.completes()) {
       on_completed(source, judgement.completed);
@@ -170,6 +180,8 @@ ReplyTracker::Verdict PostgresClientHalf::judge_error_message(PostgresBackendHal
   const bool was_at_boundary = source.tracker.is_at_boundary();
   const ReplyTracker::Judgement judgement = source.tracker.judge(BackendMessage::error_response, payload);
   for (const ExpectedReply& entry : source.tracker.discarded()) {
+    const bool has_run = &entry == &source.tracker.discarded().front();
+    if (has_run && entry.effects) note_lasting_changes(source, *entry.effects, 0);
     if (!entry.statement) continue;
     if (entry.disposition == Disposition::forward) {
       withdraw(proposed_, entry.statement);
@@ -259,22 +271,43 @@ void PostgresClientHalf::on_completed(PostgresBackendHalf& source, ExpectedReply
   }
   if (entry.kind == Kind::query && entry.statement) withdraw(proposed_, entry.statement);
   const bool has_succeeded = entry.kind == Kind::execute || (entry.kind == Kind::query && !source.has_error);
-  if (!entry.effects || !has_succeeded) return;
+  if (!entry.effects) return;
+  if (!has_succeeded) {
+    note_lasting_changes(source, *entry.effects, source.lasting_change_count);
+    return;
+  }
   state_.on_success(*entry.effects);
   const bool is_mixed = entry.effects->statement_count > 1 && !entry.effects->changes.empty() &&
                         entry.effects->transaction_effect == TransactionEffect::unclear;
   // Which of the changes a COMMIT or ROLLBACK among them kept is not known.
   if (is_mixed) state_.pin_for(PinReason::untracked_state);
-  for (const SessionChange& change : entry.effects->changes) {
-    switch (change.kind) {
-      case SessionChange::Kind::prepare:
-        source.statements.insert_or_assign(change.name, state_.find_statement(change.name));
-        break;
-      case SessionChange::Kind::deallocate: source.statements.erase(change.name); break;
-      case SessionChange::Kind::deallocate_all:
-      case SessionChange::Kind::discard_all: source.statements.clear(); break;
-      default: break;
-    }
+  for (const SessionChange& change : entry.effects->changes) note_statement_change(source, change);
+}
+
+/// What `source` holds after this change of prepared statements, which the session's state has been told of.
+void PostgresClientHalf::note_statement_change(PostgresBackendHalf& source, const SessionChange& change) {
+  switch (change.kind) {
+    case SessionChange::Kind::prepare:
+      if (PreparedStatementPointer statement = state_.find_statement(change.name)) {
+        source.statements.insert_or_assign(change.name, std::move(statement));
+      }
+      break;
+    case SessionChange::Kind::deallocate: source.statements.erase(change.name); break;
+    case SessionChange::Kind::deallocate_all:
+    case SessionChange::Kind::discard_all: source.statements.clear(); break;
+    default: break;
+  }
+}
+
+/// A text failed after `count` of its changes to prepared statements had been made: those stay.
+void PostgresClientHalf::note_lasting_changes(PostgresBackendHalf& source, const StatementFacts& facts,
+                                              std::uint32_t count) {
+  state_.on_failure(facts, count);
+  for (const SessionChange& change : facts.changes) {
+    if (count == 0) break;
+    if (!is_lasting(change.kind)) continue;
+    note_statement_change(source, change);
+    --count;
   }
 }
 
@@ -299,6 +332,7 @@ void PostgresClientHalf::on_ready(PostgresBackendHalf& source, const ExpectedRep
   completed.push_back(Completion{source.has_error, source.error_code});
   source.has_error = false;
   source.kept_error.clear();
+  source.lasting_change_count = 0;
   source.error_code = {};
   source.tag_was_rollback = false;
 }

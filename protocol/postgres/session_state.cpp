@@ -11,6 +11,10 @@ const SettingsPointer& no_settings() {
   return none;
 }
 
+bool is_lasting(Kind kind) {
+  return kind == Kind::prepare || kind == Kind::deallocate || kind == Kind::deallocate_all || kind == Kind::discard_all;
+}
+
 namespace {
 
 /// What one remembered statement costs beyond its text, roughly.
@@ -40,6 +44,17 @@ void SessionState::on_success(const StatementFacts& facts) {
       pending_.push_back(Pending{SessionChange{Kind::set_local, {}, {}}, facts.pin});
       break;
   }
+}
+
+void SessionState::on_failure(const StatementFacts& facts, std::uint32_t lasting_count) {
+  for (const SessionChange& change : facts.changes) {
+    if (lasting_count == 0) break;
+    if (!is_lasting(change.kind)) continue;
+    propose(change);
+    --lasting_count;
+  }
+  // A lock that was taken before the error is held.
+  if (facts.pin == PinReason::advisory_lock) pins_.insert(facts.pin);
 }
 
 void SessionState::propose(const SessionChange& change) {

@@ -23,6 +23,9 @@ using ParameterPointer = std::shared_ptr<const ParameterMap>;
 
 [[nodiscard]] const SettingsPointer& no_settings();
 
+/// A change of prepared statements: it stays when its transaction is rolled back.
+[[nodiscard]] bool is_lasting(SessionChange::Kind kind);
+
 /// The state of a session that is not tied to one backend: what must be re-created on another one.
 ///
 /// Changes are proposed when a statement succeeds and become part of the state when its transaction commits;
@@ -33,6 +36,8 @@ class SessionState {
  public:
   /// A statement with these facts succeeded.
   void on_success(const StatementFacts& facts);
+  /// A text with these facts failed, after the first `lasting_count` of its lasting changes had been made.
+  void on_failure(const StatementFacts& facts, std::uint32_t lasting_count);
   /// The backend is outside a transaction again.
   enum class Outcome : std::uint8_t { committed, rolled_back };
   void on_transaction_end(Outcome outcome);

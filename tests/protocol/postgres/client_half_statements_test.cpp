@@ -227,3 +227,24 @@ TEST_CASE("client half: more prepared statements than the bound → refused; fre
   it.answer(complete("DEALLOCATE ALL") + ready_message('I'), it.blue);
   CHECK(it.judge(parse_message("s", "SELECT 1") + sync_message()).verdict == RequestVerdict::route);
 }
+
+TEST_CASE("client half: a text fails behind its DEALLOCATE ALL → the statements are gone all the same, on the other side too") {
+  for (const bool is_reached : {true, false}) {
+    Conversation it;
+    it.send(parse_message("s", "SELECT 1") + sync_message(), it.blue);
+    it.answer(message('1', "") + ready_message('I'), it.blue);
+    it.send(query_message("SET a.b TO 1; DEALLOCATE ALL; SELECT 1/0"), it.blue);
+    const Bytes failure = error("ERROR", "22012") + ready_message('I');
+    it.answer(complete("SET") + (is_reached ? complete("DEALLOCATE ALL") : Bytes{}) + failure, it.blue);
+    const Bytes use = bind_message("s") + sync_message();
+    CHECK(it.send(use, it.green) == (is_reached ? text_of(use) : text_of(parse_message("s", "SELECT 1") + use)));
+    CHECK(it.client.state().settings()->empty());
+  }
+}
+
+TEST_CASE("client half: a text fails behind its pg_advisory_lock → the session is pinned, for the lock is held") {
+  Conversation it;
+  it.send(query_message("SELECT pg_advisory_lock(1); SELECT 1/0"), it.blue);
+  it.answer(error("ERROR", "22012") + ready_message('I'), it.blue);
+  CHECK(it.client.pin() == PinReason::advisory_lock);
+}
