@@ -233,6 +233,11 @@ void check_rules(const Node& rules, const std::string& path, const Pair& pair, R
     } else if (rule.match == routing::Match{} && rules.items[i].kind == Node::Kind::map) {
       catch_all = &rule;
     }
+    if (rule.writes != pair.plan.rules.front().writes && rules.items[i].kind == Node::Kind::map) {
+      reading.findings.warning(mark, about(path, "rule " + quote(rule.name) + " sends writes to the other side than " +
+                                                     quote(pair.plan.rules.front().name) +
+                                                     ": a transaction follows its first decision, whatever it writes to"));
+    }
   }
 }
 

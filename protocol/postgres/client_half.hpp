@@ -124,7 +124,6 @@ class PostgresClientHalf final : public ClientHalf {
   const ClientHalfOptions& options_;
   SessionState state_;
   ParameterPointer client_parameters_;   ///< what the client was last told
-  bool is_replication_;
   /// False in encodings in which an ASCII byte may be half of a character: no text is understood then.
   bool is_encoding_readable_ = true;
 

@@ -77,8 +77,8 @@ ByteView payload_of(const ScannedRequest& scanned, ByteView unread) {
 }  // namespace
 
 PostgresClientHalf::PostgresClientHalf(const Login& login, Analyser& analyser, const ClientHalfOptions& options)
-    : analyser_(analyser), options_(options), is_replication_(login.is_replication) {
-  if (is_replication_) state_.pin_for(PinReason::replication);
+    : analyser_(analyser), options_(options) {
+  if (login.is_replication) state_.pin_for(PinReason::replication);
 }
 
 PostgresClientHalf::ScanOutcome PostgresClientHalf::refuse(ErrorCode code, std::string detail) {

@@ -88,7 +88,10 @@ Response get_weights(const Call& call) {
   const std::string& rule_name = call.names[1];
   const auto rule = call.control.rule(pair, rule_name);
   if (!rule) return explained_failure(call.control, pair, &rule_name, rule.error());
-  return json_response({{"pair", pair}, {"rule", rule_name}, {"reads", weights_json(rule->reads)}});
+  const Status status = call.control.status();
+  const PairStatus* shown = find_pair(status, pair);
+  const std::uint64_t epoch = shown != nullptr && shown->plan ? shown->plan->epoch : 0;
+  return json_response({{"pair", pair}, {"rule", rule_name}, {"reads", weights_json(rule->reads)}, {"epoch", epoch}});
 }
 
 Response put_weights(const Call& call) {

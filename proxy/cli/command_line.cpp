@@ -147,6 +147,13 @@ void add_rollback(CLI::App& app, Parsed& parsed, const Terminal& terminal) {
   });
 }
 
+/// The first word that stands where a command should and is none; empty if there is no such word.
+std::string unknown_command(const CLI::App& app, int argc, const char* const* argv) {
+  if (argc < 2 || argv[1][0] == '-') return {};
+  const auto is_meant = [&](const CLI::App* command) { return command->check_name(argv[1]); };
+  return app.get_subcommands(is_meant).empty() ? argv[1] : "";
+}
+
 }  // namespace
 
 int run_command_line(int argc, const char* const* argv, const Commands& commands, const Terminal& terminal) {
@@ -162,6 +169,10 @@ int run_command_line(int argc, const char* const* argv, const Commands& commands
   add_explain(app, parsed, terminal);
   add_shift(app, parsed, terminal);
   add_rollback(app, parsed, terminal);
+  if (const std::string word = unknown_command(app, argc, argv); !word.empty()) {
+    terminal.complaints << "crossfade: there is no command `" << word << "`\n" << app.help();
+    return static_cast<int>(ExitCode::usage);
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

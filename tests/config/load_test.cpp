@@ -375,6 +375,9 @@ TEST_CASE("load: what is allowed but surely not meant → a warning, and the set
         "12:9: warning: `pairs.p.rules`: rule `b` is never reached: `a` before it matches everything\n");
   CHECK(warned(rules("      - {name: a, match: {user: v}}\n")) ==
         "11:33: warning: `pairs.p.rules[0].match.user`: `v` is no user of this pair\n");
+  CHECK(warned(rules("      - {name: a, match: {user: u}}\n      - {name: b, writes: green}\n")) ==
+        "12:9: warning: `pairs.p.rules`: rule `b` sends writes to the other side than `a`: a transaction follows its first "
+        "decision, whatever it writes to\n");
   CHECK(warned(pair("    trust_networks: [10.0.0.0/8]\n")) ==
         "7:21: warning: `pairs.p.trust_networks`: has no effect: no user is let in by trust\n");
   std::string text = text_of({});

@@ -24,6 +24,7 @@ host all app_md5 127.0.0.1/32 md5
 host all app_scram 127.0.0.1/32 scram-sha-256
 host all app_barred 127.0.0.1/32 reject
 host all all 127.0.0.1/32 trust
+host replication postgres 127.0.0.1/32 trust
 """
 # Green gets a type first, so that the object numbers of the two sides differ.
 SCHEMA = """
@@ -89,7 +90,7 @@ class Cluster:
         settings = {"listen_addresses": "127.0.0.1", "port": self.port, "unix_socket_directories": self.home,
                     "cluster_name": self.name, "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off",
                     "max_connections": 400, "shared_buffers": "64MB", "max_prepared_transactions": 4,
-                    "autovacuum": "off", "log_min_messages": "warning", "timezone": "UTC"}
+                    "wal_level": "logical", "autovacuum": "off", "log_min_messages": "warning", "timezone": "UTC"}
         words = [f"--{key}={value}" for key, value in settings.items()]
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen([BIN / "postgres", "-D", self.home / "data", *words], cwd=self.home,

@@ -71,6 +71,7 @@ TEST_CASE("weights: read → both shares") {
   const Response response = desk.ask("GET", weights_path);
   REQUIRE(response.status == 200);
   CHECK(object_of(response).at("reads") == json::object{{"blue", 75}, {"green", 25}});
+  CHECK(object_of(response).at("epoch") == 1);
 }
 
 TEST_CASE("weights: put → published, with epoch and acknowledgement") {

@@ -69,6 +69,13 @@ class RunningProxy {
 
 }  // namespace
 
+TEST_CASE("usage: an unknown command → the word, and the commands that there are") {
+  const Outcome outcome = invoke({"frobnicate", "--green", "1"});
+  CHECK(outcome.exit_code == 2);
+  CHECK(outcome.complains("there is no command `frobnicate`"));
+  CHECK(outcome.complains("rollback"));
+}
+
 TEST_CASE("usage: nothing, an unknown command, a missing or impossible value → 2 and an explanation") {
   const std::vector<std::vector<std::string>> rows{{},
                                                    {"frobnicate"},
