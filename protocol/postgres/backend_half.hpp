@@ -49,7 +49,7 @@ class PostgresBackendHalf final : public BackendHalf {
   Bytes kept_error;                       ///< the error of a message of ours that made the batch fail; see keep_error
   bool has_error = false;
   bool tag_was_rollback = false;          ///< the last CommandComplete said ROLLBACK
-  std::uint32_t lasting_change_count = 0; ///< of the query under way: changes to prepared statements that were made
+  DoneCounts done;                        ///< of the query under way
 
   RestorePhase restore = RestorePhase::idle;
   bool is_transaction_read_only = false;  ///< the open transaction was declared READ ONLY

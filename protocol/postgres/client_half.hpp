@@ -108,7 +108,8 @@ class PostgresClientHalf final : public ClientHalf {
   void on_parameter_status(PostgresBackendHalf& source, ByteView frame, Gather& to_client);
   void on_completed(PostgresBackendHalf& source, ExpectedReply& entry);
   void note_statement_change(PostgresBackendHalf& source, const SessionChange& change);
-  void note_lasting_changes(PostgresBackendHalf& source, const StatementFacts& facts, std::uint32_t count);
+  void note_lasting_changes(PostgresBackendHalf& source, const StatementFacts& facts, DoneCounts done);
+  void forget_unnamed(PostgresBackendHalf& source);
   void on_ready(PostgresBackendHalf& source, const ExpectedReply& entry, std::vector<Completion>& completed);
 
   // Restoring.

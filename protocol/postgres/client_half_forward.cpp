@@ -258,7 +258,7 @@ PostgresClientHalf::Provision PostgresClientHalf::provide_statement(std::string_
 
 /// How many messages of scan_, from its start, can be forwarded to `target` without waiting for a reply.
 std::size_t PostgresClientHalf::count_certain(ByteView unread, const PostgresBackendHalf& target) const {
-  if (proposed_.empty() && target.provisions.empty()) return scan_.size();
+  if (proposed_.empty() && target.provisions.empty() && !target.tracker.is_transaction_unsettled()) return scan_.size();
   const auto place = std::find_if(scan_.begin(), scan_.end(), [&](const ScannedRequest& scanned) {
     return is_holding_uncertain(scanned, unread, target);
   });
@@ -287,12 +287,15 @@ bool PostgresClientHalf::is_holding_uncertain(const ScannedRequest& scanned, Byt
 }
 
 /// What was sent up to an earlier Sync and is not answered yet may be skipped, or not, and with it what would make
-/// `target` hold the statement `name` of the session or no longer need to.
+/// `target` hold the statement `name` of the session or no longer need to. (Within a batch that is not ended a
+/// DEALLOCATE may be unanswered for as long as its Sync is missing, so there nobody waits for it.)
 bool PostgresClientHalf::is_holding_uncertain(std::string_view name, const PostgresBackendHalf& target) const {
   const PreparedStatementPointer statement = state_.find_statement(name);
   if (!statement || statement->parse_message.empty()) return false;
   const auto held = target.statements.find(name);
   const bool is_held = held != target.statements.end() && held->second == statement;
+  const ReplyTracker& tracker = target.tracker;
+  if (!is_held && tracker.is_transaction_unsettled() && !tracker.is_batch_open()) return true;
   const std::vector<UnderWay>& ways = is_held ? target.provisions : proposed_;
   return std::any_of(ways.begin(), ways.end(), [&](const UnderWay& way) {
     return way.statement->name == name && way.segment != target.segment;

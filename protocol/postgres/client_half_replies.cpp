@@ -75,12 +75,16 @@ ErrorSummary summarise_error(ByteView payload) {
   return summary;
 }
 
-/// Whether a command with this tag has changed prepared statements, which no rollback takes back.
+/// Counts a command that leaves something behind even when its transaction is rolled back.
 /// Source: PostgreSQL 15 manual 55.7, CommandComplete: the tag is usually the command's name.
-bool is_tag_of_lasting_change(ByteView payload) {
+void note_tag(PostgresBackendHalf& source, ByteView payload) {
   std::string_view tag = as_text(payload);
   if (!tag.empty()) tag.remove_suffix(1);  // the terminator
-  return tag == "PREPARE" || tag == "DEALLOCATE" || tag == "DEALLOCATE ALL" || tag == "DISCARD ALL";
+  if (tag == "SET") {
+    ++source.done.sets;
+  } else if (tag == "PREPARE" || tag == "DEALLOCATE" || tag == "DEALLOCATE ALL" || tag == "DISCARD ALL") {
+    ++source.done.statement_changes;
+  }
 }
 
 /// `statement` is answered.
@@ -154,8 +158,7 @@ Result<PostgresClientHalf::FrameStep> PostgresClientHalf::relay_frame(PostgresBa
     }
     if (tag == BackendMessage::command_complete) {
       source.tag_was_rollback = as_text(payload).starts_with("ROLLBACK") && payload.size() == sizeof "ROLLBACK";
-      const bool is_one_of_several = !judgement.completes();
-      if (is_one_of_several && is_tag_of_lasting_change(payload)) ++source.lasting_change_count;
+      if (!judgement.completes()) note_tag(source, payload);  // of a query, which may hold several commands
     }
     if (judgement.completes()) {
       on_completed(source, judgement.completed);
@@ -181,8 +184,10 @@ ReplyTracker::Verdict PostgresClientHalf::judge_error_message(PostgresBackendHal
   const ReplyTracker::Judgement judgement = source.tracker.judge(BackendMessage::error_response, payload);
   for (const ExpectedReply& entry : source.tracker.discarded()) {
     const bool has_run = &entry == &source.tracker.discarded().front();
-    if (has_run && entry.effects) note_lasting_changes(source, *entry.effects, 0);
+    if (has_run && entry.effects) note_lasting_changes(source, *entry.effects, {});
     if (!entry.statement) continue;
+    // Source: PostgreSQL 15 manual 55.2.3: an unnamed statement lasts until the next Parse of it, a failed one included.
+    if (has_run && entry.kind == Kind::parse && entry.statement->name.empty()) forget_unnamed(source);
     if (entry.disposition == Disposition::forward) {
       withdraw(proposed_, entry.statement);
     } else {
@@ -273,7 +278,7 @@ void PostgresClientHalf::on_completed(PostgresBackendHalf& source, ExpectedReply
   const bool has_succeeded = entry.kind == Kind::execute || (entry.kind == Kind::query && !source.has_error);
   if (!entry.effects) return;
   if (!has_succeeded) {
-    note_lasting_changes(source, *entry.effects, source.lasting_change_count);
+    note_lasting_changes(source, *entry.effects, source.done);
     return;
   }
   state_.on_success(*entry.effects);
@@ -299,15 +304,22 @@ void PostgresClientHalf::note_statement_change(PostgresBackendHalf& source, cons
   }
 }
 
-/// A text failed after `count` of its changes to prepared statements had been made: those stay.
+/// A text failed after so much of it had been done: changes to prepared statements stay.
 void PostgresClientHalf::note_lasting_changes(PostgresBackendHalf& source, const StatementFacts& facts,
-                                              std::uint32_t count) {
-  state_.on_failure(facts, count);
+                                              DoneCounts done) {
+  state_.on_failure(facts, done);
   for (const SessionChange& change : facts.changes) {
-    if (count == 0) break;
+    if (done.statement_changes == 0) break;
     if (!is_lasting(change.kind)) continue;
     note_statement_change(source, change);
-    --count;
+    --done.statement_changes;
+  }
+}
+
+void PostgresClientHalf::forget_unnamed(PostgresBackendHalf& source) {
+  state_.drop_unnamed();
+  if (const auto unnamed = source.statements.find(std::string_view{}); unnamed != source.statements.end()) {
+    source.statements.erase(unnamed);
   }
 }
 
@@ -316,10 +328,7 @@ void PostgresClientHalf::on_ready(PostgresBackendHalf& source, const ExpectedRep
   if (entry.disposition == Disposition::swallow) return;
   if (entry.kind == Kind::query) {
     // A simple query frees the unnamed statement. Source: manual 55.2.3.
-    state_.drop_unnamed();
-    if (const auto unnamed = source.statements.find(std::string_view{}); unnamed != source.statements.end()) {
-      source.statements.erase(unnamed);
-    }
+    forget_unnamed(source);
   }
   if (source.tracker.status() == TransactionStatus::idle) {
     const bool is_rolled_back = source.has_error || source.tag_was_rollback;
@@ -332,7 +341,7 @@ void PostgresClientHalf::on_ready(PostgresBackendHalf& source, const ExpectedRep
   completed.push_back(Completion{source.has_error, source.error_code});
   source.has_error = false;
   source.kept_error.clear();
-  source.lasting_change_count = 0;
+  source.done = {};
   source.error_code = {};
   source.tag_was_rollback = false;
 }

@@ -1,5 +1,6 @@
 #include "protocol/postgres/session_state.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace protocol::postgres {
@@ -46,12 +47,17 @@ void SessionState::on_success(const StatementFacts& facts) {
   }
 }
 
-void SessionState::on_failure(const StatementFacts& facts, std::uint32_t lasting_count) {
+void SessionState::on_failure(const StatementFacts& facts, DoneCounts done) {
   for (const SessionChange& change : facts.changes) {
-    if (lasting_count == 0) break;
-    if (!is_lasting(change.kind)) continue;
-    propose(change);
-    --lasting_count;
+    if (is_lasting(change.kind) && done.statement_changes > 0) {
+      propose(change);
+      --done.statement_changes;
+    }
+    const bool is_set = change.kind == Kind::set || change.kind == Kind::set_local;
+    if (is_set && done.sets > 0) {
+      note_custom(change);
+      --done.sets;
+    }
   }
   // A lock that was taken before the error is held.
   if (facts.pin == PinReason::advisory_lock) pins_.insert(facts.pin);
@@ -82,8 +88,8 @@ void SessionState::propose(const SessionChange& change) {
     case Kind::unlock_all: pins_.erase(PinReason::advisory_lock); return;
     case Kind::rollback_to: roll_back_to(change.name); return;
     case Kind::release: return;  // what was done since stays pending
-    case Kind::set_local: return;
-    case Kind::set:
+    case Kind::set_local: note_custom(change); return;
+    case Kind::set: note_custom(change); [[fallthrough]];
     case Kind::reset:
     case Kind::reset_all:
     case Kind::unlisten_all:
@@ -103,13 +109,31 @@ void SessionState::roll_back_to(const std::string& savepoint) {
 }
 
 void SessionState::on_transaction_end(Outcome outcome) {
-  if (pending_.empty()) return;
+  if (pending_.empty() && customs_.empty()) return;
+  auto settings = std::make_shared<Settings>(*settings_);
   if (outcome == Outcome::committed) {
-    auto settings = std::make_shared<Settings>(*settings_);
     for (const Pending& pending : pending_) apply(pending, *settings);
-    if (*settings != *settings_) settings_ = settings->empty() ? no_settings() : SettingsPointer(std::move(settings));
   }
+  settle_customs(*settings);
+  if (*settings != *settings_) settings_ = settings->empty() ? no_settings() : SettingsPointer(std::move(settings));
   pending_.clear();
+}
+
+/// A setting with a point in its name that no extension has defined comes into being when it is set, and stays when
+/// that is taken back, as an empty text. Policies of row security read such settings.
+/// Source: PostgreSQL 15 manual 20.16 "Customized Options"; that it stays is observed behaviour.
+void SessionState::note_custom(const SessionChange& change) {
+  if (change.name.find('.') == std::string::npos || settings_->count(change.name) != 0) return;
+  if (std::find(customs_.begin(), customs_.end(), change.name) == customs_.end()) customs_.push_back(change.name);
+}
+
+void SessionState::settle_customs(Settings& settings) {
+  for (const std::string& name : customs_) {
+    if (name.find_first_of("'\\") != std::string::npos) continue;
+    settings.try_emplace(name, "SELECT pg_catalog.set_config('" + name + "', '', false) WHERE pg_catalog.current_setting('" +
+                                   name + "', true) IS NULL");
+  }
+  customs_.clear();
 }
 
 void SessionState::apply(const Pending& pending, Settings& settings) {

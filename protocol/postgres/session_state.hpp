@@ -26,6 +26,12 @@ using ParameterPointer = std::shared_ptr<const ParameterMap>;
 /// A change of prepared statements: it stays when its transaction is rolled back.
 [[nodiscard]] bool is_lasting(SessionChange::Kind kind);
 
+/// What of a text had been done when it failed, in its order.
+struct DoneCounts {
+  std::uint32_t statement_changes = 0;  ///< PREPARE, DEALLOCATE and DISCARD ALL
+  std::uint32_t sets = 0;               ///< SET, also LOCAL and TRANSACTION
+};
+
 /// The state of a session that is not tied to one backend: what must be re-created on another one.
 ///
 /// Changes are proposed when a statement succeeds and become part of the state when its transaction commits;
@@ -36,8 +42,8 @@ class SessionState {
  public:
   /// A statement with these facts succeeded.
   void on_success(const StatementFacts& facts);
-  /// A text with these facts failed, after the first `lasting_count` of its lasting changes had been made.
-  void on_failure(const StatementFacts& facts, std::uint32_t lasting_count);
+  /// A text with these facts failed after so much of it had been done.
+  void on_failure(const StatementFacts& facts, DoneCounts done);
   /// The backend is outside a transaction again.
   enum class Outcome : std::uint8_t { committed, rolled_back };
   void on_transaction_end(Outcome outcome);
@@ -68,11 +74,14 @@ class SessionState {
     PinReason pin = PinReason::none;  ///< a pin to add instead, where not none
   };
   void propose(const SessionChange& change);
+  void note_custom(const SessionChange& change);
+  void settle_customs(Settings& settings);
   void apply(const Pending& pending, Settings& settings);
   void roll_back_to(const std::string& savepoint);
 
   SettingsPointer settings_ = no_settings();
   std::vector<Pending> pending_;
+  std::vector<std::string> customs_;  ///< names of extensions' settings that were set in this transaction
   StatementMap statements_;
   std::set<PinReason> pins_;
   bool has_unnamed_ = false;

@@ -233,7 +233,7 @@ TEST_CASE("client half: a text fails behind its DEALLOCATE ALL → the statement
     Conversation it;
     it.send(parse_message("s", "SELECT 1") + sync_message(), it.blue);
     it.answer(message('1', "") + ready_message('I'), it.blue);
-    it.send(query_message("SET a.b TO 1; DEALLOCATE ALL; SELECT 1/0"), it.blue);
+    it.send(query_message("SET work_mem TO 99; DEALLOCATE ALL; SELECT 1/0"), it.blue);
     const Bytes failure = error("ERROR", "22012") + ready_message('I');
     it.answer(complete("SET") + (is_reached ? complete("DEALLOCATE ALL") : Bytes{}) + failure, it.blue);
     const Bytes use = bind_message("s") + sync_message();
@@ -247,4 +247,45 @@ TEST_CASE("client half: a text fails behind its pg_advisory_lock → the session
   it.send(query_message("SELECT pg_advisory_lock(1); SELECT 1/0"), it.blue);
   it.answer(error("ERROR", "22012") + ready_message('I'), it.blue);
   CHECK(it.client.pin() == PinReason::advisory_lock);
+}
+
+TEST_CASE("client half: a Parse of the unnamed statement fails → there is none, on the other side neither") {
+  Conversation it;
+  it.send(parse_message("", "SELECT 1") + sync_message(), it.green);
+  it.answer(message('1', "") + ready_message('I'), it.green);
+  it.send(parse_message("", "SELEC") + sync_message(), it.blue);
+  it.answer(error("ERROR", "42601") + ready_message('I'), it.blue);
+  CHECK(it.client.state().find_statement("") == nullptr);
+  CHECK(restore(it, it.green) == ";");
+}
+
+TEST_CASE("client half: DEALLOCATE ALL is on its way and green lacks the statement → its Bind waits for the reply") {
+  FailedProvision it;
+  it.send(query_message("DEALLOCATE ALL"), it.green);
+  CHECK(it.judge(it.use, &it.green).verdict == RequestVerdict::await_reply);
+  it.answer(complete("DEALLOCATE ALL") + ready_message('I'), it.green);
+  CHECK(it.send(it.use, it.green) == text_of(it.use));
+}
+
+TEST_CASE("client half: a setting of the client's own is taken back → it is there on the other side too, empty") {
+  struct Row {
+    std::string text;
+    Bytes reply;
+    bool is_left;
+  };
+  const Bytes failure = error("ERROR", "22012") + ready_message('I');
+  const std::vector<Row> rows{
+      {"SET my.flag TO 1; SELECT 1/0", complete("SET") + failure, true},
+      {"SELECT 1/0; SET my.flag TO 1", failure, false},
+      {"BEGIN; SET my.flag TO 1; ROLLBACK", complete("BEGIN") + complete("SET") + complete("ROLLBACK") + ready_message('I'), true},
+      {"SET LOCAL my.flag TO 1", complete("SET") + ready_message('I'), true},
+      {"SET LOCAL work_mem TO 99", complete("SET") + ready_message('I'), false},
+  };
+  for (const Row& row : rows) {
+    Conversation it;
+    it.send(query_message(row.text), it.blue);
+    it.answer(row.reply, it.blue);
+    CAPTURE(row.text);
+    CHECK(it.client.state().settings()->count("my.flag") == (row.is_left ? 1 : 0));
+  }
 }
