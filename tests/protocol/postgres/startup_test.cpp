@@ -16,6 +16,7 @@ namespace {
 /// A length field and what follows it.
 Bytes packet(std::string_view body) {
   Bytes bytes;
+  bytes.reserve(body.size() + 4);  // also spares GCC 12 at -O3 a path on which it fears for the copy
   ByteWriter writer(bytes);
   writer.write_u32_be(static_cast<std::uint32_t>(body.size() + 4));
   writer.write_text(body);
