@@ -6,6 +6,7 @@
 #include <cassert>
 #include <coroutine>
 #include <memory>
+#include <utility>
 
 namespace proxy::runtime {
 
@@ -40,17 +41,17 @@ class Signal {
   /// Resumes the waiter inside this call. For callbacks of the loop, which have nothing else on the stack.
   void notify_now() {
     state_->is_notified = true;
-    const std::shared_ptr<State> state = state_;  // the waiter may destroy this Signal
-    state->wake();
+    state_->wake();  // the waiter may destroy this Signal
   }
 
  private:
   struct State {
+    /// Touches nothing of its own once the waiter runs, which may destroy the Signal and with it this.
     void wake() {
       if (waiting == nullptr || !is_notified) return;
-      const std::coroutine_handle<> handle = waiting;
-      waiting = nullptr;
-      chain->run(handle);
+      TaskChain& chain_of_waiter = *chain;
+      const std::coroutine_handle<> handle = std::exchange(waiting, nullptr);
+      chain_of_waiter.run(handle);
     }
     std::coroutine_handle<> waiting;
     TaskChain* chain = nullptr;
@@ -65,33 +66,33 @@ class Signal {
 /// See Signal::wait().
 class Signal::Wait {
  public:
-  explicit Wait(std::shared_ptr<State> state) : state_(std::move(state)) {}
+  explicit Wait(State& state) : state_(state) {}
   ~Wait() {
     // GCC 12 has destroyed temporaries of awaiting expressions twice; written so that it would not matter.
-    if (state_ != nullptr && is_waiting_) state_->waiting = nullptr;
+    if (is_waiting_) state_.waiting = nullptr;
     is_waiting_ = false;
   }
   Wait(const Wait&) = delete;
   Wait& operator=(const Wait&) = delete;
 
-  [[nodiscard]] bool await_ready() const { return state_->is_notified; }
+  [[nodiscard]] bool await_ready() const { return state_.is_notified; }
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> handle) {
-    assert(state_->waiting == nullptr && "a signal has one waiter");
-    state_->waiting = handle;
-    state_->chain = &handle.promise().chain();
+    assert(state_.waiting == nullptr && "a signal has one waiter");
+    state_.waiting = handle;
+    state_.chain = &handle.promise().chain();
     is_waiting_ = true;
   }
   void await_resume() {
     is_waiting_ = false;
-    state_->is_notified = false;
+    state_.is_notified = false;
   }
 
  private:
-  std::shared_ptr<State> state_;
+  State& state_;  ///< the Signal's, which outlives the wait
   bool is_waiting_ = false;
 };
 
-inline Signal::Wait Signal::wait() { return Wait(state_); }
+inline Signal::Wait Signal::wait() { return Wait(*state_); }
 
 }  // namespace proxy::runtime
