@@ -1,8 +1,10 @@
 #include "proxy/net/tcp_stream.hpp"
 
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -17,6 +19,15 @@ namespace {
 
 /// IOV_MAX of Linux; longer lists go in several calls.
 constexpr std::size_t slices_per_call_max = 1024;
+
+/// The calls that every transaction makes, without the C library's cancellation points around them: those change an
+/// atomic of the thread before and after each call as soon as there is a second thread, and nothing here is cancelled.
+ssize_t receive(int socket, std::span<std::byte> target) {
+  return ::syscall(SYS_recvfrom, socket, target.data(), target.size(), 0, nullptr, nullptr);
+}
+ssize_t send_to_peer(int socket, protocol::ByteView source) {
+  return ::syscall(SYS_sendto, socket, source.data(), source.size(), MSG_NOSIGNAL, nullptr, 0);
+}
 
 struct ConnectAttempt {
   FileDescriptor socket;
@@ -190,7 +201,7 @@ IoOutcome TcpStream::try_read(std::span<std::byte> target) {
     return {IoState::failed, 0};
   }
 
-  const ssize_t received = ::recv(socket_.get(), target.data(), target.size(), 0);
+  const ssize_t received = receive(socket_.get(), target);
   if (received > 0) {
     const auto bytes = static_cast<std::size_t>(received);
     has_read_since_tick_ = true;
@@ -240,7 +251,7 @@ IoOutcome TcpStream::try_write(protocol::ByteView source) {
   if (is_connecting()) return {IoState::would_block, 0};
   if (is_broken_ || !socket_.is_open()) return {IoState::failed, 0};
   if (source.empty()) return {IoState::done, 0};
-  const ssize_t sent = ::send(socket_.get(), source.data(), source.size(), MSG_NOSIGNAL);
+  const ssize_t sent = send_to_peer(socket_.get(), source);
   return judge_write(sent, source.size(), sent < 0 ? errno : 0);
 }
 
