@@ -3,6 +3,7 @@
 #include "protocol/wire/byte_reader.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 namespace protocol::postgres {
@@ -139,7 +140,9 @@ Result<PostgresClientHalf::FrameStep> PostgresClientHalf::relay_frame(PostgresBa
   const ByteView payload = frame.subspan(frame_header_bytes);
 
   Verdict verdict = Verdict::forward;
-  if (tag == BackendMessage::error_response) {
+  if (const std::optional<Verdict> passed = source.tracker.pass_row(tag)) {
+    verdict = *passed;
+  } else if (tag == BackendMessage::error_response) {
     verdict = judge_error_message(source, frame, progress);
     if (verdict == Verdict::forward && !source.kept_error.empty()) {
       to_client.own(std::exchange(source.kept_error, {}));

@@ -61,19 +61,27 @@ char fold(char c) {
 
 class FormWriter {
  public:
-  FormWriter(std::string_view text, std::string& form) : text_(text), form_(form) {}
+  FormWriter(std::string_view text, std::string& form) : text_(text), form_(form) {
+    // No token is written longer than it is, but for its separator: this is room for all of them.
+    form_.resize(2 * text.size());
+  }
+
+  /// What was written is the whole form.
+  void finish() { form_.resize(size_); }
 
   void write(const Token& token) {
     const std::string_view source = text_.substr(token.begin, token.end - token.begin);
     if (is_literal(token.kind)) return write_literal(token.kind, source);
-    const std::size_t token_begin = form_.size();
+    const std::size_t token_begin = size_;
+    char* const place = form_.data() + token_begin;
     if (token.kind == TokenKind::word) {
-      for (const char c : source) form_.push_back(fold(c));
+      for (std::size_t i = 0; i < source.size(); ++i) place[i] = fold(source[i]);
     } else {
-      form_.append(source);
+      for (std::size_t i = 0; i < source.size(); ++i) place[i] = source[i];
     }
-    form_.push_back(separator);
-    const std::string_view written(form_.data() + token_begin, form_.size() - 1 - token_begin);
+    place[source.size()] = separator;
+    size_ += source.size() + 1;
+    const std::string_view written(place, source.size());
     if (token.kind == TokenKind::punctuation) {
       on_punctuation(written.front(), token_begin);
     } else {
@@ -92,18 +100,17 @@ class FormWriter {
   void write_literal(TokenKind kind, std::string_view source) {
     if (row_ == Row::before || row_ == Row::behind || row_ == Row::comma) row_ = Row::none;
     if (list_ == List::comma) {
-      form_.resize(list_comma_begin_);
+      size_ = list_comma_begin_;
       list_ = List::literal;
       return;
     }
     list_ = list_ == List::open ? List::literal : List::none;
-    if (kind == TokenKind::string && is_escape_character_) {
-      form_.append(source);
-    } else {
-      form_.append(mark_of(kind));
-    }
+    const std::string_view written = kind == TokenKind::string && is_escape_character_ ? source : mark_of(kind);
+    char* const place = form_.data() + size_;
+    for (std::size_t i = 0; i < written.size(); ++i) place[i] = written[i];
+    place[written.size()] = separator;
+    size_ += written.size() + 1;
     is_escape_character_ = false;
-    form_.push_back(separator);
   }
 
   void on_word(std::string_view word) {
@@ -156,19 +163,20 @@ class FormWriter {
 
   void end_row() {
     row_ = Row::behind;
-    const std::string_view row(form_.data() + row_begin_, form_.size() - row_begin_);
+    const std::string_view row(form_.data() + row_begin_, size_ - row_begin_);
     if (has_previous_row_ &&
         row == std::string_view(form_).substr(previous_begin_, previous_end_ - previous_begin_)) {
-      form_.resize(previous_end_);
+      size_ = previous_end_;
       return;
     }
     has_previous_row_ = true;
     previous_begin_ = row_begin_;
-    previous_end_ = form_.size();
+    previous_end_ = size_;
   }
 
   std::string_view text_;
   std::string& form_;
+  std::size_t size_ = 0;  ///< written so far
   List list_ = List::none;
   Row row_ = Row::none;
   bool is_escape_character_ = false;
@@ -207,6 +215,7 @@ NormalForm write_normal_form(std::string_view text, std::string& form) {
     writer.write(token);
   }
   if (!has_tokens) result.tokens_begin = result.tokens_end = text.size();
+  writer.finish();
   result.is_readable = true;
   return result;
 }

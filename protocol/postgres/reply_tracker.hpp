@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace protocol::postgres {
@@ -57,6 +58,8 @@ enum class TransactionStatus : char { idle = 'I', open = 'T', failed = 'E' };
 ///
 /// Source: PostgreSQL 15 manual 55.2.2 to 55.2.6 (Simple Query, Extended Query, Pipelining, Function Call, COPY).
 class ReplyTracker {
+  using Kind = ExpectedReply::Kind;
+
  public:
   enum class Verdict : std::uint8_t {
     forward,
@@ -102,6 +105,17 @@ class ReplyTracker {
   /// What is to be done with one backend message. For ErrorResponse, entries that the backend skips are
   /// appended to discarded(). `payload` may be a prefix of the message except for ReadyForQuery.
   [[nodiscard]] Judgement judge(BackendMessage tag, ByteView payload);
+  /// What judge() would say, for the messages that come most and change nothing: rows, and a query's columns. Nullopt:
+  /// judge() must be asked.
+  [[nodiscard]] std::optional<Verdict> pass_row(BackendMessage tag) {
+    const bool is_row = tag == BackendMessage::data_row;
+    if (!is_row && tag != BackendMessage::row_description) return std::nullopt;
+    if (!is_owing() || is_in_doubt() || copy_both_) return std::nullopt;
+    const ExpectedReply& front = entries_[front_];
+    if (front.kind != Kind::query && !(is_row && front.kind == Kind::execute)) return std::nullopt;
+    has_begun_ = true;
+    return front.disposition == Disposition::forward ? Verdict::forward : Verdict::swallow;
+  }
   /// The disposition of the entry that is being answered; forward if nothing is owed.
   [[nodiscard]] Disposition front_disposition() const;
   /// The entry that is being answered, or null.
@@ -110,7 +124,6 @@ class ReplyTracker {
   [[nodiscard]] const std::vector<ExpectedReply>& discarded() const { return discarded_; }
 
  private:
-  using Kind = ExpectedReply::Kind;
   [[nodiscard]] Judgement judge_owed(BackendMessage tag, ByteView payload);
   [[nodiscard]] Judgement judge_doubtful(BackendMessage tag, ByteView payload);
   [[nodiscard]] Judgement judge_error(ByteView payload);

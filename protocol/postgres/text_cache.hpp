@@ -27,7 +27,7 @@ class TextCache {
     Set& set = sets_[hash & (sets_.size() - 1)];
     for (std::size_t i = 0; i < ways; ++i) {
       if (set.hashes[i] != hash || set.entries[i] == nullptr || set.entries[i]->text != text) continue;
-      set.is_used[i] = true;
+      if (!set.is_used[i]) set.is_used[i] = true;  // a line that is only read stays shared and clean
       return &set.entries[i]->value;
     }
     return nullptr;
@@ -67,7 +67,8 @@ class TextCache {
     Value value;
     std::size_t bytes;
   };
-  struct Set {
+  /// A text that is not there costs one cache line: that of the hashes.
+  struct alignas(64) Set {
     std::uint64_t hashes[ways] = {};
     std::unique_ptr<Entry> entries[ways];
     bool is_used[ways] = {};
