@@ -20,9 +20,9 @@ inline constexpr std::array<double, 16> latency_bounds{0.0001, 0.00025, 0.0005, 
                                                        0.05,   0.1,     0.25,   0.5,   1.0,    2.5,   5.0,  10.0};
 
 struct LatencyHistogram {
-  std::array<std::uint64_t, latency_bounds.size() + 1> counts{};  ///< not cumulative
-  double sum_seconds = 0;
+  double sum_seconds = 0;  // first, beside the counts of the usual latencies: one cache line for most records
   double max_seconds = 0;  ///< since the process began
+  std::array<std::uint64_t, latency_bounds.size() + 1> counts{};  ///< not cumulative
 
   /// A negative or not-a-number latency (a clock that went back) counts as zero.
   void record(double seconds);
