@@ -78,10 +78,12 @@ def write(path, text):
 
 
 class Setting:
-    """Where the peers of one server live: its port, a directory, the user and the built programs."""
+    """Where the peers of one server live: its port, a directory, the user and the built programs; and the words before a
+    peer's command, with the descriptors that they need, when it is to run under a tool."""
 
-    def __init__(self, name, server_port, directory, user, build):
+    def __init__(self, name, server_port, directory, user, build, wrapper=(), inherited=()):
         self.name, self.server_port, self.directory, self.user, self.build = name, server_port, directory, user, build
+        self.wrapper, self.inherited = wrapper, inherited
         self.threads = os.cpu_count() or 1
 
 
@@ -95,8 +97,9 @@ class Peer:
 
 
 def start(name, setting, command, port, user=None):
-    process = Process(name, command, f"{setting.directory}/{name}.{setting.name}.log", user)
-    process.await_port(port)
+    process = Process(name, [*setting.wrapper, *command], f"{setting.directory}/{name}.{setting.name}.log", user,
+                      inherited=setting.inherited)
+    process.await_port(port, 120 if setting.wrapper else 20)
     return Peer(name, port, process)
 
 

@@ -41,11 +41,12 @@ class Process:
 
     alive = []
 
-    def __init__(self, name, command, log, user=None, stop_signal=signal.SIGTERM):
+    def __init__(self, name, command, log, user=None, stop_signal=signal.SIGTERM, inherited=()):
         self.name, self.log, self.stop_signal = name, log, stop_signal
         with open(log, "ab") as output:
             self.popen = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd="/", start_new_session=True,
+                pass_fds=inherited,
                 preexec_fn=lambda: LIBC.prctl(PR_SET_PDEATHSIG, int(stop_signal)), **user_options(user))
         Process.alive.append(self)
 
