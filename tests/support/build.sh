@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # build.sh FOLDER [TARGET...] [--MESON-OPTION...]: configures FOLDER (below the repository's root) once, and builds the
-# targets, or everything. A folder that was set up with other options, or half, is set up again.
+# targets, or everything. A folder that was set up with other options, or half, is set up again. A release is linked as
+# one program (link-time optimisation): tests/bench/README.md says what that is worth.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 folder=$root/$1
@@ -9,6 +10,7 @@ targets=()
 options=()
 for argument in "$@"; do
   case $argument in
+    --buildtype=release) options+=("$argument" -Db_lto=true) ;;
     -*) options+=("$argument") ;;
     *) targets+=("$argument") ;;
   esac
