@@ -24,6 +24,9 @@ struct SecretFile {
   bool is_readable_by_others = false;
 };
 
+/// Whether a file that is only named here may be seen by everybody, or holds a key.
+enum class Secrecy : std::uint8_t { open, key };
+
 /// What a configuration may ask of the machine around it; replaced in tests and fuzzers.
 class Surroundings {
  public:
@@ -32,6 +35,11 @@ class Surroundings {
   /// `secret_bytes_max`.
   [[nodiscard]] virtual protocol::Result<SecretFile> read_secret_file(
       const std::filesystem::path& path) const = 0;
+  /// Whether a file that others will read is there and can be read. Of a key: and whether it is kept as PostgreSQL
+  /// wants its own kept: it belongs to this user and is closed to all others, or to root and is closed to all but
+  /// its group. Fails with words that can follow the file's name and a colon.
+  /// Source: PostgreSQL 15 manual, 19.9.1 "Basic Setup".
+  [[nodiscard]] virtual protocol::Status check_file(const std::filesystem::path& path, Secrecy secrecy) const = 0;
   [[nodiscard]] virtual std::optional<std::string> environment(const std::string& name) const = 0;
 };
 

@@ -40,7 +40,7 @@ std::string socket_path(std::string host, std::uint16_t port) {
   return host + "/.s.PGSQL." + std::to_string(port);
 }
 
-EndpointAddress read_endpoint(const Node& node, const std::string& path, Reading& reading) {
+EndpointAddress read_endpoint(const Node& node, const std::string& path, Reading& reading, BackendTls& tls) {
   EndpointAddress endpoint;
   endpoint.port = postgres_port;
   if (node.kind == Node::Kind::scalar) {
@@ -53,8 +53,10 @@ EndpointAddress read_endpoint(const Node& node, const std::string& path, Reading
   section->require("host");
   const auto host = section->take_text("host");
   section->read_count("port", 1, 65'535, endpoint.port);
+  const Node* tls_node = section->take("tls");
   section->finish();
   if (!host) return endpoint;
+  read_backend_tls(tls_node, path + ".tls", *host, reading, tls);
   if (host->front() == '/') {
     endpoint.host = socket_path(*host, endpoint.port);
     if (endpoint.host.size() > socket_path_bytes_max) {
@@ -93,7 +95,7 @@ void read_endpoints(Section& section, Reading& reading, Pair& pair) {
     section.require(key);
     const Node* node = section.take(key);
     if (node == nullptr) continue;
-    pair.endpoints[side] = read_endpoint(*node, section.path_of(key), reading);
+    pair.endpoints[side] = read_endpoint(*node, section.path_of(key), reading, pair.backend_tls[side]);
     if (is_own_listener(pair.listen, pair.endpoints[side])) {
       reading.findings.error(node->mark,
                              about(section.path_of(key), "is the address this pair listens on itself"));
@@ -145,6 +147,8 @@ Pair read_pair(const std::string& name, const Node& node, Reading& reading) {
   section.require("listen");
   const auto listen = take_listen(section, "listen");
   if (listen) pair.listen = *listen;
+  const Node* tls = section.take("tls");
+  if (tls != nullptr) read_client_tls(*tls, section.path_of("tls"), reading, pair.tls);
   read_endpoints(section, reading, pair);
   section.read_choice<routing::Side>("writes", side_choices, pair.plan.default_writes);
   read_users(section, reading, pair);

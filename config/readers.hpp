@@ -36,6 +36,11 @@ void read_limits(const Node& node, Reading& reading, Limits& limits);
 [[nodiscard]] bool is_name(std::string_view text);
 
 [[nodiscard]] Pair read_pair(const std::string& name, const Node& node, Reading& reading);
+/// The `tls` of a pair: towards its clients.
+void read_client_tls(const Node& node, const std::string& path, Reading& reading, ClientTls& tls);
+/// The `tls` of a side; null when it has none. `host` is where the side is.
+void read_backend_tls(const Node* node, const std::string& path, const std::string& host, Reading& reading,
+                      BackendTls& tls);
 void read_users(Section& pair_section, Reading& reading, Pair& pair);
 void read_rules(Section& pair_section, Reading& reading, Pair& pair);
 

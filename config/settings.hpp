@@ -1,6 +1,7 @@
 #pragma once
 
 #include "config/secret.hpp"
+#include "proxy/net/tls_options.hpp"
 #include "routing/plan.hpp"
 #include "routing/side.hpp"
 
@@ -61,6 +62,19 @@ struct Limits {
 
 enum class Dialect : std::uint8_t { postgres };
 
+/// Towards clients as PgBouncer's client_tls_sslmode, towards servers as libpq's sslmode.
+enum class TlsMode : std::uint8_t { disable, allow, prefer, require, verify_ca, verify_full };
+
+struct ClientTls {
+  TlsMode mode = TlsMode::disable;
+  proxy::net::TlsServerOptions options;
+};
+
+struct BackendTls {
+  TlsMode mode = TlsMode::prefer;  ///< disable for local sockets
+  proxy::net::TlsClientOptions options;
+};
+
 enum class Authentication : std::uint8_t { trust, scram_sha_256 };
 
 /// What Crossfade presents to a backend for a user.
@@ -91,7 +105,9 @@ struct Pair {
   std::string name;
   Dialect dialect = Dialect::postgres;
   ListenAddress listen;
+  ClientTls tls;
   routing::PerSide<EndpointAddress> endpoints;
+  routing::PerSide<BackendTls> backend_tls;
   std::vector<User> users;  ///< by name, unique
   /// Clients that may log in by trust; empty: every client (then `listen` is a loopback address).
   std::vector<routing::Network> trust_networks;

@@ -67,12 +67,32 @@ protocol::Result<SecretFile> Machine::read_secret_file(const std::filesystem::pa
   return read_file(path, secret_bytes_max);
 }
 
+protocol::Status Machine::check_file(const std::filesystem::path& path, Secrecy secrecy) const {
+  const Descriptor descriptor(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (descriptor.get() < 0) return refuse(system_words());
+  struct stat status {};
+  if (fstat(descriptor.get(), &status) != 0) return refuse(system_words());
+  if (!S_ISREG(status.st_mode))
+    return refuse(S_ISDIR(status.st_mode) ? "it is a directory" : "it is not a regular file");
+  if (secrecy == Secrecy::open) return {};
+  if (status.st_uid != geteuid() && status.st_uid != 0) return refuse("a key must belong to this user or to root");
+  const mode_t too_much = status.st_uid == geteuid() ? S_IRWXG | S_IRWXO : S_IWGRP | S_IXGRP | S_IRWXO;
+  if ((status.st_mode & too_much) != 0) {
+    return refuse("a key must be closed to other users; `chmod 600` it, or 640 if it belongs to root");
+  }
+  return {};
+}
+
 std::optional<std::string> Machine::environment(const std::string& name) const {
   const char* value = std::getenv(name.c_str());
   return value == nullptr ? std::nullopt : std::optional<std::string>(value);
 }
 
 protocol::Result<SecretFile> Nowhere::read_secret_file(const std::filesystem::path&) const {
+  return refuse("No such file or directory");
+}
+
+protocol::Status Nowhere::check_file(const std::filesystem::path&, Secrecy) const {
   return refuse("No such file or directory");
 }
 

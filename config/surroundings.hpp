@@ -14,6 +14,7 @@ class Machine : public Surroundings {
  public:
   [[nodiscard]] protocol::Result<SecretFile> read_secret_file(
       const std::filesystem::path& path) const override;
+  [[nodiscard]] protocol::Status check_file(const std::filesystem::path& path, Secrecy secrecy) const override;
   [[nodiscard]] std::optional<std::string> environment(const std::string& name) const override;
 };
 
@@ -22,6 +23,7 @@ class Nowhere : public Surroundings {
  public:
   [[nodiscard]] protocol::Result<SecretFile> read_secret_file(
       const std::filesystem::path& path) const override;
+  [[nodiscard]] protocol::Status check_file(const std::filesystem::path& path, Secrecy secrecy) const override;
   [[nodiscard]] std::optional<std::string> environment(const std::string& name) const override;
 };
 

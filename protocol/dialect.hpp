@@ -26,9 +26,12 @@ class Dialect {
   [[nodiscard]] virtual std::unique_ptr<ClientHalf> make_client_half(const Login& login) = 0;
   /// `login` is the client's: its start-up parameters are repeated to the backend.
   [[nodiscard]] virtual std::unique_ptr<BackendLogin> make_backend_login(const Login& login,
-                                                                         const BackendCredentials& credentials) = 0;
+                                                                         const BackendCredentials& credentials,
+                                                                         EncryptionWish wish) = 0;
   /// The bytes that cancel whatever runs on the connection behind `half`; empty if it gave no key.
   [[nodiscard]] virtual Bytes write_cancel(const BackendHalf& half) = 0;
+  /// Delivers what write_cancel() wrote, on a connection of its own; finished when all that must be said is said.
+  [[nodiscard]] virtual std::unique_ptr<Dialogue> make_cancellation(Bytes cancel_bytes, EncryptionWish wish) = 0;
   /// The polite goodbye to a backend.
   [[nodiscard]] virtual Bytes write_terminate() = 0;
   /// Tells a client of an error that ends its session. Addresses and internals are left out.

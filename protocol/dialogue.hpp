@@ -2,6 +2,7 @@
 
 #include "protocol/base/bytes.hpp"
 #include "protocol/base/error.hpp"
+#include "protocol/base/tls_facts.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -13,9 +14,10 @@ namespace protocol {
 
 /// What a dialogue wants after it was advanced.
 enum class DialogueState : std::uint8_t {
-  reading,   ///< send what was written, then call again with more bytes
-  finished,  ///< its result is ready; bytes not consumed belong to whoever comes next
-  failed,    ///< error() says why; send what was written (a polite goodbye), then close
+  reading,    ///< send what was written, then call again with more bytes
+  upgrading,  ///< send what was written, begin TLS (bytes not consumed are TLS already), then on_encrypted()
+  finished,   ///< its result is ready; bytes not consumed belong to whoever comes next
+  failed,     ///< error() says why; send what was written (a polite goodbye), then close
 };
 
 struct DialogueProgress {
@@ -30,8 +32,17 @@ class Dialogue {
   /// Consumes whole frames from the front of `received` and appends what must be sent to `to_send`.
   /// The first call may come with no bytes. Never call again after finished or failed.
   [[nodiscard]] virtual DialogueProgress advance(ByteView received, Bytes& to_send) = 0;
+  /// After `upgrading`: the connection is encrypted from here on, and advance() goes on with what comes out of TLS.
+  virtual void on_encrypted(const TlsFacts& /*facts*/) {}
   /// Valid after failed.
   [[nodiscard]] virtual const Error& error() const = 0;
+};
+
+/// Whether a dialogue with a server begins by asking it for TLS.
+enum class EncryptionWish : std::uint8_t {
+  none,       ///< it does not
+  preferred,  ///< it does, and goes on in plain text when the server declines
+  required,   ///< it does, and fails when the server declines
 };
 
 /// The key that a client presents to cancel a request. Eight bytes of our own making for our clients;

@@ -117,6 +117,20 @@ bool App::ask_workers(const std::function<void(std::size_t)>& task) {
   return countdown->wait(acknowledge_timeout);
 }
 
+void App::reload_certificates() {
+  for (const std::unique_ptr<AppPair>& pair : pairs_) {
+    const std::vector<std::string> complaints = pair->reload_certificates();
+    for (const std::string& complaint : complaints) {
+      log_.write(telemetry::LogLevel::error, "a certificate cannot be used, the one before stays in force",
+                 {{"pair", std::string_view(pair->settings().name)}, {"cause", std::string_view(complaint)}});
+    }
+    if (complaints.empty()) {
+      log_.write(telemetry::LogLevel::info, "certificates were read again",
+                 {{"pair", std::string_view(pair->settings().name)}});
+    }
+  }
+}
+
 void App::drain(const std::function<bool()>& is_impatient) {
   log_.write(telemetry::LogLevel::info, "shutting down", {});
   workers_.front()->loop().post([this] {

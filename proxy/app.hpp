@@ -36,6 +36,10 @@ class App final : public admin::Control {
   /// shutdown_timeout is over; whoever is left then is ended.
   void drain(const std::function<bool()>& is_impatient);
 
+  /// Reads all certificates, keys and authorities again, for connections made from now on; sessions keep theirs.
+  /// What cannot be used is logged, and what was in force stays so. Never on a worker: it reads files.
+  void reload_certificates();
+
   [[nodiscard]] admin::Status status() override;
   [[nodiscard]] std::vector<admin::PairMetrics> metrics() override;
   [[nodiscard]] bool is_ready() override;

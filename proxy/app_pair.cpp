@@ -21,8 +21,35 @@ session::SessionOptions session_options_from(const config::Limits& limits) {
   return options;
 }
 
-protocol::postgres::PostgresDialect::Options dialect_options_from(const config::Limits& limits) {
+protocol::postgres::ClientEncryption client_encryption_from(config::TlsMode mode) {
+  using protocol::postgres::ClientEncryption;
+  switch (mode) {
+    case config::TlsMode::disable: return ClientEncryption::refused;
+    case config::TlsMode::allow:
+    case config::TlsMode::prefer: return ClientEncryption::offered;
+    case config::TlsMode::require: return ClientEncryption::required;
+    case config::TlsMode::verify_ca: return ClientEncryption::certificate_required;
+    case config::TlsMode::verify_full: return ClientEncryption::user_certificate_required;
+  }
+  return ClientEncryption::refused;
+}
+
+session::BackendEncryption backend_encryption_from(config::TlsMode mode) {
+  using session::BackendEncryption;
+  switch (mode) {
+    case config::TlsMode::disable: return BackendEncryption::never;
+    case config::TlsMode::allow: return BackendEncryption::if_refused_plain;
+    case config::TlsMode::prefer: return BackendEncryption::if_offered;
+    case config::TlsMode::require:
+    case config::TlsMode::verify_ca:
+    case config::TlsMode::verify_full: return BackendEncryption::always;
+  }
+  return BackendEncryption::never;
+}
+
+protocol::postgres::PostgresDialect::Options dialect_options_from(const config::Limits& limits, config::TlsMode mode) {
   protocol::postgres::PostgresDialect::Options options;
+  options.client_encryption = client_encryption_from(mode);
   options.client_half.statement_bytes_max = limits.statement_bytes_max;
   options.client_half.session_state_bytes_max = limits.session_state_bytes_max;
   options.analyser.text_entries_max = limits.statement_cache_entries;
@@ -52,23 +79,73 @@ AppPair::AppPair(const config::Pair& settings, Surroundings surroundings)
 AppPair::~AppPair() = default;
 
 AppPair::Part::Part(AppPair& pair, runtime::Worker& worker, std::uint32_t index)
-    : dialect(dialect_options_from(pair.surroundings_.limits), pair.admission_, pair.surroundings_.nonces,
+    : dialect(dialect_options_from(pair.surroundings_.limits, pair.settings_.tls.mode), pair.admission_,
+              pair.surroundings_.nonces,
               [&pair](const protocol::Login& login) { pair.demand_catalogue(login); }),
-      connector(worker.loop(), pair.surroundings_.names, pair.tcp_options()),
-      pair_worker(std::make_unique<session::PairWorker>(
-          pair.shared_,
-          session::PairWorker::Identity{index,
-                                        [&nonces = pair.surroundings_.nonces] {
-                                          std::array<std::byte, sizeof(std::uint32_t)> bytes{};
-                                          nonces.fill(bytes);
-                                          std::uint32_t value = 0;
-                                          std::memcpy(&value, bytes.data(), sizeof value);
-                                          return value;
-                                        }},
-          worker.loop(), dialect, connector, pair, pair.session_options_, pair.endpoints(),
-          pair.settings_.trust_networks, worker.receive_scratch())) {}
+      connector(worker.loop(), pair.surroundings_.names, pair.tcp_options()) {
+  const auto upgrade_of = [this](const std::unique_ptr<net::TlsSource>& source) {
+    return source ? std::make_unique<net::TlsStreamMaker>(*source, tls_scratch) : nullptr;
+  };
+  client_tls = upgrade_of(pair.client_tls_);
+  for (const Side side : routing::both_sides) backend_tls[side] = upgrade_of(pair.backend_tls_[side]);
+  const auto random_bits = [&nonces = pair.surroundings_.nonces] {
+    std::array<std::byte, sizeof(std::uint32_t)> bytes{};
+    nonces.fill(bytes);
+    std::uint32_t value = 0;
+    std::memcpy(&value, bytes.data(), sizeof value);
+    return value;
+  };
+  pair_worker = std::make_unique<session::PairWorker>(
+      pair.shared_, session::PairWorker::Identity{index, random_bits}, worker.loop(), dialect, connector, pair,
+      pair.session_options_, pair.endpoints(), pair.settings_.trust_networks, worker.receive_scratch(),
+      pair.encryption_of(*this));
+}
+
+session::Encryption AppPair::encryption_of(const Part& part) const {
+  session::Encryption encryption;
+  encryption.to_clients = part.client_tls.get();
+  for (const Side side : routing::both_sides) {
+    encryption.to_backends[side] = {part.backend_tls[side].get(),
+                                    backend_encryption_from(settings_.backend_tls[side].mode)};
+  }
+  return encryption;
+}
+
+protocol::Status AppPair::open_tls() {
+  if (settings_.tls.mode != config::TlsMode::disable) {
+    net::TlsServerOptions options = settings_.tls.options;
+    options.application_protocol = protocol::postgres::alpn_protocol;
+    auto opened = net::TlsSource::open(std::move(options));
+    if (!opened) return opened.error();
+    client_tls_ = std::move(*opened);
+  }
+  for (const Side side : routing::both_sides) {
+    if (settings_.backend_tls[side].mode == config::TlsMode::disable) continue;
+    net::TlsClientOptions options = settings_.backend_tls[side].options;
+    options.application_protocol = protocol::postgres::alpn_protocol;
+    auto opened = net::TlsSource::open(std::move(options));
+    if (!opened) return opened.error();
+    backend_tls_[side] = std::move(*opened);
+  }
+  return {};
+}
+
+std::vector<std::string> AppPair::reload_certificates() {
+  std::vector<std::string> complaints;
+  const auto reload = [&complaints](net::TlsSource* source, std::string whose) {
+    if (source == nullptr) return;
+    const protocol::Status reloaded = source->reload();
+    if (!reloaded) complaints.push_back(std::move(whose) + reloaded.error().detail);
+  };
+  reload(client_tls_.get(), "towards clients: ");
+  for (const Side side : routing::both_sides) {
+    reload(backend_tls_[side].get(), "towards " + std::string(routing::name_of(side)) + ": ");
+  }
+  return complaints;
+}
 
 protocol::Status AppPair::open() {
+  if (protocol::Status opened = open_tls(); !opened) return opened;
   for (const config::EndpointAddress& endpoint : settings_.endpoints.values) {
     if (!endpoint.host.starts_with('/')) surroundings_.names.add(endpoint.host);
   }

@@ -5,6 +5,7 @@
 #include "proxy/catalogue/refresher.hpp"
 #include "proxy/net/listener.hpp"
 #include "proxy/net/tcp_connector.hpp"
+#include "proxy/net/tls_stream.hpp"
 #include "proxy/runtime/worker.hpp"
 #include "proxy/session/pair_worker.hpp"
 #include "routing/plan.hpp"
@@ -40,6 +41,9 @@ class AppPair final : public session::CredentialsSource {
   [[nodiscard]] protocol::Status open();
   /// On the loop of the worker `index`, when it ends.
   void close_on(std::size_t index);
+  /// Reads certificates, keys and authorities again, for connections made from now on. Control thread only. What
+  /// cannot be used is told, one line each, and what was in force stays so.
+  [[nodiscard]] std::vector<std::string> reload_certificates();
   /// On the first worker's loop: no new clients.
   void stop_listening();
 
@@ -61,9 +65,14 @@ class AppPair final : public session::CredentialsSource {
     Part(AppPair& pair, runtime::Worker& worker, std::uint32_t index);
     protocol::postgres::PostgresDialect dialect;
     net::TcpConnector connector;
+    net::TlsScratch tls_scratch;
+    std::unique_ptr<net::TlsUpgrade> client_tls;
+    routing::PerSide<std::unique_ptr<net::TlsUpgrade>> backend_tls;
     std::unique_ptr<session::PairWorker> pair_worker;
   };
   [[nodiscard]] net::TcpOptions tcp_options() const;
+  [[nodiscard]] protocol::Status open_tls();
+  [[nodiscard]] session::Encryption encryption_of(const Part& part) const;
   [[nodiscard]] protocol::postgres::Admission make_admission() const;
   [[nodiscard]] routing::PerSide<net::Endpoint> endpoints() const;
 
@@ -79,6 +88,8 @@ class AppPair final : public session::CredentialsSource {
   routing::PlanHistory history_;
   session::PairShared shared_;
   protocol::postgres::Admission admission_;
+  std::unique_ptr<net::TlsSource> client_tls_;  ///< null: none towards clients
+  routing::PerSide<std::unique_ptr<net::TlsSource>> backend_tls_;
   std::vector<std::unique_ptr<Part>> parts_;  ///< by worker
   std::unique_ptr<net::Listener> listener_;   ///< lives on the first worker's loop
   std::unique_ptr<catalogue::CatalogueRefresher> refresher_;  ///< last: its thread uses all of the above

@@ -13,9 +13,11 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <iostream>
 #include <stdexcept>
 #include <system_error>
+#include <utility>
 
 namespace proxy {
 
@@ -27,12 +29,18 @@ class StopRequest {
   StopRequest() {
     sigemptyset(&signals_);
     for (const int signal : {SIGTERM, SIGINT}) sigaddset(&signals_, signal);
-    pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
+    sigset_t blocked = signals_;
+    sigaddset(&blocked, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &blocked, nullptr);
     std::signal(SIGPIPE, SIG_IGN);
   }
-  void wait() const {
+  /// Until one comes; `on_hangup` is called for every SIGHUP before.
+  void wait(const std::function<void()>& on_hangup) const {
+    sigset_t waited_for = signals_;
+    sigaddset(&waited_for, SIGHUP);
     int signal = 0;
-    while (sigwait(&signals_, &signal) != 0) {
+    while (sigwait(&waited_for, &signal) != 0 || signal == SIGHUP) {
+      if (std::exchange(signal, 0) == SIGHUP) on_hangup();
     }
   }
   /// Whether another one has come.
@@ -109,7 +117,7 @@ int serve(const cli::RunOptions& options) {
       return code(cli::ExitCode::refused);
     }
     if (!options.ready_file.empty()) write_ready_file(options.ready_file, app.ready_text());
-    stop.wait();
+    stop.wait([&app] { app.reload_certificates(); });
     app.drain([&stop] { return stop.has_come_again(); });
   } catch (const std::exception& failure) {
     log.write(telemetry::LogLevel::error, "cannot go on", {{"cause", std::string_view(failure.what())}});

@@ -11,6 +11,7 @@ std::string_view name_of(ErrorCode code) {
     case ErrorCode::version_unsupported: return "version_unsupported";
     case ErrorCode::authentication_failed: return "authentication_failed";
     case ErrorCode::authentication_unsupported: return "authentication_unsupported";
+    case ErrorCode::encryption_failed: return "encryption_failed";
     case ErrorCode::startup_parameter_invalid: return "startup_parameter_invalid";
     case ErrorCode::login_timeout: return "login_timeout";
     case ErrorCode::connections_exhausted: return "connections_exhausted";

@@ -18,6 +18,7 @@ enum class ErrorCode : std::uint8_t {
   version_unsupported,     ///< the client asks for a protocol version nobody here speaks
   authentication_failed,   ///< the client's proof is wrong; never says whether the user exists
   authentication_unsupported,  ///< the peer demands a method that is not implemented
+  encryption_failed,       ///< TLS is demanded and was refused, or its handshake failed
   startup_parameter_invalid,   ///< a start-up parameter is missing or contradicts another
   login_timeout,           ///< the peer did not finish its login before the deadline
   connections_exhausted,   ///< a configured limit on connections is reached

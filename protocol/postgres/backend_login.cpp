@@ -38,18 +38,19 @@ StartupMessage make_backend_startup(const Login& login, std::string_view user) {
 }
 
 BackendLoginDialogue::BackendLoginDialogue(const Login& login, const BackendCredentials& credentials,
-                                           NonceSource& nonces, ScramKeyCache& cache)
+                                           NonceSource& nonces, ScramKeyCache& cache, EncryptionWish wish)
     : startup_(make_backend_startup(login, credentials.user.empty() ? login.user : credentials.user)),
       user_(credentials.user.empty() ? login.user : credentials.user),
       password_(credentials.password),
       nonces_(nonces),
-      cache_(cache) {}
+      cache_(cache),
+      encryption_(wish) {}
 
 BackendLoginDialogue::~BackendLoginDialogue() { wipe(password_); }
 
 DialogueProgress BackendLoginDialogue::advance(ByteView received, Bytes& to_send) {
-  if (step_ == Step::starting && !write_startup(to_send)) return {DialogueState::failed, 0};
   std::size_t consumed = 0;
+  if (const std::optional<DialogueProgress> progress = begin(received, consumed, to_send)) return *progress;
   while (step_ != Step::done) {
     const ByteView unread = received.subspan(consumed);
     const std::optional<FrameHeader> header = scan_frame_header(unread);
@@ -66,6 +67,26 @@ DialogueProgress BackendLoginDialogue::advance(ByteView received, Bytes& to_send
   }
   wipe(password_);
   return {DialogueState::finished, consumed};
+}
+
+std::optional<DialogueProgress> BackendLoginDialogue::begin(ByteView received, std::size_t& consumed, Bytes& to_send) {
+  if (step_ == Step::starting && encryption_.is_wanted()) {
+    encryption_.begin(to_send);
+    step_ = Step::asking_for_encryption;
+  }
+  if (step_ == Step::asking_for_encryption && !tls_) {
+    switch (encryption_.judge(received)) {
+      case EncryptionRequest::Answer::awaited: return DialogueProgress{DialogueState::reading, 0};
+      case EncryptionRequest::Answer::accepted: return DialogueProgress{DialogueState::upgrading, 1};
+      case EncryptionRequest::Answer::failed:
+        fail(encryption_.error());
+        return DialogueProgress{DialogueState::failed, 0};
+      case EncryptionRequest::Answer::declined: consumed = 1; break;
+    }
+  }
+  if (step_ != Step::starting && step_ != Step::asking_for_encryption) return std::nullopt;
+  if (!write_startup(to_send)) return DialogueProgress{DialogueState::failed, consumed};
+  return std::nullopt;
 }
 
 bool BackendLoginDialogue::write_startup(Bytes& to_send) {

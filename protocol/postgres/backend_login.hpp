@@ -2,6 +2,7 @@
 
 #include "protocol/dialogue.hpp"
 #include "protocol/postgres/authentication.hpp"
+#include "protocol/postgres/encryption.hpp"
 #include "protocol/postgres/error_response.hpp"
 #include "protocol/postgres/message.hpp"
 #include "protocol/postgres/nonce_source.hpp"
@@ -32,6 +33,9 @@ struct BackendIdentity {
 ///
 /// Source: PostgreSQL 15 manual, 55.2.1 "Start-up", 55.3.1 "SCRAM-SHA-256 Authentication".
 ///
+///   starting --TLS wanted: SSLRequest written--> asking_for_encryption
+///   asking_for_encryption --S: TLS, then the startup message--> authenticating
+///   asking_for_encryption --N--> authenticating, unless TLS is required
 ///   starting --startup message written--> authenticating
 ///   authenticating --AuthenticationOk--> collecting
 ///   authenticating --cleartext, MD5: password written--> awaiting_ok
@@ -45,12 +49,13 @@ class BackendLoginDialogue final : public Dialogue {
   /// `cache` belongs to the same worker; it and `nonces` outlive the dialogue. An empty credentials.user means
   /// the client's own name.
   BackendLoginDialogue(const Login& login, const BackendCredentials& credentials, NonceSource& nonces,
-                       ScramKeyCache& cache);
+                       ScramKeyCache& cache, EncryptionWish wish = EncryptionWish::none);
   ~BackendLoginDialogue() override;
   BackendLoginDialogue(const BackendLoginDialogue&) = delete;
   BackendLoginDialogue& operator=(const BackendLoginDialogue&) = delete;
 
   [[nodiscard]] DialogueProgress advance(ByteView received, Bytes& to_send) override;
+  void on_encrypted(const TlsFacts& facts) override { tls_ = facts; }
   [[nodiscard]] const Error& error() const override { return error_; }
 
   /// Valid after finished, once.
@@ -72,6 +77,7 @@ class BackendLoginDialogue final : public Dialogue {
  private:
   enum class Step : std::uint8_t {
     starting,
+    asking_for_encryption,
     authenticating,
     awaiting_challenge,
     awaiting_signature,
@@ -80,6 +86,8 @@ class BackendLoginDialogue final : public Dialogue {
     done,
   };
 
+  /// Up to the startup message. nullopt: it is written.
+  std::optional<DialogueProgress> begin(ByteView received, std::size_t& consumed, Bytes& to_send);
   bool write_startup(Bytes& to_send);
   bool accept(BackendMessage tag, ByteView frame, Bytes& to_send);
   bool accept_authentication(ByteView payload, Bytes& to_send);
@@ -99,6 +107,8 @@ class BackendLoginDialogue final : public Dialogue {
   std::string password_;
   NonceSource& nonces_;
   ScramKeyCache& cache_;
+  EncryptionRequest encryption_;
+  std::optional<TlsFacts> tls_;  ///< nothing: the connection is not encrypted
   Step step_ = Step::starting;
   std::optional<ScramClient> scram_;
   BackendIdentity identity_;

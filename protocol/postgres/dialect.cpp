@@ -24,12 +24,14 @@ constexpr std::uint32_t cancel_request_code = 80877102;
 /// The login dialogue, and what its end makes of it.
 class PostgresBackendLogin final : public BackendLogin {
  public:
-  PostgresBackendLogin(PostgresDialect& dialect, const Login& login, const BackendCredentials& credentials)
-      : dialect_(dialect), dialogue_(login, credentials, dialect.nonces_, dialect.scram_keys_) {}
+  PostgresBackendLogin(PostgresDialect& dialect, const Login& login, const BackendCredentials& credentials,
+                       EncryptionWish wish)
+      : dialect_(dialect), dialogue_(login, credentials, dialect.nonces_, dialect.scram_keys_, wish) {}
 
   [[nodiscard]] DialogueProgress advance(ByteView received, Bytes& to_send) override {
     return dialogue_.advance(received, to_send);
   }
+  void on_encrypted(const TlsFacts& facts) override { dialogue_.on_encrypted(facts); }
   [[nodiscard]] const Error& error() const override { return dialogue_.error(); }
   [[nodiscard]] ByteView refusal() const override { return dialogue_.refusal(); }
   [[nodiscard]] std::unique_ptr<BackendHalf> take_half() override {
@@ -53,7 +55,8 @@ PostgresDialect::PostgresDialect(Options options, Admission admission, NonceSour
 
 std::unique_ptr<Greeting> PostgresDialect::make_greeting(TrustedOrigin origin) {
   return std::make_unique<PostgresGreeting>(
-      origin == TrustedOrigin::yes ? admission_.everywhere : admission_.without_trust, nonces_);
+      origin == TrustedOrigin::yes ? admission_.everywhere : admission_.without_trust, nonces_,
+      options_.client_encryption);
 }
 
 std::unique_ptr<ClientHalf> PostgresDialect::make_client_half(const Login& login) {
@@ -61,8 +64,9 @@ std::unique_ptr<ClientHalf> PostgresDialect::make_client_half(const Login& login
 }
 
 std::unique_ptr<BackendLogin> PostgresDialect::make_backend_login(const Login& login,
-                                                                  const BackendCredentials& credentials) {
-  return std::make_unique<PostgresBackendLogin>(*this, login, credentials);
+                                                                  const BackendCredentials& credentials,
+                                                                  EncryptionWish wish) {
+  return std::make_unique<PostgresBackendLogin>(*this, login, credentials, wish);
 }
 
 Analyser& PostgresDialect::analyser_for(const Login& login) {
@@ -105,6 +109,10 @@ Bytes PostgresDialect::write_cancel(const BackendHalf& half) {
   writer.write_u32_be(key->process_id);
   writer.write_bytes(key->secret);
   return request;
+}
+
+std::unique_ptr<Dialogue> PostgresDialect::make_cancellation(Bytes cancel_bytes, EncryptionWish wish) {
+  return std::make_unique<Cancellation>(std::move(cancel_bytes), wish);
 }
 
 Bytes PostgresDialect::write_terminate() {

@@ -3,6 +3,7 @@
 #include "protocol/dialect.hpp"
 #include "protocol/postgres/analyser.hpp"
 #include "protocol/postgres/client_half.hpp"
+#include "protocol/postgres/encryption.hpp"
 #include "protocol/postgres/nonce_source.hpp"
 #include "protocol/postgres/scram.hpp"
 #include "protocol/postgres/user_directory.hpp"
@@ -27,6 +28,7 @@ class PostgresDialect final : public Dialect {
   struct Options {
     ClientHalfOptions client_half;
     Analyser::Options analyser;
+    ClientEncryption client_encryption = ClientEncryption::refused;
     /// Databases whose statements are analysed with a cache and a catalogue of their own; further ones share one
     /// without a catalogue.
     std::size_t databases_max = 64;
@@ -41,8 +43,10 @@ class PostgresDialect final : public Dialect {
   [[nodiscard]] std::unique_ptr<Greeting> make_greeting(TrustedOrigin origin) override;
   [[nodiscard]] std::unique_ptr<ClientHalf> make_client_half(const Login& login) override;
   [[nodiscard]] std::unique_ptr<BackendLogin> make_backend_login(const Login& login,
-                                                                 const BackendCredentials& credentials) override;
+                                                                 const BackendCredentials& credentials,
+                                                                 EncryptionWish wish) override;
   [[nodiscard]] Bytes write_cancel(const BackendHalf& half) override;
+  [[nodiscard]] std::unique_ptr<Dialogue> make_cancellation(Bytes cancel_bytes, EncryptionWish wish) override;
   [[nodiscard]] Bytes write_terminate() override;
   [[nodiscard]] Bytes write_fatal(const Error& error, SessionStage stage) override;
   [[nodiscard]] std::string_view code_of(const Error& error) const override;

@@ -87,6 +87,9 @@ std::string_view sqlstate_of(const Error& error) {
     // From a client: it asked for what is not offered. From a backend: its method is not ours to speak.
     case ErrorCode::authentication_unsupported:
       return is_clients_fault ? sqlstate::feature_not_supported : sqlstate::server_rejected_connection;
+    // As the server says of a connection that its rules want encrypted; towards a backend, as of one never had.
+    case ErrorCode::encryption_failed:
+      return is_clients_fault ? sqlstate::invalid_authorization : sqlstate::unable_to_connect;
     case ErrorCode::startup_parameter_invalid: return sqlstate::invalid_parameter_value;
     // The server's own "canceling authentication due to timeout" is 57014.
     case ErrorCode::login_timeout: return is_clients_fault ? sqlstate::query_canceled : sqlstate::connection_failure;
@@ -125,6 +128,9 @@ std::string_view message_of(const Error& error, SessionStage stage) {
     case ErrorCode::authentication_unsupported:
       return error.blame == Blame::client ? "authentication method is not supported"
                                           : "the database server asks for an authentication method that is not supported";
+    case ErrorCode::encryption_failed:
+      return error.blame == Blame::client ? "connection is not encrypted, and encryption is required"
+                                          : "could not establish an encrypted connection to the database server";
     case ErrorCode::startup_parameter_invalid: return "invalid startup parameter";
     case ErrorCode::login_timeout:
       return error.blame == Blame::client ? "canceling authentication due to timeout"

@@ -33,8 +33,9 @@ bool speaks_version_3(ByteView packet) {
 
 }  // namespace
 
-PostgresGreeting::PostgresGreeting(std::shared_ptr<const UserDirectory> users, NonceSource& nonces)
-    : users_(std::move(users)), nonces_(nonces) {}
+PostgresGreeting::PostgresGreeting(std::shared_ptr<const UserDirectory> users, NonceSource& nonces,
+                                   ClientEncryption encryption)
+    : users_(std::move(users)), nonces_(nonces), encryption_(encryption) {}
 
 DialogueProgress PostgresGreeting::advance(ByteView received, Bytes& to_send) {
   std::size_t consumed = 0;
@@ -43,65 +44,116 @@ DialogueProgress PostgresGreeting::advance(ByteView received, Bytes& to_send) {
     const Taken taken =
         step_ == Step::reading_startup ? take_startup_packet(unread, to_send) : take_sasl_message(unread, to_send);
     consumed += taken.bytes;
-    if (taken.has_failed) return {DialogueState::failed, consumed};
+    if (taken.verdict == Verdict::failed) return {DialogueState::failed, consumed};
+    if (taken.verdict == Verdict::upgrading) return {DialogueState::upgrading, consumed};
     if (taken.bytes == 0) return {DialogueState::reading, consumed};
   }
   return {DialogueState::finished, consumed};
 }
 
+/// Before anything was asked for and answered, a client may begin TLS at once.
+bool PostgresGreeting::is_tls_hello(ByteView unread) const {
+  return encryption_ != ClientEncryption::refused && !unread.empty() && unread[0] == tls_handshake_byte && !tls_ &&
+         ssl_ == Request::not_made && gssenc_ == Request::not_made;
+}
+
 PostgresGreeting::Taken PostgresGreeting::take_startup_packet(ByteView unread, Bytes& to_send) {
+  if (is_tls_hello(unread)) {
+    is_direct_ = true;
+    ssl_ = gssenc_ = Request::answered;
+    return {0, Verdict::upgrading};
+  }
+  if (is_direct_ && tls_ && tls_->application_protocol != alpn_protocol) {
+    // Without the name of the protocol the bytes of another one could be meant for us (ALPACA); the server closes
+    // without a word too.
+    return {0, verdict_of(fail_silently(failure(ErrorCode::message_unexpected, Blame::client,
+                                                "TLS without an SSLRequest and without ALPN")))};
+  }
   const Result<std::optional<std::size_t>> packet_bytes = scan_startup_packet(unread);
   // Whoever sends such a length does not speak the protocol; the server closes without a word, and so do we.
-  // A TLS handshake without an SSLRequest ends here too: its first bytes are an absurd length.
-  if (!packet_bytes) return {0, !fail_silently(packet_bytes.error())};
+  // A TLS handshake where none is offered ends here too: its first bytes are an absurd length.
+  if (!packet_bytes) return {0, verdict_of(fail_silently(packet_bytes.error()))};
   if (!packet_bytes->has_value() || unread.size() < **packet_bytes) return {};
 
   const std::size_t bytes = **packet_bytes;
   const bool has_more = unread.size() > bytes;
   Result<StartupRequest> request = decode_startup_packet(unread.first(bytes));
-  if (!request) {
-    const Error& error = request.error();
-    if (error.code == ErrorCode::frame_length_invalid) return {bytes, !fail_silently(error)};
-    if (error.code == ErrorCode::version_unsupported) {
-      if (speaks_version_3(unread)) return {bytes, !fail(error, fatal(sqlstate::feature_not_supported, error.detail), to_send)};
-      write_error_for_version_2(error.detail, to_send);
-      return {bytes, !fail_silently(error)};
-    }
-    return {bytes, !fail(error, fatal(sqlstate::protocol_violation, error.detail), to_send)};
-  }
-  if (std::holds_alternative<SslRequest>(*request)) return refuse_encryption(ssl_, "SSL", has_more, bytes, to_send);
+  if (!request) return {bytes, verdict_of(refuse_startup(request.error(), unread, to_send))};
+  if (std::holds_alternative<SslRequest>(*request)) return answer_request(ssl_, "SSL", has_more, bytes, to_send);
   if (std::holds_alternative<GssencRequest>(*request)) {
-    return refuse_encryption(gssenc_, "GSSAPI encryption", has_more, bytes, to_send);
+    return answer_request(gssenc_, "GSSAPI encryption", has_more, bytes, to_send);
   }
   if (auto* key = std::get_if<CancelKey>(&*request)) {
+    // In plain text too where TLS is required: libpq before 17 knows no other way, and the server takes it.
     outcome_ = Outcome::cancel;
     cancel_key_ = std::move(*key);
     step_ = Step::done;
-    return {bytes, false};
+    return {bytes, Verdict::fine};
   }
-  return {bytes, !accept_startup(std::get<StartupMessage>(*std::move(request)), to_send)};
+  return {bytes, verdict_of(accept_startup(std::get<StartupMessage>(*std::move(request)), to_send))};
 }
 
-PostgresGreeting::Taken PostgresGreeting::refuse_encryption(Encryption& asked, std::string_view name, bool has_more,
-                                                            std::size_t packet_bytes, Bytes& to_send) {
-  if (asked == Encryption::refused) {
-    // The server takes a second request for a version number.
-    const std::string minor = &asked == &ssl_ ? "5679" : "5680";
-    const std::string message = "unsupported frontend protocol 1234." + minor + ": server supports 3.0 to 3.0";
-    return {packet_bytes, !fail(failure(ErrorCode::version_unsupported, Blame::client, message),
-                                fatal(sqlstate::feature_not_supported, message), to_send)};
+bool PostgresGreeting::refuse_startup(const Error& error, ByteView unread, Bytes& to_send) {
+  if (error.code == ErrorCode::frame_length_invalid) return fail_silently(error);
+  if (error.code != ErrorCode::version_unsupported) {
+    return fail(error, fatal(sqlstate::protocol_violation, error.detail), to_send);
   }
-  asked = Encryption::refused;
-  to_send.push_back(std::byte{'N'});
-  if (!has_more) return {packet_bytes, false};
+  if (speaks_version_3(unread)) return fail(error, fatal(sqlstate::feature_not_supported, error.detail), to_send);
+  write_error_for_version_2(error.detail, to_send);
+  return fail_silently(error);
+}
+
+PostgresGreeting::Taken PostgresGreeting::answer_request(Request& request, std::string_view name, bool has_more,
+                                                         std::size_t packet_bytes, Bytes& to_send) {
+  const bool is_for_tls = &request == &ssl_;
+  if (request == Request::answered) {
+    // The server takes a second request for a version number.
+    const std::string minor = is_for_tls ? "5679" : "5680";
+    const std::string message = "unsupported frontend protocol 1234." + minor + ": server supports 3.0 to 3.0";
+    return {packet_bytes, verdict_of(fail(failure(ErrorCode::version_unsupported, Blame::client, message),
+                                          fatal(sqlstate::feature_not_supported, message), to_send))};
+  }
+  request = Request::answered;
+  const bool is_granted = is_for_tls && encryption_ != ClientEncryption::refused;
+  if (!has_more) {
+    to_send.push_back(is_granted ? std::byte{'S'} : std::byte{'N'});
+    if (!is_granted) return {packet_bytes, Verdict::fine};
+    gssenc_ = Request::answered;  // inside TLS nothing more can be asked for
+    return {packet_bytes, Verdict::upgrading};
+  }
   // A client waits for the one-byte answer before it says more, so these bytes may be somebody else's. The
-  // server refuses them whatever its answer was.
+  // server refuses them whatever its answer was. No S was said, so the client can read why.
+  if (!is_granted) to_send.push_back(std::byte{'N'});
   const std::string message = "received unencrypted data after " + std::string(name) + " request";
   return {packet_bytes,
-          !fail(failure(ErrorCode::message_unexpected, Blame::client, message),
-                fatal(sqlstate::protocol_violation, message,
-                      "This could be either a client-software bug or evidence of an attempted man-in-the-middle attack."),
-                to_send)};
+          verdict_of(fail(
+              failure(ErrorCode::message_unexpected, Blame::client, message),
+              fatal(sqlstate::protocol_violation, message,
+                    "This could be either a client-software bug or evidence of an attempted man-in-the-middle attack."),
+              to_send))};
+}
+
+/// Whether the connection is as safe as it must be for this user. The server judges it at the same point, by
+/// pg_hba.conf.
+bool PostgresGreeting::check_encryption(Bytes& to_send) {
+  if (encryption_ < ClientEncryption::required) return true;
+  if (!tls_) {
+    return fail(failure(ErrorCode::encryption_failed, Blame::client, "the client did not ask for TLS"),
+                fatal(sqlstate::invalid_authorization, "connection is not encrypted, and encryption is required", {},
+                      "Connect with sslmode=require or a stricter mode."),
+                to_send);
+  }
+  if (encryption_ >= ClientEncryption::certificate_required && !tls_->peer) {
+    return fail(failure(ErrorCode::authentication_failed, Blame::client, "the client showed no certificate"),
+                fatal(sqlstate::invalid_authorization, "connection requires a valid client certificate"), to_send);
+  }
+  if (encryption_ == ClientEncryption::user_certificate_required && tls_->peer->common_name != login_.user) {
+    return fail(failure(ErrorCode::authentication_failed, Blame::client, "the client's certificate names somebody else"),
+                fatal(sqlstate::invalid_authorization,
+                      "certificate authentication failed for user \"" + login_.user + "\""),
+                to_send);
+  }
+  return true;
 }
 
 bool PostgresGreeting::accept_startup(StartupMessage&& message, Bytes& to_send) {
@@ -134,7 +186,7 @@ bool PostgresGreeting::accept_startup(StartupMessage&& message, Bytes& to_send) 
   // A physical replication connection belongs to no database.
   if (*mode == ReplicationMode::physical) login_.database.clear();
   login_.application_name = value_of("application_name");
-  return begin_authentication(to_send);
+  return check_encryption(to_send) && begin_authentication(to_send);
 }
 
 bool PostgresGreeting::begin_authentication(Bytes& to_send) {
@@ -159,14 +211,14 @@ PostgresGreeting::Taken PostgresGreeting::take_sasl_message(ByteView unread, Byt
   const auto tag = std::to_integer<unsigned>(unread[0]);
   if (tag != static_cast<unsigned char>(FrontendMessage::password)) {
     const std::string message = "expected SASL response, got message type " + std::to_string(tag);
-    return {0, !fail(failure(ErrorCode::message_unexpected, Blame::client, message),
-                     fatal(sqlstate::protocol_violation, message), to_send)};
+    return {0, verdict_of(fail(failure(ErrorCode::message_unexpected, Blame::client, message),
+                               fatal(sqlstate::protocol_violation, message), to_send))};
   }
   const std::optional<FrameHeader> header = scan_frame_header(unread);
   if (!header) return {};
   if (header->length < frame_length_min || header->payload_bytes() > sasl_payload_bytes_max) {
-    return {0, !fail(failure(ErrorCode::frame_length_invalid, Blame::client, "SASL message of an invalid length"),
-                     fatal(sqlstate::protocol_violation, "invalid message length"), to_send)};
+    return {0, verdict_of(fail(failure(ErrorCode::frame_length_invalid, Blame::client, "SASL message of an invalid length"),
+                               fatal(sqlstate::protocol_violation, "invalid message length"), to_send))};
   }
   if (unread.size() < header->frame_bytes()) return {};
   const ByteView payload = unread.subspan(frame_header_bytes, header->payload_bytes());
@@ -178,7 +230,7 @@ PostgresGreeting::Taken PostgresGreeting::take_sasl_message(ByteView unread, Byt
     case Step::reading_startup:
     case Step::done: break;
   }
-  return {header->frame_bytes(), !is_accepted};
+  return {header->frame_bytes(), verdict_of(is_accepted)};
 }
 
 bool PostgresGreeting::accept_initial_response(ByteView payload, Bytes& to_send) {

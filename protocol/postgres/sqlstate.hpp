@@ -8,6 +8,7 @@ namespace protocol::postgres::sqlstate {
 
 inline constexpr std::size_t code_chars = 5;
 
+inline constexpr std::string_view unable_to_connect = "08001";
 inline constexpr std::string_view connection_failure = "08006";
 inline constexpr std::string_view server_rejected_connection = "08004";
 inline constexpr std::string_view protocol_violation = "08P01";

@@ -1,10 +1,12 @@
 #pragma once
 
 #include "protocol/base/bytes.hpp"
+#include "protocol/base/tls_facts.hpp"
 #include "protocol/wire/gather.hpp"
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace proxy::net {
@@ -39,7 +41,8 @@ class Stream {
   /// Something was announced that a try_read() has not yet used up. Cheap; saves fruitless system calls.
   [[nodiscard]] virtual bool is_readable() const = 0;
   [[nodiscard]] virtual bool is_writable() const = 0;
-  /// Still connecting (streams from a connector only). When it turns false, is_broken() tells how it went.
+  /// Still connecting (streams from a connector), or in the middle of a TLS handshake. When it turns false,
+  /// is_broken() tells how it went.
   [[nodiscard]] virtual bool is_connecting() const = 0;
   [[nodiscard]] virtual bool is_broken() const = 0;
   /// One receive of at most target.size() bytes. A short read clears is_readable() unless the peer's end was
@@ -49,6 +52,11 @@ class Stream {
   /// IoOutcome::bytes counts the bytes taken by this call.
   [[nodiscard]] virtual IoOutcome try_write(const protocol::Gather& source, std::size_t skip) = 0;
   [[nodiscard]] virtual IoOutcome try_write(protocol::ByteView source) = 0;
+  /// Bytes that were taken have not left yet; the stream sends them by itself. Only streams that change the bytes
+  /// on their way hold any.
+  [[nodiscard]] virtual bool has_unsent() const { return false; }
+  /// What the TLS handshake brought to light; nothing before its end and for plain streams. Costs some work.
+  [[nodiscard]] virtual std::optional<protocol::TlsFacts> tls_facts() const { return std::nullopt; }
   /// Closes at once; later calls fail. The destructor does the same.
   virtual void close() = 0;
   /// Why it broke, for logs: "connection refused", "reset by peer". Never an address.

@@ -1,7 +1,9 @@
 #pragma once
 
 #include "protocol/base/bytes.hpp"
+#include "protocol/dialogue.hpp"
 #include "proxy/net/stream.hpp"
+#include "proxy/net/tls.hpp"
 #include "proxy/runtime/loop.hpp"
 
 #include <chrono>
@@ -18,18 +20,22 @@ class CancelCall final : public net::StreamListener {
   /// A backend that does not answer holds nobody up for longer.
   static constexpr std::chrono::seconds timeout{10};
 
-  CancelCall(runtime::Loop& loop, std::unique_ptr<net::Stream> stream, protocol::Bytes request,
-             std::function<void(CancelCall&)> on_end);
+  /// `tls` may be null when `dialogue` never asks for it.
+  CancelCall(runtime::Loop& loop, std::unique_ptr<net::Stream> stream, std::unique_ptr<protocol::Dialogue> dialogue,
+             net::TlsUpgrade* tls, std::function<void(CancelCall&)> on_end);
   void on_stream_ready() override;
 
  private:
+  void advance();
   void end();
 
   std::unique_ptr<net::Stream> stream_;
-  protocol::Bytes request_;
+  std::unique_ptr<protocol::Dialogue> dialogue_;
+  net::TlsUpgrade* tls_;
+  protocol::Bytes unread_;
   std::function<void(CancelCall&)> on_end_;
   std::unique_ptr<runtime::Timer> timer_;
-  enum class Phase : std::uint8_t { connecting, waiting, ended };
+  enum class Phase : std::uint8_t { connecting, securing, speaking, waiting, ended };
   Phase phase_ = Phase::connecting;
 };
 

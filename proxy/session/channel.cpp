@@ -23,6 +23,16 @@ Channel::Channel(std::unique_ptr<net::Stream> stream, net::StreamListener& liste
   stream_->set_listener(&listener);
 }
 
+void Channel::encrypt(net::TlsUpgrade& tls, net::StreamListener& listener) {
+  protocol::Bytes unsent(pending_.begin() + static_cast<std::ptrdiff_t>(pending_start_), pending_.end());
+  stream_ = tls.encrypt(std::move(stream_), view_, std::move(unsent));
+  stream_->set_listener(&listener);
+  view_ = {};
+  release(held_);
+  release(pending_);
+  pending_start_ = 0;
+}
+
 void Channel::note(const net::IoOutcome& outcome) {
   if (outcome.state == net::IoState::end) state_ = State::ended;
   if (outcome.state == net::IoState::failed) state_ = State::broken;

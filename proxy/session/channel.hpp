@@ -3,8 +3,10 @@
 #include "protocol/base/bytes.hpp"
 #include "protocol/wire/gather.hpp"
 #include "proxy/net/stream.hpp"
+#include "proxy/net/tls.hpp"
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -29,9 +31,13 @@ class Channel {
   [[nodiscard]] bool is_broken() const { return state_ == State::broken || stream_->is_broken(); }
   [[nodiscard]] bool is_readable() const { return state_ == State::open && stream_->is_readable(); }
   /// Written bytes are waiting for the socket.
-  [[nodiscard]] bool is_clogged() const { return !pending_.empty(); }
+  [[nodiscard]] bool is_clogged() const { return !pending_.empty() || stream_->has_unsent(); }
   [[nodiscard]] std::size_t held_bytes() const { return held_.size(); }
   [[nodiscard]] std::string failure() const { return stream_->failure(); }
+
+  /// Begins TLS; what is unread is the peer's beginning of it. is_connecting() until the handshake is through.
+  void encrypt(net::TlsUpgrade& tls, net::StreamListener& listener);
+  [[nodiscard]] std::optional<protocol::TlsFacts> tls_facts() const { return stream_->tls_facts(); }
 
   /// Receives once, up to `scratch.size()` bytes. Returns how many; 0 when nothing came or the stream ended.
   std::size_t receive(std::span<std::byte> scratch);

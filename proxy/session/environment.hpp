@@ -2,6 +2,7 @@
 
 #include "protocol/dialect.hpp"
 #include "proxy/net/connector.hpp"
+#include "proxy/net/tls.hpp"
 #include "proxy/runtime/loop.hpp"
 #include "proxy/telemetry/log.hpp"
 #include "proxy/telemetry/metrics.hpp"
@@ -28,6 +29,24 @@ struct SessionOptions {
   std::chrono::milliseconds retry_after{1'000};        ///< reads avoid a side that refused for this long
   std::size_t statement_bytes_max = std::size_t{1} << 20;  ///< a client may make us hold this much plus one read
   std::uint32_t in_flight_max = 10'000;                ///< batches sent and unanswered; beyond, the client is not read
+};
+
+/// When a side is spoken to in TLS. How much of its certificate must be right is the upgrade's business.
+enum class BackendEncryption : std::uint8_t {
+  never,
+  if_refused_plain,  ///< plain first; TLS when the server refuses that
+  if_offered,        ///< TLS, if the server offers it and the handshake succeeds
+  always,
+};
+
+/// TLS of a pair on one worker.
+struct Encryption {
+  struct Side {
+    net::TlsUpgrade* upgrade = nullptr;  ///< null: never
+    BackendEncryption when = BackendEncryption::never;
+  };
+  net::TlsUpgrade* to_clients = nullptr;  ///< null: the dialect grants nobody TLS
+  routing::PerSide<Side> to_backends{};
 };
 
 /// Reads the plan in force. One per worker and pair.
@@ -74,6 +93,7 @@ struct Environment {
   std::string_view pair_name = {};  ///< for logs
   telemetry::Log* log = nullptr;    ///< null: nothing is logged
   const std::function<void(const protocol::Login&)>* on_schema_change = nullptr;  ///< null: nobody asks
+  Encryption encryption{};
   protocol::Gather to_backend{};   ///< scratch, empty between uses
   protocol::Gather to_client{};
   std::vector<protocol::Completion> completed{};

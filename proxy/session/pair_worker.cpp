@@ -26,18 +26,29 @@ bool is_equal(const protocol::Bytes& left, const protocol::Bytes& right) {
   return difference == std::byte{0};
 }
 
+/// A server takes a cancel request in plain text whatever it demands of sessions, so what may be plain stays it.
+protocol::EncryptionWish wish_of(BackendEncryption when) {
+  switch (when) {
+    case BackendEncryption::never:
+    case BackendEncryption::if_refused_plain: return protocol::EncryptionWish::none;
+    case BackendEncryption::if_offered: return protocol::EncryptionWish::preferred;
+    case BackendEncryption::always: return protocol::EncryptionWish::required;
+  }
+  return protocol::EncryptionWish::none;
+}
+
 }  // namespace
 
 PairWorker::PairWorker(PairShared& shared, Identity identity, runtime::Loop& loop, protocol::Dialect& dialect,
                        net::Connector& connector, const CredentialsSource& credentials, const SessionOptions& options,
                        routing::PerSide<net::Endpoint> endpoints, std::vector<routing::Network> trust_networks,
-                       std::span<std::byte> scratch)
+                       std::span<std::byte> scratch, const Encryption& encryption)
     : shared_(shared),
       identity_(std::move(identity)),
       plans_(shared.plan),
       environment_{loop,     dialect, connector,            plans_, credentials, *this, metrics_, options,
                    std::move(endpoints), std::move(trust_networks), scratch, shared.name, shared.log,
-                   &shared.on_schema_change} {}
+                   &shared.on_schema_change, encryption} {}
 
 PairWorker::~PairWorker() {
   sessions_.clear();  // they leave the registry, which must still be there
@@ -124,9 +135,11 @@ void PairWorker::cancel_here(const protocol::CancelKey& key, std::function<void(
     done();
     return;
   }
+  const Encryption::Side& encryption = environment_.encryption.to_backends[running->side];
   auto call = std::make_unique<CancelCall>(
       environment_.loop, environment_.connector.connect(environment_.endpoints[running->side]),
-      std::move(running->cancel_bytes), [this, done = std::move(done)](CancelCall& ended) {
+      environment_.dialect.make_cancellation(std::move(running->cancel_bytes), wish_of(encryption.when)),
+      encryption.upgrade, [this, done = std::move(done)](CancelCall& ended) {
         done();
         environment_.loop.defer([this, address = &ended] { cancel_calls_.erase(address); });
       });

@@ -42,7 +42,7 @@ class PairWorker final : public SessionOwner, public SessionRegistry {
   PairWorker(PairShared& shared, Identity identity, runtime::Loop& loop, protocol::Dialect& dialect,
              net::Connector& connector, const CredentialsSource& credentials, const SessionOptions& options,
              routing::PerSide<net::Endpoint> endpoints, std::vector<routing::Network> trust_networks,
-             std::span<std::byte> scratch);
+             std::span<std::byte> scratch, const Encryption& encryption = {});
   ~PairWorker() override;
   PairWorker(const PairWorker&) = delete;
   PairWorker& operator=(const PairWorker&) = delete;

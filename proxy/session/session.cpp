@@ -58,12 +58,22 @@ Task<bool> Session::greet() {
     if (stop_) fail(protocol::failure(ErrorCode::shutting_down, Blame::self, "stopped while greeting"));
     if (is_expired_) fail(protocol::failure(ErrorCode::login_timeout, Blame::client, "no login in time"));
     if (is_over_) co_return false;
+    if (client_.is_connecting()) {  // the handshake of TLS
+      co_await signal_.wait();
+      continue;
+    }
+    if (is_securing_ && !note_encryption(*greeting)) co_return false;
     if (client_.is_readable()) client_.receive(environment_.scratch);
     protocol::Bytes to_send;
     const protocol::DialogueProgress progress = greeting->advance(client_.unread(), to_send);
     client_.use(progress.consumed);
     client_.keep_unread();
     client_.send(to_send);
+    if (progress.state == protocol::DialogueState::upgrading) {
+      is_securing_ = true;
+      client_.encrypt(*environment_.encryption.to_clients, *this);
+      continue;
+    }
     if (progress.state == protocol::DialogueState::failed) {
       ++environment_.metrics.logins_failed_total;
       report(greeting->error(), "a login failed");
@@ -86,6 +96,19 @@ Task<bool> Session::greet() {
   facts_.application_name = login_.application_name;
   disarm_deadline();
   co_return true;
+}
+
+/// The handshake with the client is over. False: it failed, and TLS itself has told the client.
+bool Session::note_encryption(protocol::Greeting& greeting) {
+  is_securing_ = false;
+  const std::optional<protocol::TlsFacts> facts = client_.tls_facts();
+  if (facts) {
+    greeting.on_encrypted(*facts);
+    return true;
+  }
+  ++environment_.metrics.logins_failed_total;
+  report(protocol::failure(ErrorCode::encryption_failed, Blame::client, client_.failure()), "a login failed");
+  return false;
 }
 
 protocol::TrustedOrigin Session::trusted_origin() const {
@@ -194,6 +217,7 @@ void Session::fail(const protocol::Error& error) {
   if (is_over_) return;
   is_over_ = true;
   report(error, "a session failed");
+  if (is_securing_) return;  // there is no way yet to say anything
   // In the middle of a frame nothing can be said any more.
   for (const routing::Side side : routing::both_sides) {
     const Link* link = links_[side].get();

@@ -69,6 +69,7 @@ class Session final : public net::StreamListener {
   runtime::Task<> farewell();
 
   [[nodiscard]] protocol::TrustedOrigin trusted_origin() const;
+  [[nodiscard]] bool note_encryption(protocol::Greeting& greeting);
 
   // Requests: session_requests.cpp.
   enum class Served : std::uint8_t {
@@ -129,6 +130,7 @@ class Session final : public net::StreamListener {
 
   protocol::SessionStage stage_ = protocol::SessionStage::greeting;
   bool is_over_ = false;
+  bool is_securing_ = false;  ///< the handshake of TLS with the client is under way
   bool is_expired_ = false;
   std::unique_ptr<runtime::Timer> deadline_timer_;
   std::shared_ptr<bool> cancel_done_;  ///< shared with whoever carries a cancel request of this client

@@ -20,6 +20,14 @@ class Pretended : public config::Surroundings {
     return protocol::failure(protocol::ErrorCode::configuration_invalid, protocol::Blame::operator_,
                              "no such file");
   }
+  /// Keys whose content says "open" are too open.
+  [[nodiscard]] protocol::Status check_file(const std::filesystem::path& path,
+                                            config::Secrecy secrecy) const override {
+    const auto file = read_secret_file(path);
+    if (!file) return file.error();
+    if (secrecy == config::Secrecy::open || file->content != "open") return {};
+    return protocol::failure(protocol::ErrorCode::configuration_invalid, protocol::Blame::operator_, "too open");
+  }
   [[nodiscard]] std::optional<std::string> environment(const std::string& name) const override {
     const auto found = variables.find(name);
     return found == variables.end() ? std::nullopt : std::optional<std::string>(found->second);

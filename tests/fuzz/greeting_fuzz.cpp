@@ -23,7 +23,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   PostgresGreeting greeting(users, nonces);
   Bytes sent;
   switch (tests::fuzz::feed(greeting, bytes, data[0] == 0 ? size : data[0], sent)) {
-    case DialogueState::reading: break;
+    case DialogueState::reading:
+    case DialogueState::upgrading: break;
     case DialogueState::failed: require(greeting.error().blame == Blame::client, "a failed greeting is the client's fault"); break;
     case DialogueState::finished:
       if (greeting.outcome() == Greeting::Outcome::cancel) {

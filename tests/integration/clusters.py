@@ -19,6 +19,10 @@ DATABASE = "shop"
 PASSWORDS = {"app_password": "p w'1", "app_md5": "emdee5", "app_scram": "scr\u00e4m-\u2603"}
 HBA = """\
 local all all trust
+hostssl all app_cert 127.0.0.1/32 cert
+hostssl all app_tls 127.0.0.1/32 trust
+hostnossl all app_plain 127.0.0.1/32 trust
+host all app_cert,app_tls,app_plain 127.0.0.1/32 reject
 host all app_password 127.0.0.1/32 password
 host all app_md5 127.0.0.1/32 md5
 host all app_scram 127.0.0.1/32 scram-sha-256
@@ -85,12 +89,16 @@ class Cluster:
     def create(self):
         self.run("initdb", "-D", self.home / "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
         (self.home / "data" / "pg_hba.conf").write_text(HBA)
+        from certificates import certificates  # which needs a scratch folder of this module
+        self.certificate, self.key = certificates().lend(certificates().server, self.home, "postgres")
+        self.authority = shutil.copy(certificates().authority.certificate, self.home)
 
     def start(self):
         settings = {"listen_addresses": "127.0.0.1", "port": self.port, "unix_socket_directories": self.home,
                     "cluster_name": self.name, "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off",
                     "max_connections": 400, "shared_buffers": "64MB", "max_prepared_transactions": 4,
-                    "wal_level": "logical", "autovacuum": "off", "log_min_messages": "warning", "timezone": "UTC"}
+                    "wal_level": "logical", "ssl": "on", "ssl_cert_file": self.certificate,
+                    "ssl_key_file": self.key, "ssl_ca_file": self.authority, "autovacuum": "off", "log_min_messages": "warning", "timezone": "UTC"}
         words = [f"--{key}={value}" for key, value in settings.items()]
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen([BIN / "postgres", "-D", self.home / "data", *words], cwd=self.home,
@@ -135,7 +143,8 @@ class Cluster:
     def fill(self):
         self.query(f"CREATE DATABASE {DATABASE}", database="postgres")
         self.query("CREATE DATABASE bench", database="postgres")
-        self.query("CREATE ROLE app_trust LOGIN; CREATE ROLE app_barred LOGIN", database="postgres")
+        for role in ("app_trust", "app_barred", "app_cert", "app_tls", "app_plain"):
+            self.query(f"CREATE ROLE {role} LOGIN", database="postgres")
         for role, password in PASSWORDS.items():
             method = "md5" if role == "app_md5" else "scram-sha-256"
             self.query(f"SET password_encryption = '{method}'; CREATE ROLE {role} LOGIN PASSWORD %s", (password,),

@@ -23,8 +23,10 @@ CLIENT_PASSWORD = "open sesame"
 numbers = itertools.count(1)
 
 
-def sides_of(blue, green):
-    return {"blue": {"host": "127.0.0.1", "port": blue}, "green": {"host": "127.0.0.1", "port": green}}
+def sides_of(blue, green, **tls):
+    """Both sides with the same `tls`; without one, in plain text."""
+    tls = tls or {"mode": "disable"}
+    return {"blue": {"host": "127.0.0.1", "port": blue, "tls": tls}, "green": {"host": "127.0.0.1", "port": green, "tls": tls}}
 
 
 def users():
