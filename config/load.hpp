@@ -32,9 +32,9 @@ class Surroundings {
  public:
   virtual ~Surroundings() = default;
   /// Fails with the system's words for it ("No such file or directory") and when it is longer than
-  /// `secret_bytes_max`.
+  /// `bytes_max`.
   [[nodiscard]] virtual protocol::Result<SecretFile> read_secret_file(
-      const std::filesystem::path& path) const = 0;
+      const std::filesystem::path& path, std::size_t bytes_max) const = 0;
   /// Whether a file that others will read is there and can be read. Of a key: and whether it is kept as PostgreSQL
   /// wants its own kept: it belongs to this user and is closed to all others, or to root and is closed to all but
   /// its group. Fails with words that can follow the file's name and a colon.

@@ -90,6 +90,10 @@ void read_limits(const Node& node, Reading& reading, Limits& limits) {
   section->read_duration("tcp_keepalive_interval", 1s, 2h, limits.tcp_keepalive_interval);
   section->read_count("tcp_keepalive_count", 1, 127, limits.tcp_keepalive_count);
   section->read_duration("tcp_user_timeout", 0ms, 2h, limits.tcp_user_timeout);
+  section->read_duration("failed_login_delay", 0ms, 1min, limits.failed_login_delay);
+  section->read_duration("failed_login_delay_max", 0ms, 1min, limits.failed_login_delay_max);
+  section->read_count("failed_logins_max", 0, 1'000'000, limits.failed_logins_max);
+  section->read_duration("failed_login_memory", 1s, 24h, limits.failed_login_memory);
   section->finish();
 }
 

@@ -20,7 +20,8 @@ struct Reading {
   std::optional<Mark> first_inline_secret;
 };
 
-/// One secret under up to three names: `password`, `password_file`, `password_env` for the stem "password".
+/// One secret under up to three names: `password`, `password_file`, `password_env` for the stem "password"; the stems
+/// "token" and "verifier" likewise.
 /// Reports several at once, unreadable, empty or unset ones. `nothing` when none is given or it was reported.
 [[nodiscard]] std::optional<Secret> take_secret(Section& section, const std::string& stem, Reading& reading);
 
@@ -42,6 +43,10 @@ void read_client_tls(const Node& node, const std::string& path, Reading& reading
 void read_backend_tls(const Node* node, const std::string& path, const std::string& host, Reading& reading,
                       BackendTls& tls);
 void read_users(Section& pair_section, Reading& reading, Pair& pair);
+void read_access(Section& pair_section, Reading& reading, Pair& pair);
+/// `userlist_file` and `auth_query`.
+void read_secret_sources(Section& pair_section, Reading& reading, Pair& pair);
+void read_userlist(const std::string& written, Mark mark, const std::string& what, Reading& reading, Pair& pair);
 void read_rules(Section& pair_section, Reading& reading, Pair& pair);
 
 inline const std::vector<std::pair<std::string_view, routing::Side>> side_choices{

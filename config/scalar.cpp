@@ -226,4 +226,12 @@ protocol::Status check_scram_verifier(std::string_view text) {
   return {};
 }
 
+protocol::Status check_verifier_text(std::string_view text) {
+  constexpr std::string_view md5 = "md5";
+  constexpr std::size_t md5_digits = 32;
+  const bool is_md5 = text.starts_with(md5) && text.size() == md5.size() + md5_digits &&
+                      text.substr(md5.size()).find_first_not_of("0123456789abcdef") == std::string_view::npos;
+  return is_md5 ? protocol::Status{} : check_scram_verifier(text);
+}
+
 }  // namespace config

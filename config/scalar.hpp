@@ -38,4 +38,7 @@ namespace config {
 /// Source: PostgreSQL 15, 53.9 "pg_authid", column rolpassword.
 [[nodiscard]] protocol::Status check_scram_verifier(std::string_view text);
 
+/// The same, or the older form: "md5" and 32 hexadecimal digits.
+[[nodiscard]] protocol::Status check_verifier_text(std::string_view text);
+
 }  // namespace config

@@ -16,6 +16,7 @@ struct SecretKeys {
 
 SecretKeys keys_of(const std::string& stem) {
   if (stem == "token") return {"token", "token_file", "token_env"};
+  if (stem == "verifier") return {"verifier", "verifier_file", "verifier_env"};
   return {"password", "password_file", "password_env"};
 }
 
@@ -32,7 +33,7 @@ std::optional<Secret> accept(std::string value, Mark mark, const std::string& wh
   if (value.size() > secret_bytes_max) why = "is longer than 4096 bytes";
   if (value.find('\0') != std::string::npos) why = "holds a zero byte";
   if (value.find('\n') != std::string::npos) why = "holds more than one line";
-  if (why.empty()) return Secret(std::move(value));
+  if (why.empty()) return Secret(value);
   reading.findings.error(mark, about(what, std::string(why)));
   return std::nullopt;
 }
@@ -40,7 +41,7 @@ std::optional<Secret> accept(std::string value, Mark mark, const std::string& wh
 std::optional<Secret> from_file(const std::string& written, Mark mark, const std::string& what,
                                 Reading& reading) {
   const std::filesystem::path path = reading.folder / written;
-  const auto file = reading.surroundings.read_secret_file(path);
+  const auto file = reading.surroundings.read_secret_file(path, secret_bytes_max);
   if (!file) {
     reading.findings.error(mark, about(what, quote(written) + " cannot be read: " + file.error().detail));
     return std::nullopt;

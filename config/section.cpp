@@ -24,7 +24,7 @@ bool has_control_character(std::string_view text) {
 
 /// Where a key belongs that was found elsewhere; only keys whose home is beyond doubt.
 std::string_view home_of(std::string_view key) {
-  constexpr std::array<std::pair<std::string_view, std::string_view>, 28> homes{{
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 32> homes{{
       {"clients_max", "limits"},
       {"login_timeout", "limits"},
       {"connect_timeout", "limits"},
@@ -36,6 +36,10 @@ std::string_view home_of(std::string_view key) {
       {"tcp_keepalive_interval", "limits"},
       {"tcp_keepalive_count", "limits"},
       {"tcp_user_timeout", "limits"},
+      {"failed_login_delay", "limits"},
+      {"failed_login_delay_max", "limits"},
+      {"failed_logins_max", "limits"},
+      {"failed_login_memory", "limits"},
       {"level", "log"},
       {"token_file", "admin"},
       {"workers", "the top of the file"},
@@ -45,6 +49,9 @@ std::string_view home_of(std::string_view key) {
       {"users", "pairs.<pair>"},
       {"rules", "pairs.<pair>"},
       {"trust_networks", "pairs.<pair>"},
+      {"access", "pairs.<pair>"},
+      {"userlist_file", "pairs.<pair>"},
+      {"auth_query", "pairs.<pair>"},
       {"catalogue", "pairs.<pair>"},
       {"scram_verifier", "pairs.<pair>.users.<user>"},
       {"stickiness", "pairs.<pair>.rules[]"},

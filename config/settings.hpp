@@ -1,6 +1,7 @@
 #pragma once
 
 #include "config/secret.hpp"
+#include "config/userlist.hpp"
 #include "proxy/net/tls_options.hpp"
 #include "routing/plan.hpp"
 #include "routing/side.hpp"
@@ -58,6 +59,10 @@ struct Limits {
   std::chrono::seconds tcp_keepalive_interval{10};
   std::uint32_t tcp_keepalive_count = 6;
   std::chrono::milliseconds tcp_user_timeout{60'000};  ///< 0: the system's own
+  std::chrono::milliseconds failed_login_delay{250};        ///< of the first; doubled with each further one
+  std::chrono::milliseconds failed_login_delay_max{5'000};
+  std::uint32_t failed_logins_max = 20;                     ///< per user and address, then refused; 0: never
+  std::chrono::milliseconds failed_login_memory{60'000};    ///< since the last failure
 };
 
 enum class Dialect : std::uint8_t { postgres };
@@ -77,6 +82,19 @@ struct BackendTls {
 
 enum class Authentication : std::uint8_t { trust, scram_sha_256 };
 
+/// How a client that an access rule matches proves who it is.
+enum class AccessMethod : std::uint8_t { trust, reject, password, md5, scram_sha_256, certificate };
+enum class AccessTls : std::uint8_t { any, required, forbidden };
+
+/// One rule of `access`; the first that matches decides.
+struct AccessRule {
+  std::vector<std::string> users;           ///< empty: everybody
+  std::vector<std::string> databases;       ///< empty: every one
+  std::vector<routing::Network> networks;   ///< empty: from everywhere
+  AccessTls tls = AccessTls::any;
+  AccessMethod method = AccessMethod::reject;
+};
+
 /// What Crossfade presents to a backend for a user.
 struct BackendLogin {
   std::string user;                ///< empty: the name that the client gave
@@ -88,7 +106,7 @@ struct User {
   Authentication authentication = Authentication::scram_sha_256;
   /// What the client must prove; one of the two for scram_sha_256, neither for trust.
   std::optional<Secret> password;
-  std::optional<Secret> scram_verifier;  ///< as PostgreSQL stores it: SCRAM-SHA-256$iterations:salt$keys
+  std::optional<Secret> verifier;  ///< as PostgreSQL stores it: SCRAM-SHA-256$iterations:salt$keys or md5…
   routing::PerSide<BackendLogin> backend;
 };
 
@@ -101,6 +119,17 @@ struct Catalogue {
   std::chrono::seconds refresh{60};
 };
 
+/// Blue is asked for the secrets of users who are named nowhere else.
+struct AuthQuery {
+  BackendLogin login;
+  std::string database = "postgres";
+  std::string query;                              ///< empty: the usual one
+  std::chrono::milliseconds lifetime{60'000};     ///< of an answer
+  std::chrono::milliseconds lifetime_unknown{5'000};  ///< of the answer that there is no such user
+  std::uint32_t users_max = 10'000;               ///< answers remembered
+  std::chrono::milliseconds timeout{5'000};       ///< of one question, the connection included
+};
+
 struct Pair {
   std::string name;
   Dialect dialect = Dialect::postgres;
@@ -111,6 +140,9 @@ struct Pair {
   std::vector<User> users;  ///< by name, unique
   /// Clients that may log in by trust; empty: every client (then `listen` is a loopback address).
   std::vector<routing::Network> trust_networks;
+  std::vector<AccessRule> access;  ///< empty: `authentication` of the users and `trust_networks` say it all
+  std::vector<UserlistEntry> userlist;
+  std::optional<AuthQuery> auth_query;
   Catalogue catalogue;
   routing::Plan plan;  ///< epoch 1
 };

@@ -63,8 +63,9 @@ protocol::Result<SecretFile> read_file(const std::filesystem::path& path, std::s
   return file;
 }
 
-protocol::Result<SecretFile> Machine::read_secret_file(const std::filesystem::path& path) const {
-  return read_file(path, secret_bytes_max);
+protocol::Result<SecretFile> Machine::read_secret_file(const std::filesystem::path& path,
+                                                       std::size_t bytes_max) const {
+  return read_file(path, bytes_max);
 }
 
 protocol::Status Machine::check_file(const std::filesystem::path& path, Secrecy secrecy) const {
@@ -88,7 +89,7 @@ std::optional<std::string> Machine::environment(const std::string& name) const {
   return value == nullptr ? std::nullopt : std::optional<std::string>(value);
 }
 
-protocol::Result<SecretFile> Nowhere::read_secret_file(const std::filesystem::path&) const {
+protocol::Result<SecretFile> Nowhere::read_secret_file(const std::filesystem::path&, std::size_t) const {
   return refuse("No such file or directory");
 }
 

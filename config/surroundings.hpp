@@ -13,7 +13,7 @@ namespace config {
 class Machine : public Surroundings {
  public:
   [[nodiscard]] protocol::Result<SecretFile> read_secret_file(
-      const std::filesystem::path& path) const override;
+      const std::filesystem::path& path, std::size_t bytes_max) const override;
   [[nodiscard]] protocol::Status check_file(const std::filesystem::path& path, Secrecy secrecy) const override;
   [[nodiscard]] std::optional<std::string> environment(const std::string& name) const override;
 };
@@ -22,7 +22,7 @@ class Machine : public Surroundings {
 class Nowhere : public Surroundings {
  public:
   [[nodiscard]] protocol::Result<SecretFile> read_secret_file(
-      const std::filesystem::path& path) const override;
+      const std::filesystem::path& path, std::size_t bytes_max) const override;
   [[nodiscard]] protocol::Status check_file(const std::filesystem::path& path, Secrecy secrecy) const override;
   [[nodiscard]] std::optional<std::string> environment(const std::string& name) const override;
 };

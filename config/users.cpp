@@ -40,15 +40,31 @@ void read_backend(const Node& node, const std::string& path, Reading& reading, U
   section->finish();
 }
 
-void check_credentials(const Section& section, const std::string& name, Reading& reading, const User& user) {
+/// How a user gets in and what must then be known of it.
+struct Demands {
+  Authentication authentication = Authentication::scram_sha_256;
+  bool has_rules = false;    ///< `access` says how, and whether a secret is needed at all
+  bool has_sources = false;  ///< a secret that is not given here may be found elsewhere
+};
+
+void check_credentials(const Section& section, const std::string& name, const Demands& demands, Reading& reading,
+                       const User& user) {
   Findings& findings = reading.findings;
   const bool is_password_given = has_secret(section, "password");
-  const bool is_verifier_given = section.has("scram_verifier");
+  const bool is_verifier_given = has_secret(section, "verifier") || section.has("scram_verifier");
+  const Mark verifier_mark = section.mark_of(section.has("scram_verifier") ? "scram_verifier" : "verifier");
+  if (is_password_given && is_verifier_given) {
+    findings.error(verifier_mark,
+                   about(section.path(), "gives a password and a `scram_verifier`; one of the two is enough"));
+  }
+  if (name == any_user && is_verifier_given) {
+    findings.error(verifier_mark, about(section.path(), "stands for any user, who has no one password"));
+  }
+  if (demands.has_rules) return;
   if (user.authentication == Authentication::trust) {
     if (is_verifier_given) {
-      findings.error(
-          section.mark_of("scram_verifier"),
-          about(section.path(), "is let in by trust; a `scram_verifier` would never be asked for"));
+      findings.error(verifier_mark,
+                     about(section.path(), "is let in by trust; a `scram_verifier` would never be asked for"));
     }
     return;
   }
@@ -58,60 +74,61 @@ void check_credentials(const Section& section, const std::string& name, Reading&
                                          "`authentication: trust`"));
     return;
   }
-  if (!is_password_given && !is_verifier_given) {
+  if (!is_password_given && !is_verifier_given && !demands.has_sources) {
     findings.error(section.mark(), about(section.path(),
                                          "needs `password_file` (or `password_env`, `password`, "
                                          "`scram_verifier`) for scram-sha-256"));
   }
-  if (is_password_given && is_verifier_given) {
-    findings.error(
-        section.mark_of("scram_verifier"),
-        about(section.path(), "gives a password and a `scram_verifier`; one of the two is enough"));
+}
+
+/// What `verifier` or its older name holds.
+void check_verifier(const Secret& verifier, Mark mark, const std::string& what, Reading& reading, User& user) {
+  const auto status = check_verifier_text(verifier.reveal());
+  if (!status) {
+    reading.findings.error(mark, about(what, status.error().detail));
+    return;
   }
-  const bool has_no_backend_password =
-      std::any_of(routing::both_sides.begin(), routing::both_sides.end(),
-                  [&](routing::Side side) { return !user.backend[side].password; });
-  if (is_verifier_given && !is_password_given && has_no_backend_password) {
-    findings.warning(section.mark(),
-                     about(section.path(),
-                           "has a verifier but no `backend` password: the backends must let it in "
-                           "without one"));
-  }
+  user.verifier = verifier;
 }
 
 void read_verifier(Section& section, Reading& reading, User& user) {
+  const auto verifier = take_secret(section, "verifier", reading);
+  if (verifier) check_verifier(*verifier, section.mark_of("verifier"), section.path_of("verifier"), reading, user);
   const auto text = section.take_text("scram_verifier");
   if (!text) return;
-  if (reading.first_inline_secret == std::nullopt)
-    reading.first_inline_secret = section.mark_of("scram_verifier");
-  const auto status = check_scram_verifier(*text);
-  if (!status) {
-    reading.findings.error(section.mark_of("scram_verifier"),
-                           about(section.path_of("scram_verifier"), status.error().detail));
-    return;
+  const Mark mark = section.mark_of("scram_verifier");
+  if (has_secret(section, "verifier")) {
+    reading.findings.error(mark, about(section.path(), "gives its verifier twice"));
   }
-  user.scram_verifier = Secret(*text);
+  if (reading.first_inline_secret == std::nullopt) reading.first_inline_secret = mark;
+  check_verifier(Secret(*text), mark, section.path_of("scram_verifier"), reading, user);
 }
 
 User read_user(const std::string& name, const Node& node, const std::string& path,
-               Authentication authentication, Reading& reading) {
+               const Demands& demands, Reading& reading) {
   User user;
   user.name = name;
-  user.authentication = authentication;
+  user.authentication = demands.authentication;
   auto section = Section::open(node, reading.findings, path);
   if (!section) return user;
   section->read_choice<Authentication>("authentication", authentication_choices, user.authentication);
+  if (demands.has_rules && section->has("authentication")) {
+    reading.findings.error(section->mark_of("authentication"),
+                           about(section->path_of("authentication"),
+                                 "has no say beside `access`, whose rules say who is let in and how"));
+  }
   user.password = take_secret(*section, "password", reading);
   if (user.password && user.password->reveal().starts_with("SCRAM-SHA-256$")) {
     reading.findings.error(
-        section->mark(), about(path, "the password looks like a stored verifier; that is `scram_verifier`"));
+        section->mark(), about(path, "the password looks like a stored verifier; that is `verifier`"));
   }
   read_verifier(*section, reading, user);
   for (const routing::Side side : routing::both_sides) user.backend[side].password = user.password;
   const Node* backend = section->take("backend");
   if (backend != nullptr) read_backend(*backend, section->path_of("backend"), reading, user);
-  check_credentials(*section, name, reading, user);
-  if (user.authentication == Authentication::trust) user.password.reset();
+  check_credentials(*section, name, demands, reading, user);
+  const bool is_never_asked = name == any_user || (!demands.has_rules && user.authentication == Authentication::trust);
+  if (is_never_asked) user.password.reset();
   section->finish();
   return user;
 }
@@ -155,10 +172,12 @@ void read_trust_networks(Section& section, Reading& reading, Pair& pair) {
 }  // namespace
 
 void read_users(Section& pair_section, Reading& reading, Pair& pair) {
-  Authentication authentication = Authentication::scram_sha_256;
-  pair_section.read_choice<Authentication>("authentication", authentication_choices, authentication);
+  Demands demands;
+  pair_section.read_choice<Authentication>("authentication", authentication_choices, demands.authentication);
+  demands.has_rules = pair_section.has("access");
+  demands.has_sources = pair_section.has("userlist_file") || pair_section.has("auth_query");
   read_trust_networks(pair_section, reading, pair);
-  pair_section.require("users");
+  if (!demands.has_rules && !demands.has_sources) pair_section.require("users");
   const Node* users = pair_section.take("users");
   const std::string path = pair_section.path_of("users");
   if (users != nullptr && expect_kind(*users, Node::Kind::map, path, reading.findings)) {
@@ -168,10 +187,10 @@ void read_users(Section& pair_section, Reading& reading, Pair& pair) {
       if (key.text.empty() || key.text.size() > user_name_bytes_max) {
         reading.findings.error(key.mark, about(path, "the name of a user must have 1 to 63 bytes"));
       }
-      pair.users.push_back(read_user(key.text, value, path + "." + key.text, authentication, reading));
+      pair.users.push_back(read_user(key.text, value, path + "." + key.text, demands, reading));
     }
   }
-  check_trust(pair_section, reading, pair);
+  if (!demands.has_rules) check_trust(pair_section, reading, pair);
 }
 
 }  // namespace config

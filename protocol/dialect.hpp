@@ -12,9 +12,6 @@ namespace protocol {
 /// How far a session had come when an error is told to its client.
 enum class SessionStage : std::uint8_t { greeting, conversing };
 
-/// Whether logins by trust are meant for the address that a client comes from.
-enum class TrustedOrigin : std::uint8_t { yes, no };
-
 /// The only door between the machine and a wire protocol. One object per pair and worker; its objects live
 /// on that worker's thread. Made by the composition root.
 class Dialect {
@@ -22,7 +19,8 @@ class Dialect {
   virtual ~Dialect() = default;
   [[nodiscard]] virtual std::string_view name() const = 0;
 
-  [[nodiscard]] virtual std::unique_ptr<Greeting> make_greeting(TrustedOrigin origin) = 0;
+  /// `host` outlives the greeting.
+  [[nodiscard]] virtual std::unique_ptr<Greeting> make_greeting(GreetingHost& host) = 0;
   [[nodiscard]] virtual std::unique_ptr<ClientHalf> make_client_half(const Login& login) = 0;
   /// `login` is the client's: its start-up parameters are repeated to the backend.
   [[nodiscard]] virtual std::unique_ptr<BackendLogin> make_backend_login(const Login& login,

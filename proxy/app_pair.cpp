@@ -61,6 +61,84 @@ std::string endpoint_text(const std::string& host, std::uint16_t port) {
   return (is_ipv6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
 }
 
+/// The rules that the short form of the configuration means: users by trust from the networks named, everybody else by
+/// SCRAM.
+protocol::postgres::AccessRules short_access_rules(const config::Pair& pair) {
+  using protocol::postgres::AccessMethod;
+  using protocol::postgres::AccessRule;
+  AccessRule by_secret;
+  by_secret.method = AccessMethod::scram_sha_256;
+  AccessRule by_trust;
+  by_trust.method = AccessMethod::trust;
+  for (const routing::Network& network : pair.trust_networks) {
+    by_trust.networks.push_back({network.address, network.prefix_bits});
+  }
+  AccessRule anybody_by_trust = by_trust;
+  bool is_anybody_trusted = false;
+  for (const config::User& user : pair.users) {
+    if (user.name == config::any_user) {
+      is_anybody_trusted = true;
+    } else {
+      (user.authentication == config::Authentication::trust ? by_trust : by_secret).users.insert(user.name);
+    }
+  }
+  protocol::postgres::AccessRules rules;
+  if (!by_secret.users.empty()) rules.push_back(by_secret);
+  if (!by_trust.users.empty()) rules.push_back(by_trust);
+  if (is_anybody_trusted) rules.push_back(anybody_by_trust);
+  by_secret.users.clear();
+  rules.push_back(by_secret);
+  return rules;
+}
+
+protocol::postgres::AccessMethod method_of(config::AccessMethod method) {
+  using protocol::postgres::AccessMethod;
+  switch (method) {
+    case config::AccessMethod::trust: return AccessMethod::trust;
+    case config::AccessMethod::reject: return AccessMethod::reject;
+    case config::AccessMethod::password: return AccessMethod::password;
+    case config::AccessMethod::md5: return AccessMethod::md5;
+    case config::AccessMethod::scram_sha_256: return AccessMethod::scram_sha_256;
+    case config::AccessMethod::certificate: return AccessMethod::certificate;
+  }
+  return AccessMethod::reject;
+}
+
+protocol::postgres::AccessRule::Tls tls_of(config::AccessTls tls) {
+  using protocol::postgres::AccessRule;
+  switch (tls) {
+    case config::AccessTls::any: return AccessRule::Tls::any;
+    case config::AccessTls::required: return AccessRule::Tls::required;
+    case config::AccessTls::forbidden: return AccessRule::Tls::forbidden;
+  }
+  return AccessRule::Tls::required;
+}
+
+protocol::postgres::AccessRules access_rules_of(const config::Pair& pair) {
+  if (pair.access.empty()) return short_access_rules(pair);
+  protocol::postgres::AccessRules rules;
+  for (const config::AccessRule& configured : pair.access) {
+    protocol::postgres::AccessRule& rule = rules.emplace_back();
+    rule.users = {configured.users.begin(), configured.users.end()};
+    rule.databases = {configured.databases.begin(), configured.databases.end()};
+    for (const routing::Network& network : configured.networks) {
+      rule.networks.push_back({network.address, network.prefix_bits});
+    }
+    rule.tls = tls_of(configured.tls);
+    rule.method = method_of(configured.method);
+  }
+  return rules;
+}
+
+secrets::FailedLogins::Options failed_login_options(const config::Limits& limits) {
+  secrets::FailedLogins::Options options;
+  options.delay_first = limits.failed_login_delay;
+  options.delay_max = limits.failed_login_delay_max;
+  options.failures_max = limits.failed_logins_max;
+  options.forget_after = limits.failed_login_memory;
+  return options;
+}
+
 }  // namespace
 
 AppPair::AppPair(const config::Pair& settings, Surroundings surroundings)
@@ -68,11 +146,13 @@ AppPair::AppPair(const config::Pair& settings, Surroundings surroundings)
       surroundings_(std::move(surroundings)),
       session_options_(session_options_from(surroundings_.limits)),
       history_(settings.plan),
+      failed_logins_(failed_login_options(surroundings_.limits)),
       shared_{session::PlanPublisher(history_.current()), {},
               surroundings_.clients_open, surroundings_.limits.clients_max, settings.name, &surroundings_.log,
               [this](const protocol::Login& login) {
                 refresher_->request_refresh(catalogue::CatalogueKey{settings_.name, login.database});
-              }},
+              },
+              &failed_logins_},
       admission_(make_admission()),
       refresher_(make_refresher()) {}
 
@@ -97,7 +177,7 @@ AppPair::Part::Part(AppPair& pair, runtime::Worker& worker, std::uint32_t index)
   };
   pair_worker = std::make_unique<session::PairWorker>(
       pair.shared_, session::PairWorker::Identity{index, random_bits}, worker.loop(), dialect, connector, pair,
-      pair.session_options_, pair.endpoints(), pair.settings_.trust_networks, worker.receive_scratch(),
+      pair.session_options_, pair.endpoints(), worker.receive_scratch(),
       pair.encryption_of(*this));
 }
 
@@ -256,31 +336,43 @@ routing::PerSide<net::Endpoint> AppPair::endpoints() const {
 }
 
 protocol::postgres::Admission AppPair::make_admission() const {
-  auto everywhere = std::make_shared<protocol::postgres::UserDirectory>(surroundings_.nonces);
-  auto without_trust = std::make_shared<protocol::postgres::UserDirectory>(surroundings_.nonces);
-  const auto must = [](const protocol::Status& status) {
-    if (!status) throw std::runtime_error(status.error().detail);
-  };
+  auto users = std::make_shared<protocol::postgres::UserDirectory>(surroundings_.nonces);
   for (const config::User& user : settings_.users) {
-    if (user.authentication == config::Authentication::trust) {
-      must(everywhere->add_trusted(user.name));
-      continue;
-    }
-    const config::Secret& secret = user.scram_verifier ? *user.scram_verifier : user.password.value();
-    must(everywhere->add_secret(user.name, secret.reveal()));
-    if (!settings_.trust_networks.empty()) must(without_trust->add_secret(user.name, secret.reveal()));
+    if (!user.password && !user.verifier) continue;
+    const config::Secret& secret = user.verifier ? *user.verifier : *user.password;
+    const protocol::Status added = users->add_secret(user.name, secret.reveal());
+    if (!added) throw std::runtime_error(added.error().detail);
   }
-  return {std::move(everywhere), std::move(without_trust)};
+  // What is said of a user in the configuration itself counts.
+  for (const config::UserlistEntry& entry : settings_.userlist) {
+    if (entry.secret.is_empty() || users->find(entry.user) != nullptr) continue;
+    const protocol::Status added = users->add_secret(entry.user, entry.secret.reveal());
+    if (!added) throw std::runtime_error(added.error().detail);
+  }
+  return {std::make_shared<const protocol::postgres::AccessRules>(access_rules_of(settings_)), std::move(users)};
 }
 
 protocol::BackendCredentials AppPair::credentials_for(const protocol::Login& login, Side side) const {
+  credentials_.keep(login.user, login.proof);
+  return configured_credentials(login.user, side, login.proof);
+}
+
+protocol::BackendCredentials AppPair::credentials_of_user(const std::string& user, Side side) const {
+  return configured_credentials(user, side, credentials_.find(user));
+}
+
+protocol::BackendCredentials AppPair::configured_credentials(const std::string& user_name, Side side,
+                                                             protocol::LoginProofPointer proof) const {
   protocol::BackendCredentials credentials;
-  credentials.user = login.user;
-  const config::User* user = config::find_user(settings_, login.user);
-  if (user == nullptr) return credentials;
-  const config::BackendLogin& backend = user->backend[side];
-  if (!backend.user.empty()) credentials.user = backend.user;
-  if (backend.password) credentials.password = backend.password->reveal();
+  credentials.user = user_name;
+  const config::User* user = config::find_user(settings_, user_name);
+  if (user != nullptr) {
+    const config::BackendLogin& backend = user->backend[side];
+    if (!backend.user.empty()) credentials.user = backend.user;
+    if (backend.password) credentials.password = backend.password->reveal();
+  }
+  // What one user has shown says nothing of another.
+  if (credentials.password.empty() && credentials.user == user_name) credentials.proof = std::move(proof);
   return credentials;
 }
 

@@ -7,6 +7,8 @@
 #include "proxy/net/tcp_connector.hpp"
 #include "proxy/net/tls_stream.hpp"
 #include "proxy/runtime/worker.hpp"
+#include "proxy/secrets/credential_store.hpp"
+#include "proxy/secrets/failed_logins.hpp"
 #include "proxy/session/pair_worker.hpp"
 #include "routing/plan.hpp"
 
@@ -58,6 +60,8 @@ class AppPair final : public session::CredentialsSource {
 
   [[nodiscard]] protocol::BackendCredentials credentials_for(const protocol::Login& login,
                                                              routing::Side side) const override;
+  /// For a connection that no client waits for: what is configured for the user or was shown by its last login.
+  [[nodiscard]] protocol::BackendCredentials credentials_of_user(const std::string& user, routing::Side side) const;
 
  private:
   /// The pair's part of one worker.
@@ -74,6 +78,8 @@ class AppPair final : public session::CredentialsSource {
   [[nodiscard]] protocol::Status open_tls();
   [[nodiscard]] session::Encryption encryption_of(const Part& part) const;
   [[nodiscard]] protocol::postgres::Admission make_admission() const;
+  [[nodiscard]] protocol::BackendCredentials configured_credentials(const std::string& user_name, routing::Side side,
+                                                                    protocol::LoginProofPointer proof) const;
   [[nodiscard]] routing::PerSide<net::Endpoint> endpoints() const;
 
   // Which functions are stable is asked of blue, once for each database that sessions name, and kept fresh.
@@ -86,10 +92,12 @@ class AppPair final : public session::CredentialsSource {
   Surroundings surroundings_;
   session::SessionOptions session_options_;
   routing::PlanHistory history_;
+  secrets::FailedLogins failed_logins_;
   session::PairShared shared_;
   protocol::postgres::Admission admission_;
   std::unique_ptr<net::TlsSource> client_tls_;  ///< null: none towards clients
   routing::PerSide<std::unique_ptr<net::TlsSource>> backend_tls_;
+  mutable secrets::CredentialStore credentials_;
   std::vector<std::unique_ptr<Part>> parts_;  ///< by worker
   std::unique_ptr<net::Listener> listener_;   ///< lives on the first worker's loop
   std::unique_ptr<catalogue::CatalogueRefresher> refresher_;  ///< last: its thread uses all of the above

@@ -10,6 +10,8 @@ std::string_view name_of(ErrorCode code) {
     case ErrorCode::message_unexpected: return "message_unexpected";
     case ErrorCode::version_unsupported: return "version_unsupported";
     case ErrorCode::authentication_failed: return "authentication_failed";
+    case ErrorCode::access_denied: return "access_denied";
+    case ErrorCode::channel_binding_failed: return "channel_binding_failed";
     case ErrorCode::authentication_unsupported: return "authentication_unsupported";
     case ErrorCode::encryption_failed: return "encryption_failed";
     case ErrorCode::startup_parameter_invalid: return "startup_parameter_invalid";
@@ -17,6 +19,7 @@ std::string_view name_of(ErrorCode code) {
     case ErrorCode::connections_exhausted: return "connections_exhausted";
     case ErrorCode::memory_limit_reached: return "memory_limit_reached";
     case ErrorCode::backend_unreachable: return "backend_unreachable";
+    case ErrorCode::backend_secret_missing: return "backend_secret_missing";
     case ErrorCode::backend_refused: return "backend_refused";
     case ErrorCode::backend_lost: return "backend_lost";
     case ErrorCode::backend_misbehaved: return "backend_misbehaved";

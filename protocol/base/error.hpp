@@ -17,6 +17,8 @@ enum class ErrorCode : std::uint8_t {
   message_unexpected,      ///< a known message at a moment that does not allow it
   version_unsupported,     ///< the client asks for a protocol version nobody here speaks
   authentication_failed,   ///< the client's proof is wrong; never says whether the user exists
+  access_denied,           ///< no rule lets the client in, or the one that matches keeps it out
+  channel_binding_failed,  ///< the login's proof is not bound to this connection: perhaps somebody is in between
   authentication_unsupported,  ///< the peer demands a method that is not implemented
   encryption_failed,       ///< TLS is demanded and was refused, or its handshake failed
   startup_parameter_invalid,   ///< a start-up parameter is missing or contradicts another
@@ -24,6 +26,7 @@ enum class ErrorCode : std::uint8_t {
   connections_exhausted,   ///< a configured limit on connections is reached
   memory_limit_reached,    ///< a configured bound on buffered bytes is reached
   backend_unreachable,     ///< no TCP connection to the endpoint
+  backend_secret_missing,  ///< nothing that is known of the user satisfies this backend's login
   backend_refused,         ///< the backend ended the login with an error of its own
   backend_lost,            ///< the connection broke while something was owed
   backend_misbehaved,      ///< the backend sent what the protocol does not allow

@@ -32,9 +32,10 @@ void write_authentication(AuthenticationCode code, std::string_view body, Bytes&
   frame.finish();
 }
 
-void write_authentication_sasl(std::string_view mechanism, Bytes& target) {
-  std::string list(mechanism);
-  list.append(2, '\0');
+void write_authentication_sasl(std::initializer_list<std::string_view> mechanisms, Bytes& target) {
+  std::string list;
+  for (const std::string_view mechanism : mechanisms) list.append(mechanism).append(1, '\0');
+  list.append(1, '\0');
   write_authentication(AuthenticationCode::sasl, list, target);
 }
 
@@ -89,8 +90,13 @@ Result<SaslInitialResponse> decode_sasl_initial_response(ByteView payload) {
 std::optional<std::string> md5_password(std::string_view user, std::string_view password, ByteView salt) {
   std::optional<std::string> inner = md5_hex({password, user});
   if (!inner) return std::nullopt;
-  const std::optional<std::string> outer = md5_hex({*inner, as_text(salt)});
+  std::optional<std::string> answer = md5_password_of_verifier("md5" + *inner, salt);
   wipe(*inner);
+  return answer;
+}
+
+std::optional<std::string> md5_password_of_verifier(std::string_view verifier, ByteView salt) {
+  const std::optional<std::string> outer = md5_hex({verifier.substr(3), as_text(salt)});
   if (!outer) return std::nullopt;
   return "md5" + *outer;
 }

@@ -4,6 +4,7 @@
 #include "protocol/base/result.hpp"
 
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string_view>
 
@@ -31,8 +32,8 @@ enum class AuthenticationCode : std::uint32_t {
 
 /// `Authentication…` with whatever follows the code.
 void write_authentication(AuthenticationCode code, std::string_view body, Bytes& target);
-/// AuthenticationSASL that offers this one mechanism.
-void write_authentication_sasl(std::string_view mechanism, Bytes& target);
+/// AuthenticationSASL that offers these mechanisms, in the order of preference.
+void write_authentication_sasl(std::initializer_list<std::string_view> mechanisms, Bytes& target);
 
 /// Whether the list of mechanisms in an AuthenticationSASL holds `mechanism`.
 /// nullopt: the list is not well-formed.
@@ -57,5 +58,7 @@ struct SaslInitialResponse {
 /// Source: PostgreSQL 15 manual, 55.2.1 "Start-up", AuthenticationMD5Password.
 [[nodiscard]] std::optional<std::string> md5_password(std::string_view user, std::string_view password, ByteView salt);
 inline constexpr std::size_t md5_salt_bytes = 4;
+/// The same from a stored verifier ("md5" and 32 digits) instead of the password.
+[[nodiscard]] std::optional<std::string> md5_password_of_verifier(std::string_view verifier, ByteView salt);
 
 }  // namespace protocol::postgres

@@ -42,11 +42,23 @@ BackendLoginDialogue::BackendLoginDialogue(const Login& login, const BackendCred
     : startup_(make_backend_startup(login, credentials.user.empty() ? login.user : credentials.user)),
       user_(credentials.user.empty() ? login.user : credentials.user),
       password_(credentials.password),
+      proof_(std::dynamic_pointer_cast<const PostgresLoginProof>(credentials.proof)),
       nonces_(nonces),
       cache_(cache),
       encryption_(wish) {}
 
-BackendLoginDialogue::~BackendLoginDialogue() { wipe(password_); }
+BackendLoginDialogue::~BackendLoginDialogue() = default;
+
+template <class Shown>
+const Shown* BackendLoginDialogue::shown() const {
+  return proof_ ? std::get_if<Shown>(&proof_->shown()) : nullptr;
+}
+
+std::string_view BackendLoginDialogue::password() const {
+  if (!password_.is_empty()) return password_.reveal();
+  const auto* clear = shown<ClearPassword>();
+  return clear == nullptr ? std::string_view() : std::string_view(clear->text.reveal());
+}
 
 DialogueProgress BackendLoginDialogue::advance(ByteView received, Bytes& to_send) {
   std::size_t consumed = 0;
@@ -65,7 +77,8 @@ DialogueProgress BackendLoginDialogue::advance(ByteView received, Bytes& to_send
       return {DialogueState::failed, consumed};
     }
   }
-  wipe(password_);
+  password_ = {};
+  proof_.reset();
   return {DialogueState::finished, consumed};
 }
 
@@ -146,49 +159,89 @@ bool BackendLoginDialogue::answer_password_request(AuthenticationCode code, Byte
     return fail(failure(ErrorCode::authentication_unsupported, Blame::operator_,
                         "the backend asks for " + std::string(name_of(code))));
   }
-  if (password_.empty()) {
-    return fail(failure(ErrorCode::backend_refused, Blame::operator_,
-                        "the backend asks for a password and none is configured"));
+  if (password().empty() && proof_ == nullptr) {
+    return lacks_secret("the backend asks for a password of user \"" + user_ +
+                        "\", and none is configured or was shown by the client");
   }
   if (code == AuthenticationCode::sasl) return begin_sasl(body, to_send);
-
   step_ = Step::awaiting_ok;
-  std::string answer = password_;
-  if (code == AuthenticationCode::md5_password) {
-    if (body.size() != md5_salt_bytes) return misbehaved("AuthenticationMD5Password without a salt of four bytes");
-    const std::optional<std::string> digest = md5_password(user_, password_, body);
-    if (!digest) {
-      return fail(failure(ErrorCode::authentication_unsupported, Blame::operator_,
-                          "the backend asks for MD5, which this system's OpenSSL refuses"));
-    }
-    answer = *digest;
-  } else if (!body.empty()) {
-    return misbehaved("AuthenticationCleartextPassword with bytes behind it");
+  if (code == AuthenticationCode::md5_password) return answer_md5(body, to_send);
+  if (!body.empty()) return misbehaved("AuthenticationCleartextPassword with bytes behind it");
+  return answer_cleartext(to_send);
+}
+
+bool BackendLoginDialogue::answer_cleartext(Bytes& to_send) {
+  if (password().empty()) {
+    return lacks_secret("the backend asks for the clear password of user \"" + user_ +
+                        "\", of whom only a verifier is known");
   }
+  return send_password(password(), to_send);
+}
+
+bool BackendLoginDialogue::answer_md5(ByteView salt, Bytes& to_send) {
+  if (salt.size() != md5_salt_bytes) return misbehaved("AuthenticationMD5Password without a salt of four bytes");
+  const auto* verifier = shown<Md5Verifier>();
+  std::optional<std::string> answer;
+  if (is_md5_verifier(password())) {
+    answer = md5_password_of_verifier(password(), salt);
+  } else if (!password().empty()) {
+    answer = md5_password(user_, password(), salt);
+  } else if (verifier != nullptr) {
+    answer = md5_password_of_verifier(verifier->text.reveal(), salt);
+  } else {
+    return lacks_secret("the backend asks user \"" + user_ + "\" for MD5, but the client has shown SCRAM: this side holds " +
+                        "another verifier than the one that the client was asked for");
+  }
+  if (!answer) {
+    return fail(failure(ErrorCode::authentication_unsupported, Blame::operator_,
+                        "the backend asks for MD5, which this system's OpenSSL refuses"));
+  }
+  return send_password(*answer, to_send);
+}
+
+bool BackendLoginDialogue::send_password(std::string_view answer, Bytes& to_send) {
   const Status written = write_password(answer, to_send);
-  wipe(answer);
   if (!written) return fail(written.error());
   return true;
 }
 
 bool BackendLoginDialogue::begin_sasl(ByteView mechanisms, Bytes& to_send) {
   const std::optional<bool> is_offered = offers_mechanism(mechanisms, scram_mechanism);
-  if (!is_offered) return misbehaved("a malformed list of SASL mechanisms");
-  if (!*is_offered) {
+  const std::optional<bool> is_plus_offered = offers_mechanism(mechanisms, scram_plus_mechanism);
+  if (!is_offered || !is_plus_offered) return misbehaved("a malformed list of SASL mechanisms");
+  ScramBinding binding;
+  if (tls_ && !tls_->server_end_point.empty()) {
+    binding.use = *is_plus_offered ? ScramBinding::Use::used : ScramBinding::Use::possible;
+    binding.server_end_point = tls_->server_end_point;
+  }
+  const bool is_bound = binding.use == ScramBinding::Use::used;
+  if (!*is_offered && !is_bound) {
     return fail(failure(ErrorCode::authentication_unsupported, Blame::operator_,
                         "none of the backend's SASL mechanisms is SCRAM-SHA-256"));
   }
-  // Channel binding needs TLS to the backend; without it SCRAM-SHA-256-PLUS is not offered by a sane server.
-  scram_.emplace(std::string(), make_scram_nonce(nonces_));
-  write_sasl_initial_response(scram_mechanism, scram_->first(), to_send);
+  if (shown<Md5Verifier>() != nullptr || (shown<ScramProof>() == nullptr && is_md5_verifier(password()))) {
+    return lacks_secret("the backend asks user \"" + user_ + "\" for SCRAM, and only an MD5 verifier is known");
+  }
+  scram_.emplace(std::string(), make_scram_nonce(nonces_), std::move(binding));
+  write_sasl_initial_response(is_bound ? scram_plus_mechanism : scram_mechanism, scram_->first(), to_send);
   step_ = Step::awaiting_challenge;
   return true;
 }
 
 bool BackendLoginDialogue::answer_challenge(ByteView body, Bytes& to_send) {
-  const Result<std::string> response = scram_->respond(as_text(body), password_, cache_);
-  if (!response) return fail(response.error());
-  write_sasl_response(*response, to_send);
+  const std::string_view text = as_text(body);
+  const Result<ScramClient::Challenge> challenge = scram_->read_challenge(text);
+  if (!challenge) return fail(challenge.error());
+  const auto* proof = shown<ScramProof>();
+  const bool has_password = !password().empty();
+  if (!has_password && (proof->salt != challenge->salt || proof->iterations != challenge->iterations)) {
+    return lacks_secret("the SCRAM verifier that the backend holds of user \"" + user_ + "\" has another " +
+                        (proof->salt != challenge->salt ? "salt" : "number of iterations") +
+                        " than the one that the client was asked for: this side was given the password separately");
+  }
+  const ScramClientKeys keys =
+      has_password ? cache_.keys_for(password(), challenge->salt, challenge->iterations) : proof->keys;
+  write_sasl_response(scram_->answer(text, *challenge, keys), to_send);
   step_ = Step::awaiting_signature;
   return true;
 }
@@ -231,14 +284,23 @@ bool BackendLoginDialogue::accept_refusal(ByteView frame) {
   if (blame != Blame::operator_) refusal_.assign(frame.begin(), frame.end());
   std::string detail = refusal_code_ + ": " + std::string(report->message.substr(0, detail_bytes_max));
   // A server that was sent the password in the clear could have it logged by repeating it.
-  if (!password_.empty() && detail.find(password_) != std::string::npos) detail = refusal_code_;
+  if (!password().empty() && detail.find(password()) != std::string::npos) detail = refusal_code_;
+  if (report->code == sqlstate::invalid_password && step_ == Step::awaiting_signature && shown<ScramProof>() != nullptr) {
+    return lacks_secret("the backend refused what the client has shown of user \"" + user_ +
+                        "\": it holds another SCRAM verifier, or the role's VALID UNTIL has passed there");
+  }
   return fail(failure(ErrorCode::backend_refused, blame, std::move(detail)));
 }
 
 bool BackendLoginDialogue::fail(Error error) {
   error_ = std::move(error);
-  wipe(password_);
+  password_ = {};
+  proof_.reset();
   return false;
+}
+
+bool BackendLoginDialogue::lacks_secret(std::string detail) {
+  return fail(failure(ErrorCode::backend_secret_missing, Blame::operator_, std::move(detail)));
 }
 
 bool BackendLoginDialogue::misbehaved(std::string detail) {

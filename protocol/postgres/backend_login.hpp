@@ -8,9 +8,11 @@
 #include "protocol/postgres/nonce_source.hpp"
 #include "protocol/postgres/scram.hpp"
 #include "protocol/postgres/startup.hpp"
+#include "protocol/postgres/user_secret.hpp"
 
 #include <array>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -23,12 +25,14 @@ struct BackendIdentity {
 };
 
 /// Logs in to a backend for a client's session: repeats the client's startup parameters under the user that is
-/// configured for the backend, answers trust, cleartext, MD5 and SCRAM-SHA-256, and collects what the server
+/// configured for the backend, answers trust, cleartext, MD5 and SCRAM-SHA-256 (with channel binding where it is
+/// offered over TLS) from a password or from what the client's own login has shown, and collects what the server
 /// reports until it is ready. Notices are dropped.
 ///
 /// Failures: backend_misbehaved when the server breaks the protocol or cannot prove that it knows the
 /// password; authentication_unsupported when it wants another method; backend_refused when it answers with an
-/// ErrorResponse or wants a password that is not configured; startup_parameter_invalid when the parameters do
+/// ErrorResponse; backend_secret_missing when nothing that is known of the user answers what it asks;
+/// startup_parameter_invalid when the parameters do
 /// not fit a startup message.
 ///
 /// Source: PostgreSQL 15 manual, 55.2.1 "Start-up", 55.3.1 "SCRAM-SHA-256 Authentication".
@@ -92,6 +96,9 @@ class BackendLoginDialogue final : public Dialogue {
   bool accept(BackendMessage tag, ByteView frame, Bytes& to_send);
   bool accept_authentication(ByteView payload, Bytes& to_send);
   bool answer_password_request(AuthenticationCode code, ByteView body, Bytes& to_send);
+  bool answer_cleartext(Bytes& to_send);
+  bool answer_md5(ByteView salt, Bytes& to_send);
+  bool send_password(std::string_view answer, Bytes& to_send);
   bool begin_sasl(ByteView mechanisms, Bytes& to_send);
   bool answer_challenge(ByteView body, Bytes& to_send);
   bool accept_parameter_status(ByteView payload);
@@ -101,10 +108,16 @@ class BackendLoginDialogue final : public Dialogue {
   /// Notes the error; always false, for returning.
   bool fail(Error error);
   bool misbehaved(std::string detail);
+  bool lacks_secret(std::string detail);
+  /// The password that is configured or that the client has shown; empty when there is none.
+  [[nodiscard]] std::string_view password() const;
+  template <class Shown>
+  [[nodiscard]] const Shown* shown() const;
 
   StartupMessage startup_;
   std::string user_;
-  std::string password_;
+  SecretText password_;
+  std::shared_ptr<const PostgresLoginProof> proof_;
   NonceSource& nonces_;
   ScramKeyCache& cache_;
   EncryptionRequest encryption_;

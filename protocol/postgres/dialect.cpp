@@ -53,10 +53,8 @@ PostgresDialect::PostgresDialect(Options options, Admission admission, NonceSour
       on_new_database_(std::move(on_new_database)),
       shared_analyser_(options_.analyser) {}
 
-std::unique_ptr<Greeting> PostgresDialect::make_greeting(TrustedOrigin origin) {
-  return std::make_unique<PostgresGreeting>(
-      origin == TrustedOrigin::yes ? admission_.everywhere : admission_.without_trust, nonces_,
-      options_.client_encryption);
+std::unique_ptr<Greeting> PostgresDialect::make_greeting(GreetingHost& host) {
+  return std::make_unique<PostgresGreeting>(admission_, nonces_, host, options_.client_encryption);
 }
 
 std::unique_ptr<ClientHalf> PostgresDialect::make_client_half(const Login& login) {

@@ -2,11 +2,11 @@
 
 #include "protocol/dialect.hpp"
 #include "protocol/postgres/analyser.hpp"
+#include "protocol/postgres/client_authentication.hpp"
 #include "protocol/postgres/client_half.hpp"
 #include "protocol/postgres/encryption.hpp"
 #include "protocol/postgres/nonce_source.hpp"
 #include "protocol/postgres/scram.hpp"
-#include "protocol/postgres/user_directory.hpp"
 
 #include <functional>
 #include <map>
@@ -15,12 +15,6 @@
 #include <vector>
 
 namespace protocol::postgres {
-
-/// Who may log in, shared by all workers of a pair.
-struct Admission {
-  std::shared_ptr<const UserDirectory> everywhere;      ///< for clients that trust is meant for
-  std::shared_ptr<const UserDirectory> without_trust;   ///< for all others
-};
 
 /// PostgreSQL: see protocol::Dialect. One per pair and worker; not for use by several threads.
 class PostgresDialect final : public Dialect {
@@ -40,7 +34,7 @@ class PostgresDialect final : public Dialect {
                   std::function<void(const Login&)> on_new_database);
 
   [[nodiscard]] std::string_view name() const override { return "postgres"; }
-  [[nodiscard]] std::unique_ptr<Greeting> make_greeting(TrustedOrigin origin) override;
+  [[nodiscard]] std::unique_ptr<Greeting> make_greeting(GreetingHost& host) override;
   [[nodiscard]] std::unique_ptr<ClientHalf> make_client_half(const Login& login) override;
   [[nodiscard]] std::unique_ptr<BackendLogin> make_backend_login(const Login& login,
                                                                  const BackendCredentials& credentials,

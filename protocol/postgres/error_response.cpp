@@ -84,6 +84,9 @@ std::string_view sqlstate_of(const Error& error) {
     case ErrorCode::version_unsupported: return sqlstate::feature_not_supported;
     // The server says the same to a wrong password and to a user it does not know.
     case ErrorCode::authentication_failed: return sqlstate::invalid_password;
+    // The server's code for both.
+    case ErrorCode::access_denied:
+    case ErrorCode::channel_binding_failed: return sqlstate::invalid_authorization;
     // From a client: it asked for what is not offered. From a backend: its method is not ours to speak.
     case ErrorCode::authentication_unsupported:
       return is_clients_fault ? sqlstate::feature_not_supported : sqlstate::server_rejected_connection;
@@ -95,6 +98,7 @@ std::string_view sqlstate_of(const Error& error) {
     case ErrorCode::login_timeout: return is_clients_fault ? sqlstate::query_canceled : sqlstate::connection_failure;
     case ErrorCode::connections_exhausted: return sqlstate::too_many_connections;
     case ErrorCode::memory_limit_reached: return sqlstate::configuration_limit_exceeded;
+    case ErrorCode::backend_secret_missing:
     case ErrorCode::backend_refused: return sqlstate::server_rejected_connection;
     case ErrorCode::backend_unreachable:
     case ErrorCode::backend_lost:
@@ -125,6 +129,8 @@ std::string_view message_of(const Error& error, SessionStage stage) {
       return is_backends_fault ? "the database server sent a message out of turn" : "unexpected message type";
     case ErrorCode::version_unsupported: return "unsupported frontend protocol: server supports 3.0";
     case ErrorCode::authentication_failed: return "password authentication failed";
+    case ErrorCode::access_denied: return "access is denied";
+    case ErrorCode::channel_binding_failed: return "SCRAM channel binding check failed";
     case ErrorCode::authentication_unsupported:
       return error.blame == Blame::client ? "authentication method is not supported"
                                           : "the database server asks for an authentication method that is not supported";
@@ -138,6 +144,8 @@ std::string_view message_of(const Error& error, SessionStage stage) {
     case ErrorCode::connections_exhausted: return "sorry, too many clients already";
     case ErrorCode::memory_limit_reached: return "a limit on buffered bytes was reached";
     case ErrorCode::backend_unreachable: return "could not connect to the database server";
+    case ErrorCode::backend_secret_missing:
+      return "nothing that the proxy knows of this user satisfies the database server";
     case ErrorCode::backend_refused: return "the database server rejected the connection";
     case ErrorCode::backend_lost: return "the connection to the database server was lost";
     case ErrorCode::backend_misbehaved: return "the database server broke the protocol";

@@ -1,6 +1,5 @@
 #include "protocol/postgres/greeting.hpp"
 
-#include "protocol/postgres/authentication.hpp"
 #include "protocol/postgres/message.hpp"
 #include "protocol/postgres/sqlstate.hpp"
 
@@ -33,22 +32,28 @@ bool speaks_version_3(ByteView packet) {
 
 }  // namespace
 
-PostgresGreeting::PostgresGreeting(std::shared_ptr<const UserDirectory> users, NonceSource& nonces,
+PostgresGreeting::PostgresGreeting(Admission admission, NonceSource& nonces, GreetingHost& host,
                                    ClientEncryption encryption)
-    : users_(std::move(users)), nonces_(nonces), encryption_(encryption) {}
+    : admission_(std::move(admission)), authentication_(admission_, nonces, host), encryption_(encryption) {}
 
 DialogueProgress PostgresGreeting::advance(ByteView received, Bytes& to_send) {
   std::size_t consumed = 0;
-  while (step_ != Step::done) {
-    const ByteView unread = received.subspan(consumed);
-    const Taken taken =
-        step_ == Step::reading_startup ? take_startup_packet(unread, to_send) : take_sasl_message(unread, to_send);
+  while (step_ == Step::reading_startup) {
+    const Taken taken = take_startup_packet(received.subspan(consumed), to_send);
     consumed += taken.bytes;
     if (taken.verdict == Verdict::failed) return {DialogueState::failed, consumed};
     if (taken.verdict == Verdict::upgrading) return {DialogueState::upgrading, consumed};
     if (taken.bytes == 0) return {DialogueState::reading, consumed};
   }
-  return {DialogueState::finished, consumed};
+  if (step_ == Step::done) return {DialogueState::finished, consumed};
+  DialogueProgress progress = authentication_.advance(received.subspan(consumed), to_send);
+  progress.consumed += consumed;
+  if (progress.state == DialogueState::finished) {
+    login_.proof = authentication_.take_proof();
+    step_ = Step::done;
+  }
+  if (progress.state == DialogueState::failed) error_ = authentication_.error();
+  return progress;
 }
 
 /// Before anything was asked for and answered, a client may begin TLS at once.
@@ -144,11 +149,11 @@ bool PostgresGreeting::check_encryption(Bytes& to_send) {
                 to_send);
   }
   if (encryption_ >= ClientEncryption::certificate_required && !tls_->peer) {
-    return fail(failure(ErrorCode::authentication_failed, Blame::client, "the client showed no certificate"),
+    return fail(failure(ErrorCode::access_denied, Blame::client, "the client showed no certificate"),
                 fatal(sqlstate::invalid_authorization, "connection requires a valid client certificate"), to_send);
   }
   if (encryption_ == ClientEncryption::user_certificate_required && tls_->peer->common_name != login_.user) {
-    return fail(failure(ErrorCode::authentication_failed, Blame::client, "the client's certificate names somebody else"),
+    return fail(failure(ErrorCode::access_denied, Blame::client, "the client's certificate names somebody else"),
                 fatal(sqlstate::invalid_authorization,
                       "certificate authentication failed for user \"" + login_.user + "\""),
                 to_send);
@@ -186,95 +191,11 @@ bool PostgresGreeting::accept_startup(StartupMessage&& message, Bytes& to_send) 
   // A physical replication connection belongs to no database.
   if (*mode == ReplicationMode::physical) login_.database.clear();
   login_.application_name = value_of("application_name");
-  return check_encryption(to_send) && begin_authentication(to_send);
-}
-
-bool PostgresGreeting::begin_authentication(Bytes& to_send) {
-  ClientAuthentication authentication = users_->find(login_.user);
-  switch (authentication.method) {
-    case ClientAuthentication::Method::trust:
-      write_authentication(AuthenticationCode::ok, {}, to_send);
-      step_ = Step::done;
-      break;
-    case ClientAuthentication::Method::scram_sha_256:
-      scram_.emplace(std::move(authentication.verifier), authentication.kind, make_scram_nonce(nonces_));
-      write_authentication_sasl(scram_mechanism, to_send);
-      step_ = Step::reading_initial_response;
-      break;
-  }
+  if (!check_encryption(to_send)) return false;
+  step_ = Step::authenticating;
+  // Its end, if it has come to one, is found by the caller, which advances it.
+  if (authentication_.begin(login_, tls_, to_send) == DialogueState::failed) return fail_silently(authentication_.error());
   return true;
-}
-
-PostgresGreeting::Taken PostgresGreeting::take_sasl_message(ByteView unread, Bytes& to_send) {
-  if (unread.empty()) return {};
-  // The server judges the type before it waits for the rest.
-  const auto tag = std::to_integer<unsigned>(unread[0]);
-  if (tag != static_cast<unsigned char>(FrontendMessage::password)) {
-    const std::string message = "expected SASL response, got message type " + std::to_string(tag);
-    return {0, verdict_of(fail(failure(ErrorCode::message_unexpected, Blame::client, message),
-                               fatal(sqlstate::protocol_violation, message), to_send))};
-  }
-  const std::optional<FrameHeader> header = scan_frame_header(unread);
-  if (!header) return {};
-  if (header->length < frame_length_min || header->payload_bytes() > sasl_payload_bytes_max) {
-    return {0, verdict_of(fail(failure(ErrorCode::frame_length_invalid, Blame::client, "SASL message of an invalid length"),
-                               fatal(sqlstate::protocol_violation, "invalid message length"), to_send))};
-  }
-  if (unread.size() < header->frame_bytes()) return {};
-  const ByteView payload = unread.subspan(frame_header_bytes, header->payload_bytes());
-  bool is_accepted = false;
-  switch (step_) {
-    case Step::reading_initial_response: is_accepted = accept_initial_response(payload, to_send); break;
-    case Step::reading_first: is_accepted = accept_client_first(as_text(payload), to_send); break;
-    case Step::reading_final: is_accepted = accept_client_final(as_text(payload), to_send); break;
-    case Step::reading_startup:
-    case Step::done: break;
-  }
-  return {header->frame_bytes(), verdict_of(is_accepted)};
-}
-
-bool PostgresGreeting::accept_initial_response(ByteView payload, Bytes& to_send) {
-  const Result<SaslInitialResponse> initial = decode_sasl_initial_response(payload);
-  if (!initial) return fail(initial.error(), fatal(sqlstate::protocol_violation, "invalid message format"), to_send);
-  if (initial->mechanism != scram_mechanism) {
-    const std::string message = "client selected an invalid SASL authentication mechanism";
-    return fail(failure(ErrorCode::authentication_unsupported, Blame::client, message),
-                fatal(sqlstate::protocol_violation, message), to_send);
-  }
-  if (initial->response) return accept_client_first(*initial->response, to_send);
-  write_authentication(AuthenticationCode::sasl_continue, {}, to_send);
-  step_ = Step::reading_first;
-  return true;
-}
-
-bool PostgresGreeting::accept_client_first(std::string_view text, Bytes& to_send) {
-  const Result<std::string> challenge = scram_->accept_first(text);
-  if (!challenge) return fail_scram(challenge.error(), to_send);
-  write_authentication(AuthenticationCode::sasl_continue, *challenge, to_send);
-  step_ = Step::reading_final;
-  return true;
-}
-
-bool PostgresGreeting::accept_client_final(std::string_view text, Bytes& to_send) {
-  const Result<std::string> outcome = scram_->accept_final(text);
-  if (!outcome) return fail_scram(outcome.error(), to_send);
-  write_authentication(AuthenticationCode::sasl_final, *outcome, to_send);
-  write_authentication(AuthenticationCode::ok, {}, to_send);
-  scram_.reset();
-  step_ = Step::done;
-  return true;
-}
-
-bool PostgresGreeting::fail_scram(const Error& error, Bytes& to_send) {
-  if (error.code == ErrorCode::authentication_failed) {
-    return fail(error,
-                fatal(sqlstate::invalid_password, "password authentication failed for user \"" + login_.user + "\""),
-                to_send);
-  }
-  if (error.code == ErrorCode::authentication_unsupported) {
-    return fail(error, fatal(sqlstate::feature_not_supported, error.detail), to_send);
-  }
-  return fail(error, fatal(sqlstate::protocol_violation, "malformed SCRAM message", error.detail), to_send);
 }
 
 bool PostgresGreeting::fail(Error error, ErrorFields told, Bytes& to_send) {

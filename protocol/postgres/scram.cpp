@@ -7,8 +7,8 @@
 namespace protocol::postgres {
 namespace {
 
-/// "n,,": no channel binding, no authorisation identity.
-constexpr std::string_view gs2_header_plain = "n,,";
+/// The only channel binding that PostgreSQL speaks, as a gs2-header names it.
+constexpr std::string_view binding_type = "tls-server-end-point";
 
 std::optional<std::uint32_t> parse_iterations(std::string_view text) {
   std::uint32_t value = 0;
@@ -76,6 +76,7 @@ std::optional<Sha256> decode_key(std::string_view text) {
 }
 
 Error malformed(const char* why) { return failure(ErrorCode::message_malformed, Blame::client, why); }
+Error unbound(const char* why) { return failure(ErrorCode::channel_binding_failed, Blame::client, why); }
 Error unsupported(const char* why) { return failure(ErrorCode::authentication_unsupported, Blame::client, why); }
 Error misbehaved(const char* why) {
   return failure(ErrorCode::backend_misbehaved, Blame::backend, std::string("SCRAM: ") + why);
@@ -135,17 +136,15 @@ ScramServer::ScramServer(ScramVerifier verifier, Kind kind, std::string nonce)
 Result<std::string> ScramServer::accept_first(std::string_view client_first) {
   if (client_first.empty()) return malformed("The message is empty.");
   if (client_first.find('\0') != std::string_view::npos) return malformed("Message length does not match input length.");
-  // 'y' says "I could bind, but the server does not offer it", which is true of this end.
-  if (client_first[0] == 'p') {
-    return malformed("The client selected SCRAM-SHA-256 without channel binding, but the SCRAM message includes channel "
-                     "binding data.");
-  }
-  if (client_first[0] != 'n' && client_first[0] != 'y') return malformed("Unexpected channel-binding flag.");
-  if (client_first.size() < 3 || client_first[1] != ',') return malformed("Comma expected.");
-  if (client_first[2] == 'a') return unsupported("client uses authorization identity, but it is not supported");
-  if (client_first[2] != ',') return malformed("Unexpected attribute in client-first-message.");
-  gs2_header_ = client_first.substr(0, 3);
-  client_first_bare_ = client_first.substr(3);
+  std::size_t flag_bytes = 0;
+  const Status flag = accept_binding_flag(client_first, flag_bytes);
+  if (!flag) return flag.error();
+  const std::string_view rest = client_first.substr(flag_bytes);
+  if (rest.size() < 2 || rest[0] != ',') return malformed("Comma expected.");
+  if (rest[1] == 'a') return unsupported("client uses authorization identity, but it is not supported");
+  if (rest[1] != ',') return malformed("Unexpected attribute in client-first-message.");
+  gs2_header_ = client_first.substr(0, flag_bytes + 2);
+  client_first_bare_ = client_first.substr(flag_bytes + 2);
 
   AttributeReader reader(client_first_bare_);
   if (reader.next_name() == 'm') return unsupported("client requires an unsupported SCRAM extension");
@@ -163,13 +162,55 @@ Result<std::string> ScramServer::accept_first(std::string_view client_first) {
   return server_first_;
 }
 
+/// The flag in front: n, the client cannot bind; y, it could but believes that we cannot; p, it does.
+/// Source: RFC 5802, 6 "Channel Binding", and 7, gs2-cbind-flag.
+Status ScramServer::accept_binding_flag(std::string_view client_first, std::size_t& header_bytes) const {
+  const bool is_used = binding_.use == ScramBinding::Use::used;
+  header_bytes = 1;
+  switch (client_first[0]) {
+    case 'n':
+    case 'y':
+      if (is_used) {
+        return malformed("The client selected SCRAM-SHA-256-PLUS, but the SCRAM message does not include channel binding "
+                         "data.");
+      }
+      if (client_first[0] == 'y' && binding_.use == ScramBinding::Use::possible) {
+        return unbound("The client supports SCRAM channel binding but thinks the server does not.  However, this server "
+                       "does support channel binding.");
+      }
+      return {};
+    case 'p': break;
+    default: return malformed("Unexpected channel-binding flag.");
+  }
+  if (!is_used) {
+    return malformed("The client selected SCRAM-SHA-256 without channel binding, but the SCRAM message includes channel "
+                     "binding data.");
+  }
+  header_bytes = std::min(client_first.find(','), client_first.size());
+  if (client_first.substr(0, header_bytes) != "p=" + std::string(binding_type)) {
+    return malformed("Unsupported SCRAM channel-binding type.");
+  }
+  return {};
+}
+
+/// Source: RFC 5802, 7, channel-binding: the gs2-header and, when bound, the data of the channel.
+Status ScramServer::check_binding(std::string_view attribute) const {
+  Bytes expected;
+  append(expected, as_bytes(gs2_header_));
+  const bool is_used = binding_.use == ScramBinding::Use::used;
+  if (is_used) append(expected, binding_.server_end_point);
+  if (attribute == encode_base64(expected)) return {};
+  if (is_used) return unbound("The client has seen another certificate than this server's.");
+  return malformed("Unexpected SCRAM channel-binding attribute in client-final-message.");
+}
+
 Result<std::string> ScramServer::accept_final(std::string_view client_final) {
   if (client_final.find('\0') != std::string_view::npos) return malformed("Message length does not match input length.");
   AttributeReader reader(client_final);
   const std::optional<std::string_view> binding = reader.expect('c');
-  if (!binding || *binding != encode_base64(as_bytes(gs2_header_))) {
-    return malformed("Unexpected SCRAM channel-binding attribute in client-final-message.");
-  }
+  if (!binding) return malformed("Unexpected SCRAM channel-binding attribute in client-final-message.");
+  const Status bound = check_binding(*binding);
+  if (!bound) return bound.error();
   const std::optional<std::string_view> nonce = reader.expect('r');
   if (!nonce) return malformed("Attribute \"r\" expected.");
   while (!reader.is_done() && reader.next_name() != 'p') {
@@ -187,6 +228,10 @@ Result<std::string> ScramServer::accept_final(std::string_view client_final) {
       hmac_sha256(verifier_.stored_key, {client_first_bare_, ",", server_first_, ",", without_proof});
   Sha256 client_key = combine(*proof, client_signature);
   const bool is_right = equal_in_constant_time(sha256(client_key), verifier_.stored_key);
+  if (is_right && kind_ == Kind::real) {
+    keys_.client_key = client_key;
+    keys_.server_key = verifier_.server_key;
+  }
   wipe(client_key);
   if (!is_right || kind_ == Kind::doomed) {
     return failure(ErrorCode::authentication_failed, Blame::client, "the proof of the password is wrong");
@@ -194,6 +239,11 @@ Result<std::string> ScramServer::accept_final(std::string_view client_final) {
   const Sha256 server_signature =
       hmac_sha256(verifier_.server_key, {client_first_bare_, ",", server_first_, ",", without_proof});
   return "v=" + encode_base64(server_signature);
+}
+
+bool is_password_of(const ScramVerifier& verifier, std::string_view password) {
+  const ScramClientKeys keys = derive_scram_client_keys(password, verifier.salt, verifier.iterations);
+  return equal_in_constant_time(keys.server_key, verifier.server_key);
 }
 
 ScramClientKeys derive_scram_client_keys(std::string_view password, ByteView salt, std::uint32_t iterations) {
@@ -222,13 +272,21 @@ const ScramClientKeys& ScramKeyCache::keys_for(std::string_view password, ByteVi
   return found->second.keys;
 }
 
-ScramClient::ScramClient(std::string name, std::string nonce)
-    : nonce_(std::move(nonce)), first_bare_("n=" + std::move(name) + ",r=" + nonce_) {}
+ScramClient::ScramClient(std::string name, std::string nonce, ScramBinding binding)
+    : nonce_(std::move(nonce)), binding_(std::move(binding)), first_bare_("n=" + std::move(name) + ",r=" + nonce_) {}
 
-std::string ScramClient::first() const { return std::string(gs2_header_plain) + first_bare_; }
+std::string ScramClient::gs2_header() const {
+  switch (binding_.use) {
+    case ScramBinding::Use::impossible: return "n,,";
+    case ScramBinding::Use::possible: return "y,,";
+    case ScramBinding::Use::used: return "p=" + std::string(binding_type) + ",,";
+  }
+  return "n,,";
+}
 
-Result<std::string> ScramClient::respond(std::string_view server_first, std::string_view password,
-                                         ScramKeyCache& cache) {
+std::string ScramClient::first() const { return gs2_header() + first_bare_; }
+
+Result<ScramClient::Challenge> ScramClient::read_challenge(std::string_view server_first) const {
   AttributeReader reader(server_first);
   const std::optional<std::string_view> nonce = reader.expect('r');
   // A server that adds nothing of its own could replay an earlier exchange.
@@ -243,13 +301,26 @@ Result<std::string> ScramClient::respond(std::string_view server_first, std::str
   if (!iterations || *iterations > scram_iterations_max) {
     return misbehaved("the iteration count is missing, malformed or beyond the limit");
   }
+  return Challenge{std::string(*nonce), *salt, *iterations};
+}
 
-  const std::string without_proof = "c=" + encode_base64(as_bytes(gs2_header_plain)) + ",r=" + std::string(*nonce);
-  const ScramClientKeys& keys = cache.keys_for(password, *salt, *iterations);
+std::string ScramClient::answer(std::string_view server_first, const Challenge& challenge, const ScramClientKeys& keys) {
+  Bytes binding;
+  const std::string header = gs2_header();
+  append(binding, as_bytes(header));
+  if (binding_.use == ScramBinding::Use::used) append(binding, binding_.server_end_point);
+  const std::string without_proof = "c=" + encode_base64(binding) + ",r=" + challenge.nonce;
   const Sha256 stored_key = sha256(keys.client_key);
   const Sha256 client_signature = hmac_sha256(stored_key, {first_bare_, ",", server_first, ",", without_proof});
   server_signature_ = hmac_sha256(keys.server_key, {first_bare_, ",", server_first, ",", without_proof});
   return without_proof + ",p=" + encode_base64(combine(keys.client_key, client_signature));
+}
+
+Result<std::string> ScramClient::respond(std::string_view server_first, std::string_view password,
+                                         ScramKeyCache& cache) {
+  const Result<Challenge> challenge = read_challenge(server_first);
+  if (!challenge) return challenge.error();
+  return answer(server_first, *challenge, cache.keys_for(password, challenge->salt, challenge->iterations));
 }
 
 Status ScramClient::verify(std::string_view server_final) const {

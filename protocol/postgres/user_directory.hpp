@@ -3,6 +3,7 @@
 #include "protocol/base/result.hpp"
 #include "protocol/postgres/nonce_source.hpp"
 #include "protocol/postgres/scram.hpp"
+#include "protocol/postgres/user_secret.hpp"
 
 #include <map>
 #include <optional>
@@ -11,44 +12,47 @@
 
 namespace protocol::postgres {
 
-/// How a client proves who it is.
-struct ClientAuthentication {
-  enum class Method : std::uint8_t { trust, scram_sha_256 };
-  Method method = Method::scram_sha_256;
-  ScramVerifier verifier;  ///< for scram_sha_256
-  ScramServer::Kind kind = ScramServer::Kind::real;
+/// A user's secret in every form that can be made of what is known.
+struct UserCredentials {
+  /// Whether any proof can be right: users who do not exist go through the same motions.
+  ScramServer::Kind kind = ScramServer::Kind::doomed;
+  ScramVerifier scram;              ///< of a user without one: doomed by itself, with a salt that stays
+  bool has_scram = false;           ///< false also for users of whom only an MD5 verifier is known
+  std::optional<Md5Verifier> md5;   ///< nothing: only SCRAM can be asked of the user
+  std::optional<ClearPassword> clear;
 };
 
-/// The users that clients may log in as. Filled at start-up, where each password costs one PBKDF2 run; then an
-/// immutable snapshot that all workers share.
+/// The users whose secrets are known from the start. Filled at start-up, where each clear password costs one PBKDF2
+/// run; then an immutable snapshot that all workers share.
 class UserDirectory {
  public:
-  /// The name under which every user not named otherwise is trusted.
-  static constexpr std::string_view everybody = "*";
-
-  /// `source` gives the salts of passwords, and the secret from which salts for unknown users are made.
+  /// `source` gives the secret from which salts are made; used in the constructor only.
   explicit UserDirectory(NonceSource& source);
   ~UserDirectory();
   UserDirectory(const UserDirectory&) = delete;
   UserDirectory& operator=(const UserDirectory&) = delete;
 
-  /// Errors: configuration_invalid (blame operator) for an empty name or one that is there already.
-  [[nodiscard]] Status add_trusted(std::string_view user);
-  /// `secret` is a password or a verifier as in pg_authid.
-  /// Errors: as above; also for `*`, an empty secret, and a verifier that cannot be read.
+  /// `secret` in any form that parse_user_secret() reads.
+  /// Errors: configuration_invalid (blame operator) for an empty name, one that is there already, and as there.
   [[nodiscard]] Status add_secret(std::string_view user, std::string_view secret);
 
-  /// What is asked of `user`. An unknown one gets a doomed exchange with a salt that is the same each time, so
-  /// that nobody can find out which users exist.
-  [[nodiscard]] ClientAuthentication find(std::string_view user) const;
+  /// Null when the user is not here. Lifetime: the directory's.
+  [[nodiscard]] const UserCredentials* find(std::string_view user) const;
+  /// For a user whom nobody knows: an exchange that looks like any other and cannot succeed. The salt is the same
+  /// each time, so that nobody can find out which users exist. There is an MD5 verifier if that is what most have.
+  [[nodiscard]] UserCredentials doomed(std::string_view user) const;
+  /// What can be made of a secret that came from elsewhere. A clear password costs a PBKDF2 run.
+  /// Errors: as parse_user_secret().
+  [[nodiscard]] Result<UserCredentials> make_credentials(std::string_view user, std::string_view secret) const;
   [[nodiscard]] std::size_t user_count() const { return users_.size(); }
 
  private:
-  [[nodiscard]] Status add(std::string_view user, ClientAuthentication authentication);
+  [[nodiscard]] Bytes salt_for(std::string_view user) const;
 
-  NonceSource& source_;  ///< used while filling only
-  Sha256 mock_secret_{};
-  std::map<std::string, ClientAuthentication, std::less<>> users_;
+  Sha256 salt_secret_{};
+  std::map<std::string, UserCredentials, std::less<>> users_;
+  std::size_t md5_count_ = 0;         ///< users who can be asked for MD5
+  std::size_t scram_only_count_ = 0;
 };
 
 }  // namespace protocol::postgres

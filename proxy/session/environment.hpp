@@ -65,6 +65,18 @@ class CredentialsSource {
                                                                      routing::Side side) const = 0;
 };
 
+/// Keeps account of failed logins. Shared by the workers of a pair.
+class LoginGuard {
+ public:
+  virtual ~LoginGuard() = default;
+  /// A login has failed. Returns how long to wait before the client hears of it.
+  [[nodiscard]] virtual std::chrono::milliseconds note_failure(const routing::ClientAddress& address,
+                                                               std::string_view user, runtime::Instant now) = 0;
+  /// So many have failed that another try is refused at once.
+  [[nodiscard]] virtual bool is_barred(const routing::ClientAddress& address, std::string_view user,
+                                       runtime::Instant now) = 0;
+};
+
 /// Finds sessions for those who want to cancel. One per worker and pair.
 class SessionRegistry {
  public:
@@ -88,12 +100,12 @@ struct Environment {
   telemetry::PairMetrics& metrics;
   const SessionOptions& options;
   routing::PerSide<net::Endpoint> endpoints;
-  std::vector<routing::Network> trust_networks;  ///< where logins by trust may come from; empty: from everywhere
   std::span<std::byte> scratch;    ///< the worker's receive buffer
   std::string_view pair_name = {};  ///< for logs
   telemetry::Log* log = nullptr;    ///< null: nothing is logged
   const std::function<void(const protocol::Login&)>* on_schema_change = nullptr;  ///< null: nobody asks
   Encryption encryption{};
+  LoginGuard* failed_logins = nullptr;  ///< null: failures cost nothing
   protocol::Gather to_backend{};   ///< scratch, empty between uses
   protocol::Gather to_client{};
   std::vector<protocol::Completion> completed{};

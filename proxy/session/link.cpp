@@ -45,6 +45,7 @@ Link::~Link() {
 void Link::fail(protocol::Error error) {
   if (try_other_way(error)) return;
   error_ = std::move(error);
+  error_.detail.insert(0, std::string(routing::name_of(side_)) + ": ");
   phase_ = Phase::failed;
   ++environment_.metrics.sides[side_].connect_failures_total;
   channel_->close();
@@ -98,7 +99,8 @@ void Link::log_in() {
   channel_->keep_unread();
   channel_->send(to_send);
   switch (progress.state) {
-    case protocol::DialogueState::reading: return;
+    case protocol::DialogueState::reading:
+    case protocol::DialogueState::waiting: return;
     case protocol::DialogueState::upgrading:
       phase_ = Phase::securing;
       channel_->encrypt(*environment_.encryption.to_backends[side_].upgrade, listener_);

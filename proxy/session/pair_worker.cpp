@@ -41,14 +41,14 @@ protocol::EncryptionWish wish_of(BackendEncryption when) {
 
 PairWorker::PairWorker(PairShared& shared, Identity identity, runtime::Loop& loop, protocol::Dialect& dialect,
                        net::Connector& connector, const CredentialsSource& credentials, const SessionOptions& options,
-                       routing::PerSide<net::Endpoint> endpoints, std::vector<routing::Network> trust_networks,
-                       std::span<std::byte> scratch, const Encryption& encryption)
+                       routing::PerSide<net::Endpoint> endpoints, std::span<std::byte> scratch,
+                       const Encryption& encryption)
     : shared_(shared),
       identity_(std::move(identity)),
       plans_(shared.plan),
       environment_{loop,     dialect, connector,            plans_, credentials, *this, metrics_, options,
-                   std::move(endpoints), std::move(trust_networks), scratch, shared.name, shared.log,
-                   &shared.on_schema_change, encryption} {}
+                   std::move(endpoints), scratch, shared.name, shared.log, &shared.on_schema_change, encryption,
+                   shared.failed_logins} {}
 
 PairWorker::~PairWorker() {
   sessions_.clear();  // they leave the registry, which must still be there

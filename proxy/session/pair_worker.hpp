@@ -26,6 +26,7 @@ struct PairShared {
   telemetry::Log* log = nullptr;    ///< null: nothing is logged
   /// A schema change of a session with this login has been answered. Called on workers; may be empty.
   std::function<void(const protocol::Login&)> on_schema_change = {};
+  LoginGuard* failed_logins = nullptr;  ///< null: failures cost nothing
 };
 
 /// The sessions of one pair on one worker: takes in clients, finds sessions by their cancel keys, ends them.
@@ -41,8 +42,8 @@ class PairWorker final : public SessionOwner, public SessionRegistry {
 
   PairWorker(PairShared& shared, Identity identity, runtime::Loop& loop, protocol::Dialect& dialect,
              net::Connector& connector, const CredentialsSource& credentials, const SessionOptions& options,
-             routing::PerSide<net::Endpoint> endpoints, std::vector<routing::Network> trust_networks,
-             std::span<std::byte> scratch, const Encryption& encryption = {});
+             routing::PerSide<net::Endpoint> endpoints, std::span<std::byte> scratch,
+             const Encryption& encryption = {});
   ~PairWorker() override;
   PairWorker(const PairWorker&) = delete;
   PairWorker& operator=(const PairWorker&) = delete;

@@ -53,7 +53,8 @@ Task<> Session::run() {
 /// Suspends: until the dialogue is through. Cancel: by destroying the session.
 Task<bool> Session::greet() {
   arm_deadline(environment_.loop.now() + environment_.options.login_timeout);
-  const std::unique_ptr<protocol::Greeting> greeting = environment_.dialect.make_greeting(trusted_origin());
+  const std::unique_ptr<protocol::Greeting> greeting = environment_.dialect.make_greeting(*this);
+  bool is_waiting = false;
   while (true) {
     if (stop_) fail(protocol::failure(ErrorCode::shutting_down, Blame::self, "stopped while greeting"));
     if (is_expired_) fail(protocol::failure(ErrorCode::login_timeout, Blame::client, "no login in time"));
@@ -63,25 +64,35 @@ Task<bool> Session::greet() {
       continue;
     }
     if (is_securing_ && !note_encryption(*greeting)) co_return false;
-    if (client_.is_readable()) client_.receive(environment_.scratch);
+    // Nothing is received for a greeting that waits for something else: it could not be kept in bounds.
+    if (!is_waiting && client_.is_readable()) client_.receive(environment_.scratch);
     protocol::Bytes to_send;
     const protocol::DialogueProgress progress = greeting->advance(client_.unread(), to_send);
     client_.use(progress.consumed);
     client_.keep_unread();
-    client_.send(to_send);
     if (progress.state == protocol::DialogueState::upgrading) {
+      client_.send(to_send);
       is_securing_ = true;
       client_.encrypt(*environment_.encryption.to_clients, *this);
       continue;
     }
     if (progress.state == protocol::DialogueState::failed) {
       ++environment_.metrics.logins_failed_total;
+      facts_.user = greeting->login().user;
+      facts_.database = greeting->login().database;
       report(greeting->error(), "a login failed");
+      if (greeting->error().code == ErrorCode::authentication_failed) {
+        Task<> holding = hold_back();
+        co_await holding;
+      }
+      client_.send(to_send);
       co_return false;
     }
+    client_.send(to_send);
     if (progress.state == protocol::DialogueState::finished) break;
+    is_waiting = progress.state == protocol::DialogueState::waiting;
     if (client_.state() != Channel::State::open) co_return false;
-    if (client_.is_readable()) continue;
+    if (!is_waiting && client_.is_readable()) continue;
     co_await signal_.wait();
     client_.flush();
   }
@@ -111,12 +122,20 @@ bool Session::note_encryption(protocol::Greeting& greeting) {
   return false;
 }
 
-protocol::TrustedOrigin Session::trusted_origin() const {
-  if (environment_.trust_networks.empty()) return protocol::TrustedOrigin::yes;
-  for (const routing::Network& network : environment_.trust_networks) {
-    if (routing::contains(network, facts_.client)) return protocol::TrustedOrigin::yes;
+/// Suspends: for the time that the failures from this address have earned. Ends early when the session is stopped.
+Task<> Session::hold_back() {
+  if (environment_.failed_logins == nullptr) co_return;
+  arm_deadline(environment_.loop.now() +
+               environment_.failed_logins->note_failure(facts_.client, facts_.user, environment_.loop.now()));
+  while (!is_expired_ && !stop_ && client_.state() == Channel::State::open) {
+    co_await signal_.wait();
+    client_.flush();
   }
-  return protocol::TrustedOrigin::no;
+}
+
+bool Session::is_barred(std::string_view user) {
+  return environment_.failed_logins != nullptr &&
+         environment_.failed_logins->is_barred(facts_.client, user, environment_.loop.now());
 }
 
 /// The client's connection stays open until the backend has heard, so that a client which waits for the end of

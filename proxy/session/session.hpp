@@ -30,7 +30,7 @@ class SessionOwner {
 /// The story is in session.cpp; requests in session_requests.cpp, replies in session_replies.cpp. Between two
 /// wake-ups nothing is held but what could not be used: see Channel.
 /// Lifetime: destroyed by its owner after on_session_end(), never from inside a call of its own.
-class Session final : public net::StreamListener {
+class Session final : public net::StreamListener, private protocol::GreetingHost {
  public:
   enum class Admission : std::uint8_t {
     admitted,
@@ -68,8 +68,12 @@ class Session final : public net::StreamListener {
   runtime::Task<> converse();
   runtime::Task<> farewell();
 
-  [[nodiscard]] protocol::TrustedOrigin trusted_origin() const;
   [[nodiscard]] bool note_encryption(protocol::Greeting& greeting);
+  /// A failed login is told late, so that guessing takes time.
+  runtime::Task<> hold_back();
+  [[nodiscard]] const protocol::PeerAddress& client_address() const override { return facts_.client; }
+  [[nodiscard]] bool is_barred(std::string_view user) override;
+  void wake() override { signal_.notify(); }
 
   // Requests: session_requests.cpp.
   enum class Served : std::uint8_t {

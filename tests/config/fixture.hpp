@@ -14,7 +14,7 @@ class Pretended : public config::Surroundings {
   std::map<std::string, std::string> variables;
 
   [[nodiscard]] protocol::Result<config::SecretFile> read_secret_file(
-      const std::filesystem::path& path) const override {
+      const std::filesystem::path& path, std::size_t) const override {
     const auto found = files.find(path.string());
     if (found != files.end()) return found->second;
     return protocol::failure(protocol::ErrorCode::configuration_invalid, protocol::Blame::operator_,
@@ -23,7 +23,7 @@ class Pretended : public config::Surroundings {
   /// Keys whose content says "open" are too open.
   [[nodiscard]] protocol::Status check_file(const std::filesystem::path& path,
                                             config::Secrecy secrecy) const override {
-    const auto file = read_secret_file(path);
+    const auto file = read_secret_file(path, config::secret_bytes_max);
     if (!file) return file.error();
     if (secrecy == config::Secrecy::open || file->content != "open") return {};
     return protocol::failure(protocol::ErrorCode::configuration_invalid, protocol::Blame::operator_, "too open");

@@ -104,19 +104,19 @@ TEST_CASE("admin token: long enough → an address others can reach is allowed")
 TEST_CASE("machine: real files → content and who may read it") {
   const Folder folder;
   const config::Machine machine;
-  const auto closed = machine.read_secret_file(folder.write("closed", "a", 0600));
+  const auto closed = machine.read_secret_file(folder.write("closed", "a", 0600), config::secret_bytes_max);
   REQUIRE(closed.has_value());
   CHECK(closed->content == "a");
   CHECK_FALSE(closed->is_readable_by_others);
-  CHECK(machine.read_secret_file(folder.write("group", "a", 0640))->is_readable_by_others);
-  CHECK(machine.read_secret_file(folder.write("all", "a", 0604))->is_readable_by_others);
+  CHECK(machine.read_secret_file(folder.write("group", "a", 0640), config::secret_bytes_max)->is_readable_by_others);
+  CHECK(machine.read_secret_file(folder.write("all", "a", 0604), config::secret_bytes_max)->is_readable_by_others);
 }
 
 TEST_CASE("machine: missing, a folder, a pipe, too long → refused with the reason, without waiting") {
   const Folder folder;
   const config::Machine machine;
   const auto detail = [&](const std::filesystem::path& path) {
-    const auto file = machine.read_secret_file(path);
+    const auto file = machine.read_secret_file(path, config::secret_bytes_max);
     REQUIRE_FALSE(file.has_value());
     return file.error().detail;
   };
@@ -125,7 +125,7 @@ TEST_CASE("machine: missing, a folder, a pipe, too long → refused with the rea
   REQUIRE(mkfifo((folder.path() / "pipe").c_str(), 0600) == 0);
   CHECK(detail(folder.path() / "pipe") == "it is not a regular file");
   CHECK(detail("/dev/zero") == "it is not a regular file");
-  CHECK(machine.read_secret_file(folder.write("fits", std::string(4096, 'x'), 0600)).has_value());
+  CHECK(machine.read_secret_file(folder.write("fits", std::string(4096, 'x'), 0600), config::secret_bytes_max).has_value());
   CHECK(detail(folder.write("long", std::string(4097, 'x'), 0600)) == "it is longer than 4096 bytes");
 }
 

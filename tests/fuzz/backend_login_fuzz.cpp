@@ -23,6 +23,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   switch (tests::fuzz::feed(dialogue, bytes, data[0] == 0 ? size : data[0], sent)) {
     case DialogueState::reading:
     case DialogueState::upgrading: break;
+    case DialogueState::waiting: require(false, "there is nothing to wait for"); break;
     case DialogueState::failed:
       require(dialogue.error().blame != Blame::self, "a failed login is not our own fault");
       require(dialogue.error().detail.find("pencil") == std::string::npos, "an error does not hold the password");

@@ -19,7 +19,13 @@ bool is_printable(const std::string& text) {
 }
 
 void require_sound(const config::Pair& pair) {
-  require(!pair.name.empty() && !pair.users.empty(), "a pair has a name and users");
+  const bool has_sources = !pair.userlist.empty() || pair.auth_query;
+  require(!pair.name.empty(), "a pair has a name");
+  require(!pair.users.empty() || !pair.access.empty() || has_sources, "somebody may come in");
+  for (const config::AccessRule& rule : pair.access) {
+    const bool needs_tls = rule.method == config::AccessMethod::certificate;
+    require(!needs_tls || rule.tls == config::AccessTls::required, "certificates are for TLS");
+  }
   require(pair.plan.epoch == 1, "a plan begins at epoch 1");
   for (const config::EndpointAddress& endpoint : pair.endpoints.values) {
     require(!endpoint.host.empty() && endpoint.port != 0, "an endpoint has a host and a port");
@@ -29,8 +35,9 @@ void require_sound(const config::Pair& pair) {
     require((rule.stickiness == routing::Stickiness::tag) == !rule.stickiness_tag.empty(), "stickiness by tag has a tag");
   }
   for (const config::User& user : pair.users) {
-    const bool has_proof = user.password.has_value() != user.scram_verifier.has_value();
-    require(user.authentication == config::Authentication::trust || has_proof, "scram has one thing to prove");
+    require(!user.password || !user.verifier, "a user has one thing to prove");
+    const bool has_proof = user.password || user.verifier || has_sources || !pair.access.empty();
+    require(user.authentication == config::Authentication::trust || has_proof, "scram has something to prove");
   }
 }
 

@@ -102,7 +102,7 @@ void write_scram_seed(const std::filesystem::path& corpus) {
   ScramKeyCache cache;
   auto users = std::make_shared<UserDirectory>(nonces);
   if (!users->add_secret("scram", "pencil")) return;
-  ScramServer server(users->find("scram").verifier, ScramServer::Kind::real, make_scram_nonce(nonces));
+  ScramServer server(users->find("scram")->scram, ScramServer::Kind::real, make_scram_nonce(nonces));
   ScramClient client("", "client");
   const auto challenge = server.accept_first(client.first());
   const auto response = client.respond(*challenge, "pencil", cache);
@@ -111,7 +111,7 @@ void write_scram_seed(const std::filesystem::path& corpus) {
   append(bytes, encode_line("> SASLResponse response=\"" + *response + "\"").bytes);
   write_seed(corpus / "greeting", "scram_right", with_piece_size(0, bytes));
   write_seed(corpus / "greeting", "scram_right_in_pieces", with_piece_size(7, bytes));
-  write_seed(corpus / "verifier", "stored", as_bytes(to_text(users->find("scram").verifier)));
+  write_seed(corpus / "verifier", "stored", as_bytes(to_text(users->find("scram")->scram)));
   write_seed(corpus / "verifier", "exchange", as_bytes(client.first() + "\n" + *response));
   write_seed(corpus / "verifier", "signature", as_bytes("v=" + encode_base64(sha256({}))));
 }

@@ -30,10 +30,11 @@ routing::PlanSnapshot plan_with(std::uint32_t green_weight, std::uint64_t epoch)
   return std::make_shared<const routing::Plan>(std::move(plan));
 }
 
-std::shared_ptr<const protocol::postgres::UserDirectory> everybody(protocol::postgres::NonceSource& nonces) {
-  auto users = std::make_shared<protocol::postgres::UserDirectory>(nonces);
-  (void)users->add_trusted("*");
-  return users;
+protocol::postgres::Admission everybody(protocol::postgres::NonceSource& nonces) {
+  protocol::postgres::AccessRule trust;
+  trust.method = protocol::postgres::AccessMethod::trust;
+  return {std::make_shared<const protocol::postgres::AccessRules>(1, trust),
+          std::make_shared<const protocol::postgres::UserDirectory>(nonces)};
 }
 
 }  // namespace
@@ -57,16 +58,14 @@ World::World(std::uint64_t seed, const Weather& weather)
           [this](const Endpoint& endpoint, std::unique_ptr<test_support::MemoryStream> server) {
             accept(endpoint, std::move(server));
           }) {
-  const auto users = everybody(nonces_);
   dialect_ = std::make_unique<protocol::postgres::PostgresDialect>(protocol::postgres::PostgresDialect::Options{},
-                                                                   protocol::postgres::Admission{users, users}, nonces_,
-                                                                   [](const protocol::Login&) {});
+                                                                   everybody(nonces_), nonces_, [](const protocol::Login&) {});
   shared_.reset(new proxy::session::PairShared{proxy::session::PlanPublisher(plan_with(weather.green_weight, 1)), 0, clients_open_,
                                                clients_max});
   worker_ = std::make_unique<proxy::session::PairWorker>(
       *shared_, proxy::session::PairWorker::Identity{0, [] { return 7U; }}, loop_, *dialect_, connector_, credentials_, options_,
       routing::PerSide<Endpoint>{{Endpoint{names_of_endpoints[0], 1}, Endpoint{names_of_endpoints[1], 2}}},
-      std::vector<routing::Network>{}, scratch_);
+      scratch_);
   worker_->set_peers({worker_.get()});
 }
 

@@ -64,7 +64,8 @@ std::vector<ScriptStep> make_script(const std::vector<TranscriptLine>& lines, Ro
 DialoguePlayer::DialoguePlayer(protocol::Dialogue& dialogue, Role role) : dialogue_(dialogue), role_(role) {}
 
 DialogueState DialoguePlayer::deliver(ByteView bytes) {
-  if (state_ != DialogueState::reading) throw std::logic_error("delivered after the end");
+  const bool is_over = state_ == DialogueState::finished || state_ == DialogueState::failed;
+  if (is_over) throw std::logic_error("delivered after the end");
   protocol::append(unread_, bytes);
   Bytes to_send;
   const protocol::DialogueProgress progress = dialogue_.advance(unread_, to_send);

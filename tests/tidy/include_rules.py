@@ -47,6 +47,7 @@ ZONES = {
     "proxy/compare": (SESSION_SIDE, SESSION_LIBRARIES),
     "proxy/switchover": (SESSION_SIDE, SESSION_LIBRARIES),
     "proxy/catalogue": (NEUTRAL + ["proxy/telemetry"], ["libpq", POSIX]),
+    "proxy/secrets": (NEUTRAL + ["routing", "proxy/runtime", "proxy/session"], ["libpq", POSIX]),
     "proxy/migrate": (["protocol/base", "routing", "proxy/telemetry"], ["libpq", "spdlog", POSIX]),
     "proxy/fleet": (["protocol/base", "routing", "proxy/telemetry"], ["libpq", "spdlog", POSIX]),
     "proxy/admin": (OUTER, ["boost", "openssl", "spdlog", POSIX]),

@@ -2,6 +2,7 @@
 #include "protocol/postgres/greeting.hpp"
 #include "tests/support/dialogue_script.hpp"
 #include "tests/support/fixed_nonce.hpp"
+#include "tests/support/greeting_host.hpp"
 
 #include <doctest/doctest.h>
 
@@ -56,9 +57,14 @@ MakeDialogue make_greeting(const std::vector<TranscriptLine>& lines) {
   const RecordedChallenge challenge = challenge_of(lines);
   const auto nonces = std::make_shared<RecordedNonceSource>(challenge.nonce);
   auto users = std::make_shared<UserDirectory>(*nonces);
-  REQUIRE(users->add_trusted("trusted"));
   REQUIRE(users->add_secret("scram", to_text(make_scram_verifier("pencil", challenge.salt, scram_iterations_default))));
-  return [nonces, users] { return std::make_unique<PostgresGreeting>(users, *nonces); };
+  REQUIRE(users->add_secret("emdee", "pencil"));
+  REQUIRE(users->add_secret("clear", "pencil"));
+  Admission admitted = admission(users, AccessMethod::scram_sha_256, {"trusted"});
+  return [nonces, admitted = std::move(admitted)] {
+    static FakeGreetingHost host;
+    return std::make_unique<PostgresGreeting>(admitted, *nonces, host);
+  };
 }
 
 /// The client's startup message as the greeting would hand it on.
@@ -78,7 +84,7 @@ Login login_of(const std::vector<TranscriptLine>& lines) {
 std::unique_ptr<BackendLoginDialogue> make_login(const Login& login, const std::string& password = "pencil") {
   static CountingNonceSource nonces;
   static ScramKeyCache cache;
-  return std::make_unique<BackendLoginDialogue>(login, BackendCredentials{login.user, password}, nonces, cache);
+  return std::make_unique<BackendLoginDialogue>(login, BackendCredentials{login.user, password, nullptr}, nonces, cache);
 }
 
 /// The recorder named its parameters in another order than the alphabet's, and one recording asks for more than 3.0.

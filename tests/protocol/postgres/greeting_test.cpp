@@ -3,6 +3,7 @@
 #include "protocol/postgres/authentication.hpp"
 #include "tests/support/dialogue_script.hpp"
 #include "tests/support/fixed_nonce.hpp"
+#include "tests/support/greeting_host.hpp"
 
 #include <doctest/doctest.h>
 
@@ -18,11 +19,12 @@ namespace {
 
 CountingNonceSource nonces;
 
-std::shared_ptr<const UserDirectory> users() {
+FakeGreetingHost host;
+
+Admission users() {
   auto directory = std::make_shared<UserDirectory>(nonces);
-  REQUIRE(directory->add_trusted("alice"));
   REQUIRE(directory->add_secret("scram", "pencil"));
-  return directory;
+  return admission(directory, AccessMethod::scram_sha_256, {"alice", std::string(63, 'x')});
 }
 
 struct Played {
@@ -33,7 +35,7 @@ struct Played {
 };
 
 Played play(ByteView bytes) {
-  PostgresGreeting greeting(users(), nonces);
+  PostgresGreeting greeting(users(), nonces, host);
   Bytes sent;
   const DialogueProgress progress = greeting.advance(bytes, sent);
   return {progress.state, std::string(as_text(sent)), greeting.error(), greeting.login()};
@@ -66,7 +68,7 @@ TEST_CASE("greeting: replication → noted; without a database unless it is aske
 
 TEST_CASE("greeting: a name longer than PostgreSQL's → cut as the server cuts it") {
   const std::string name(100, 'x');
-  PostgresGreeting greeting(users(), nonces);
+  PostgresGreeting greeting(users(), nonces, host);
   Bytes sent;
   (void)greeting.advance(bytes_of("> StartupMessage major=3 minor=0 parameters=[\"user\"=\"" + name + "\"]"), sent);
   CHECK(greeting.login().user == std::string(63, 'x'));
@@ -107,7 +109,7 @@ TEST_CASE("greeting: a startup message without its terminator → 08P01") {
 }
 
 TEST_CASE("greeting: SASL without a first message → an empty challenge, then the exchange goes on") {
-  PostgresGreeting greeting(users(), nonces);
+  PostgresGreeting greeting(users(), nonces, host);
   DialoguePlayer player(greeting, Role::server);
   player.deliver(bytes_of("> StartupMessage major=3 minor=0 parameters=[\"user\"=\"scram\"]"));
   player.deliver(bytes_of("> SASLInitialResponse mechanism=\"SCRAM-SHA-256\" response=null"));
