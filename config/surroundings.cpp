@@ -77,7 +77,8 @@ protocol::Status Machine::check_file(const std::filesystem::path& path, Secrecy 
     return refuse(S_ISDIR(status.st_mode) ? "it is a directory" : "it is not a regular file");
   if (secrecy == Secrecy::open) return {};
   if (status.st_uid != geteuid() && status.st_uid != 0) return refuse("a key must belong to this user or to root");
-  const mode_t too_much = status.st_uid == geteuid() ? S_IRWXG | S_IRWXO : S_IWGRP | S_IXGRP | S_IRWXO;
+  const bool is_own = status.st_uid == geteuid();
+  const mode_t too_much = is_own ? S_IRWXG | S_IRWXO : S_IWGRP | S_IXGRP | S_IRWXO;
   if ((status.st_mode & too_much) != 0) {
     return refuse("a key must be closed to other users; `chmod 600` it, or 640 if it belongs to root");
   }

@@ -1,5 +1,7 @@
 #include "proxy/app_pair.hpp"
 
+#include "proxy/app_tls.hpp"
+
 #include <array>
 #include <cstdlib>
 #include <cstring>
@@ -19,32 +21,6 @@ session::SessionOptions session_options_from(const config::Limits& limits) {
   options.connect_timeout = limits.connect_timeout;
   options.statement_bytes_max = limits.statement_bytes_max;
   return options;
-}
-
-protocol::postgres::ClientEncryption client_encryption_from(config::TlsMode mode) {
-  using protocol::postgres::ClientEncryption;
-  switch (mode) {
-    case config::TlsMode::disable: return ClientEncryption::refused;
-    case config::TlsMode::allow:
-    case config::TlsMode::prefer: return ClientEncryption::offered;
-    case config::TlsMode::require: return ClientEncryption::required;
-    case config::TlsMode::verify_ca: return ClientEncryption::certificate_required;
-    case config::TlsMode::verify_full: return ClientEncryption::user_certificate_required;
-  }
-  return ClientEncryption::refused;
-}
-
-session::BackendEncryption backend_encryption_from(config::TlsMode mode) {
-  using session::BackendEncryption;
-  switch (mode) {
-    case config::TlsMode::disable: return BackendEncryption::never;
-    case config::TlsMode::allow: return BackendEncryption::if_refused_plain;
-    case config::TlsMode::prefer: return BackendEncryption::if_offered;
-    case config::TlsMode::require:
-    case config::TlsMode::verify_ca:
-    case config::TlsMode::verify_full: return BackendEncryption::always;
-  }
-  return BackendEncryption::never;
 }
 
 protocol::postgres::PostgresDialect::Options dialect_options_from(const config::Limits& limits, config::TlsMode mode) {
@@ -181,49 +157,6 @@ AppPair::Part::Part(AppPair& pair, runtime::Worker& worker, std::uint32_t index)
       pair.encryption_of(*this));
 }
 
-session::Encryption AppPair::encryption_of(const Part& part) const {
-  session::Encryption encryption;
-  encryption.to_clients = part.client_tls.get();
-  for (const Side side : routing::both_sides) {
-    encryption.to_backends[side] = {part.backend_tls[side].get(),
-                                    backend_encryption_from(settings_.backend_tls[side].mode)};
-  }
-  return encryption;
-}
-
-protocol::Status AppPair::open_tls() {
-  if (settings_.tls.mode != config::TlsMode::disable) {
-    net::TlsServerOptions options = settings_.tls.options;
-    options.application_protocol = protocol::postgres::alpn_protocol;
-    auto opened = net::TlsSource::open(std::move(options));
-    if (!opened) return opened.error();
-    client_tls_ = std::move(*opened);
-  }
-  for (const Side side : routing::both_sides) {
-    if (settings_.backend_tls[side].mode == config::TlsMode::disable) continue;
-    net::TlsClientOptions options = settings_.backend_tls[side].options;
-    options.application_protocol = protocol::postgres::alpn_protocol;
-    auto opened = net::TlsSource::open(std::move(options));
-    if (!opened) return opened.error();
-    backend_tls_[side] = std::move(*opened);
-  }
-  return {};
-}
-
-std::vector<std::string> AppPair::reload_certificates() {
-  std::vector<std::string> complaints;
-  const auto reload = [&complaints](net::TlsSource* source, std::string whose) {
-    if (source == nullptr) return;
-    const protocol::Status reloaded = source->reload();
-    if (!reloaded) complaints.push_back(std::move(whose) + reloaded.error().detail);
-  };
-  reload(client_tls_.get(), "towards clients: ");
-  for (const Side side : routing::both_sides) {
-    reload(backend_tls_[side].get(), "towards " + std::string(routing::name_of(side)) + ": ");
-  }
-  return complaints;
-}
-
 protocol::Status AppPair::open() {
   if (protocol::Status opened = open_tls(); !opened) return opened;
   for (const config::EndpointAddress& endpoint : settings_.endpoints.values) {
@@ -283,6 +216,7 @@ void AppPair::demand_catalogue(const protocol::Login& login) {
   }
   source.user = credentials.user;
   source.password = credentials.password;
+  encrypt_catalogue(source);
   // The functions of one database are its own: the key is what the session names, whoever reads it.
   source.database = login.database;
   refresher_->demand(catalogue::CatalogueKey{settings_.name, login.database}, source);

@@ -39,6 +39,9 @@ class AppPair final : public session::CredentialsSource {
   AppPair(const config::Pair& settings, Surroundings surroundings);
   ~AppPair() override;
 
+  /// Whether the pair's certificates, keys and authorities could be used now.
+  [[nodiscard]] static protocol::Status check_certificates(const config::Pair& settings);
+
   /// Makes the pair's part of every worker, then listens. Before the workers' loops run.
   [[nodiscard]] protocol::Status open();
   /// On the loop of the worker `index`, when it ends.
@@ -84,6 +87,7 @@ class AppPair final : public session::CredentialsSource {
 
   // Which functions are stable is asked of blue, once for each database that sessions name, and kept fresh.
   [[nodiscard]] std::unique_ptr<catalogue::CatalogueRefresher> make_refresher();
+  void encrypt_catalogue(catalogue::CatalogueSource& source) const;
   void demand_catalogue(const protocol::Login& login);
   void on_catalogue(const catalogue::CatalogueKey& key,
                     const protocol::Result<std::vector<protocol::CatalogueRow>>& rows);

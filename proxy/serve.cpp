@@ -94,6 +94,14 @@ int check_configuration(const std::string& path) {
   const config::Outcome outcome = config::load(path);
   std::cerr << config::format_problems(outcome.problems);
   if (!outcome.settings) return code(cli::ExitCode::configuration_invalid);
+  bool is_usable = true;
+  for (const config::Pair& pair : outcome.settings->pairs) {
+    const protocol::Status usable = AppPair::check_certificates(pair);
+    if (usable) continue;
+    is_usable = false;
+    std::cerr << path << ": error: `pairs." << pair.name << "`: " << usable.error().detail << "\n";
+  }
+  if (!is_usable) return code(cli::ExitCode::configuration_invalid);
   std::cout << "ok: " << outcome.settings->pairs.size() << (outcome.settings->pairs.size() == 1 ? " pair" : " pairs");
   for (const config::Pair& pair : outcome.settings->pairs) {
     std::cout << "\n  " << pair.name << ": " << pair.plan.rules.size() << " rules, " << pair.users.size() << " users";

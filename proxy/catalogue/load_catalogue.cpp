@@ -75,10 +75,10 @@ Status Load::wait(short events) const {
 
 Status Load::connect(const CatalogueSource& source) {
   const std::string port = std::to_string(source.port);
-  constexpr std::size_t count = 9;
+  constexpr std::size_t count = 16;
   const std::array<const char*, count> keywords{
-      "host", "port", "user", "password", "dbname", "application_name", "gssencmode", "client_encoding",
-      nullptr};
+      "host",        "port",    "user",    "password", "dbname",  "application_name",         "gssencmode", "client_encoding",
+      "sslrootcert", "sslcrl",  "sslcert", "sslkey",   "sslmode", "ssl_min_protocol_version", "hostaddr",   nullptr};
   const std::array<const char*, count> values{source.host.c_str(),
                                               port.c_str(),
                                               source.user.c_str(),
@@ -87,6 +87,13 @@ Status Load::connect(const CatalogueSource& source) {
                                               "crossfade",
                                               "disable",
                                               "UTF8",
+                                              source.tls.ca_file.c_str(),
+                                              source.tls.crl_file.c_str(),
+                                              source.tls.certificate_file.c_str(),
+                                              source.tls.key_file.c_str(),
+                                              source.tls.mode.c_str(),
+                                              source.tls.version_min.c_str(),
+                                              source.address.c_str(),
                                               nullptr};
   connection_.reset(PQconnectStartParams(keywords.data(), values.data(), 0));
   if (connection_ == nullptr)

@@ -11,6 +11,17 @@
 
 namespace proxy::catalogue {
 
+/// How the connection is encrypted, in libpq's words and with files for it; an empty text leaves it to libpq.
+struct CatalogueTls {
+  std::string mode;  ///< sslmode
+  std::string ca_file;
+  std::string crl_file;
+  std::string certificate_file;
+  std::string key_file;
+  std::string version_min;  ///< "TLSv1.2"
+  bool operator==(const CatalogueTls&) const = default;
+};
+
 /// Where a catalogue is read and as whom.
 struct CatalogueSource {
   std::string host;
@@ -18,6 +29,8 @@ struct CatalogueSource {
   std::string user;
   std::string password;  ///< empty: none configured; never logged
   std::string database;
+  CatalogueTls tls = {};
+  std::string address = {};  ///< when `host` is only what the certificate must be made out to: where it is
   bool operator==(const CatalogueSource&) const = default;
 };
 

@@ -34,6 +34,7 @@ TlsStream::TlsStream(std::shared_ptr<const TlsTerms> terms, TlsScratch& scratch,
   BIO_set_data(bio, this);
   BIO_set_init(bio, 1);
   SSL_set_bio(tls_.get(), bio, bio);
+  send_kept();
   incoming_ = received;
   shake_hands();
 }

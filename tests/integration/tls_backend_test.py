@@ -106,6 +106,13 @@ class BackendTls(Through):
         self.assertTrue(self.is_encrypted("with-certificate", "app_cert"))
         self.refused("verify-full", "app_cert")
 
+    def test_catalogue(self):
+        """a user taken with TLS only → blue's catalogue is read all the same: a stable function becomes a read"""
+        connection = self.connect(user="app_tls", pair_name="named")
+        self.proxy.shift(100, pair_name="named")
+        self.addCleanup(self.proxy.shift, 0, pair_name="named")
+        until(lambda: self.value(connection, "SELECT peek()") == "green", "the catalogue says that peek() is stable")
+
     def test_wrong_certificate(self):
         """a server with another name or of another authority → 08001, no inner name told"""
         for name in ("wrong-name", "wrong-authority"):

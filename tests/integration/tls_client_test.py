@@ -13,7 +13,8 @@ from through import Through
 from waiting import Stopwatch, until
 from wire import CANCEL_REQUEST, GSSENC_REQUEST, SSL_REQUEST, Wire, query, startup
 
-USERS = {name: {"authentication": "trust"} for name in ("postgres", "app_trust", "app_cert")}
+USERS = {**{name: {"authentication": "trust"} for name in ("postgres", "app_trust", "app_cert")},
+         "app_scram": proxy.users()["app_scram"]}
 
 
 def request(code):
@@ -93,6 +94,11 @@ class Offered(ClientTls):
             self.assertEqual(cursor.fetchone()[0], hashlib.md5(b"x" * 3_000_000).hexdigest())
             cursor.execute("SELECT i FROM generate_series(1, 200000) i")
             self.assertEqual(sum(row[0] for row in cursor), 200000 * 200001 // 2)
+
+    def test_channel_binding(self):
+        """SCRAM with channel binding demanded → in inside TLS, refused by libpq itself without"""
+        self.dial("require", user="app_scram", password=proxy.CLIENT_PASSWORD, channel_binding="require")
+        self.assertIn("channel binding", self.refused("disable", user="app_scram", password=proxy.CLIENT_PASSWORD, channel_binding="require"))
 
     def test_wrong_authority(self):
         """a client that trusts another authority → it refuses, and Crossfade goes on"""

@@ -1,0 +1,129 @@
+#include "proxy/app_tls.hpp"
+
+#include "proxy/app_pair.hpp"
+
+#include <optional>
+#include <utility>
+
+namespace proxy {
+
+using routing::Side;
+
+namespace {
+
+std::string_view libpq_name_of(config::TlsMode mode) {
+  switch (mode) {
+    case config::TlsMode::disable: return "disable";
+    case config::TlsMode::allow: return "allow";
+    case config::TlsMode::prefer: return "prefer";
+    case config::TlsMode::require: return "require";
+    case config::TlsMode::verify_ca: return "verify-ca";
+    case config::TlsMode::verify_full: return "verify-full";
+  }
+  return "";
+}
+
+}  // namespace
+
+protocol::postgres::ClientEncryption client_encryption_from(config::TlsMode mode) {
+  using protocol::postgres::ClientEncryption;
+  switch (mode) {
+    case config::TlsMode::disable: return ClientEncryption::refused;
+    case config::TlsMode::allow:
+    case config::TlsMode::prefer: return ClientEncryption::offered;
+    case config::TlsMode::require: return ClientEncryption::required;
+    case config::TlsMode::verify_ca: return ClientEncryption::certificate_required;
+    case config::TlsMode::verify_full: return ClientEncryption::user_certificate_required;
+  }
+  return ClientEncryption::refused;
+}
+
+session::BackendEncryption backend_encryption_from(config::TlsMode mode) {
+  using session::BackendEncryption;
+  switch (mode) {
+    case config::TlsMode::disable: return BackendEncryption::never;
+    case config::TlsMode::allow: return BackendEncryption::if_refused_plain;
+    case config::TlsMode::prefer: return BackendEncryption::if_offered;
+    case config::TlsMode::require:
+    case config::TlsMode::verify_ca:
+    case config::TlsMode::verify_full: return BackendEncryption::always;
+  }
+  return BackendEncryption::never;
+}
+
+session::Encryption AppPair::encryption_of(const Part& part) const {
+  session::Encryption encryption;
+  encryption.to_clients = part.client_tls.get();
+  for (const Side side : routing::both_sides) {
+    encryption.to_backends[side] = {part.backend_tls[side].get(),
+                                    backend_encryption_from(settings_.backend_tls[side].mode)};
+  }
+  return encryption;
+}
+
+protocol::Status AppPair::open_tls() {
+  const auto open_one = [](std::unique_ptr<net::TlsSource>& target, config::TlsMode mode, auto options) {
+    if (mode == config::TlsMode::disable) return protocol::Status{};
+    options.application_protocol = protocol::postgres::alpn_protocol;
+    protocol::Result<std::unique_ptr<net::TlsSource>> opened = net::TlsSource::open(std::move(options));
+    if (!opened) return protocol::Status(opened.error());
+    target = std::move(*opened);
+    return protocol::Status{};
+  };
+  protocol::Status status = open_one(client_tls_, settings_.tls.mode, settings_.tls.options);
+  for (const Side side : routing::both_sides) {
+    const config::BackendTls& tls = settings_.backend_tls[side];
+    if (status) status = open_one(backend_tls_[side], tls.mode, tls.options);
+  }
+  return status;
+}
+
+protocol::Status AppPair::check_certificates(const config::Pair& settings) {
+  const auto check_one = [](config::TlsMode mode, const auto& options) -> protocol::Status {
+    if (mode == config::TlsMode::disable) return {};
+    const auto terms = net::TlsTerms::load(options);
+    if (!terms) return terms.error();
+    return {};
+  };
+  protocol::Status status = check_one(settings.tls.mode, settings.tls.options);
+  for (const Side side : routing::both_sides) {
+    const config::BackendTls& tls = settings.backend_tls[side];
+    if (status) status = check_one(tls.mode, tls.options);
+  }
+  return status;
+}
+
+std::vector<std::string> AppPair::reload_certificates() {
+  std::vector<std::string> complaints;
+  const auto reload = [&complaints](net::TlsSource* source, std::string whose) {
+    if (source == nullptr) return;
+    const protocol::Status reloaded = source->reload();
+    if (!reloaded) complaints.push_back(std::move(whose) + reloaded.error().detail);
+  };
+  reload(client_tls_.get(), "towards clients: ");
+  for (const Side side : routing::both_sides) {
+    reload(backend_tls_[side].get(), "towards " + std::string(routing::name_of(side)) + ": ");
+  }
+  return complaints;
+}
+
+/// Whoever reads the catalogue connects as sessions do: it is told the same, in libpq's words.
+void AppPair::encrypt_catalogue(catalogue::CatalogueSource& source) const {
+  const config::BackendTls& tls = settings_.backend_tls[Side::blue];
+  source.tls.mode = libpq_name_of(tls.mode);
+  // libpq of Debian 12 has no word for the authorities that the system trusts.
+  const bool is_system = tls.options.ca_file == net::system_authorities;
+  source.tls.ca_file = is_system ? "/etc/ssl/certs/ca-certificates.crt" : tls.options.ca_file;
+  source.tls.crl_file = tls.options.crl_file;
+  source.tls.certificate_file = tls.options.certificate_file;
+  source.tls.key_file = tls.options.key_file;
+  source.tls.version_min = tls.options.version_min == net::TlsVersion::tls_1_3 ? "TLSv1.3" : "TLSv1.2";
+  if (tls.mode == config::TlsMode::disable || tls.options.server_name == source.host) return;
+  const std::optional<net::Address> literal = net::Address::parse(source.host, source.port);
+  const net::NameTable::Addresses known = literal ? nullptr : surroundings_.names.find(source.host);
+  if (literal) source.address = literal->host_text();
+  if (known != nullptr && !known->empty()) source.address = known->front().host_text();
+  if (!source.address.empty()) source.host = tls.options.server_name;
+}
+
+}  // namespace proxy
