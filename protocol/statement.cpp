@@ -27,6 +27,7 @@ std::string_view name_of(PinReason reason) {
     case PinReason::loaded_library: return "loaded_library";
     case PinReason::untracked_state: return "untracked_state";
     case PinReason::restore_failed: return "restore_failed";
+    case PinReason::login_refused: return "login_refused";
   }
   return "unknown";
 }

@@ -42,6 +42,7 @@ enum class PinReason : std::uint8_t {
   loaded_library,      ///< LOAD
   untracked_state,     ///< state that could not be understood or was too large to carry
   restore_failed,      ///< the other side refused this session's state
+  login_refused,       ///< the other side does not let this session's user in
 };
 
 [[nodiscard]] std::string_view name_of(PinReason reason);

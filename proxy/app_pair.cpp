@@ -1,12 +1,10 @@
 #include "proxy/app_pair.hpp"
 
 #include "proxy/app_tls.hpp"
+#include "proxy/app_users.hpp"
 
 #include <array>
-#include <cstdlib>
 #include <cstring>
-#include <filesystem>
-#include <stdexcept>
 #include <utility>
 
 namespace proxy {
@@ -37,75 +35,6 @@ std::string endpoint_text(const std::string& host, std::uint16_t port) {
   return (is_ipv6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
 }
 
-/// The rules that the short form of the configuration means: users by trust from the networks named, everybody else by
-/// SCRAM.
-protocol::postgres::AccessRules short_access_rules(const config::Pair& pair) {
-  using protocol::postgres::AccessMethod;
-  using protocol::postgres::AccessRule;
-  AccessRule by_secret;
-  by_secret.method = AccessMethod::scram_sha_256;
-  AccessRule by_trust;
-  by_trust.method = AccessMethod::trust;
-  for (const routing::Network& network : pair.trust_networks) {
-    by_trust.networks.push_back({network.address, network.prefix_bits});
-  }
-  AccessRule anybody_by_trust = by_trust;
-  bool is_anybody_trusted = false;
-  for (const config::User& user : pair.users) {
-    if (user.name == config::any_user) {
-      is_anybody_trusted = true;
-    } else {
-      (user.authentication == config::Authentication::trust ? by_trust : by_secret).users.insert(user.name);
-    }
-  }
-  protocol::postgres::AccessRules rules;
-  if (!by_secret.users.empty()) rules.push_back(by_secret);
-  if (!by_trust.users.empty()) rules.push_back(by_trust);
-  if (is_anybody_trusted) rules.push_back(anybody_by_trust);
-  by_secret.users.clear();
-  rules.push_back(by_secret);
-  return rules;
-}
-
-protocol::postgres::AccessMethod method_of(config::AccessMethod method) {
-  using protocol::postgres::AccessMethod;
-  switch (method) {
-    case config::AccessMethod::trust: return AccessMethod::trust;
-    case config::AccessMethod::reject: return AccessMethod::reject;
-    case config::AccessMethod::password: return AccessMethod::password;
-    case config::AccessMethod::md5: return AccessMethod::md5;
-    case config::AccessMethod::scram_sha_256: return AccessMethod::scram_sha_256;
-    case config::AccessMethod::certificate: return AccessMethod::certificate;
-  }
-  return AccessMethod::reject;
-}
-
-protocol::postgres::AccessRule::Tls tls_of(config::AccessTls tls) {
-  using protocol::postgres::AccessRule;
-  switch (tls) {
-    case config::AccessTls::any: return AccessRule::Tls::any;
-    case config::AccessTls::required: return AccessRule::Tls::required;
-    case config::AccessTls::forbidden: return AccessRule::Tls::forbidden;
-  }
-  return AccessRule::Tls::required;
-}
-
-protocol::postgres::AccessRules access_rules_of(const config::Pair& pair) {
-  if (pair.access.empty()) return short_access_rules(pair);
-  protocol::postgres::AccessRules rules;
-  for (const config::AccessRule& configured : pair.access) {
-    protocol::postgres::AccessRule& rule = rules.emplace_back();
-    rule.users = {configured.users.begin(), configured.users.end()};
-    rule.databases = {configured.databases.begin(), configured.databases.end()};
-    for (const routing::Network& network : configured.networks) {
-      rule.networks.push_back({network.address, network.prefix_bits});
-    }
-    rule.tls = tls_of(configured.tls);
-    rule.method = method_of(configured.method);
-  }
-  return rules;
-}
-
 secrets::FailedLogins::Options failed_login_options(const config::Limits& limits) {
   secrets::FailedLogins::Options options;
   options.delay_first = limits.failed_login_delay;
@@ -130,12 +59,14 @@ AppPair::AppPair(const config::Pair& settings, Surroundings surroundings)
               },
               &failed_logins_},
       admission_(make_admission()),
+      secret_desk_(make_secret_desk()),
       refresher_(make_refresher()) {}
 
 AppPair::~AppPair() = default;
 
 AppPair::Part::Part(AppPair& pair, runtime::Worker& worker, std::uint32_t index)
-    : dialect(dialect_options_from(pair.surroundings_.limits, pair.settings_.tls.mode), pair.admission_,
+    : secret_source(pair.secret_desk_ ? std::make_unique<secrets::WorkerSecretSource>(*pair.secret_desk_, worker.loop()) : nullptr),
+      dialect(dialect_options_from(pair.surroundings_.limits, pair.settings_.tls.mode), pair.admission_of(*this),
               pair.surroundings_.nonces,
               [&pair](const protocol::Login& login) { pair.demand_catalogue(login); }),
       connector(worker.loop(), pair.surroundings_.names, pair.tcp_options()) {
@@ -198,21 +129,16 @@ std::unique_ptr<catalogue::CatalogueRefresher> AppPair::make_refresher() {
 }
 
 void AppPair::demand_catalogue(const protocol::Login& login) {
-  const config::EndpointAddress& blue = settings_.endpoints[Side::blue];
   catalogue::CatalogueSource source;
+  const config::EndpointAddress blue = libpq_address(settings_.endpoints[Side::blue]);
   source.host = blue.host;
   source.port = blue.port;
-  if (blue.host.starts_with('/')) {
-    // We are given the socket's full path; libpq wants its folder and the number at the end of its name.
-    const std::filesystem::path path(blue.host);
-    source.host = path.parent_path().string();
-    const std::string number = path.extension().string();
-    source.port = static_cast<std::uint16_t>(std::strtoul(number.c_str() + (number.empty() ? 0 : 1), nullptr, 10));
-  }
   protocol::BackendCredentials credentials = credentials_for(login, Side::blue);
-  if (settings_.catalogue.login) {
-    credentials.user = settings_.catalogue.login->user;
-    if (settings_.catalogue.login->password) credentials.password = settings_.catalogue.login->password->reveal();
+  const config::BackendLogin* reader = settings_.catalogue.login ? &*settings_.catalogue.login : nullptr;
+  if (reader == nullptr && settings_.auth_query) reader = &settings_.auth_query->login;
+  if (reader != nullptr) {
+    credentials.user = reader->user;
+    credentials.password = reader->password ? reader->password->reveal() : std::string();
   }
   source.user = credentials.user;
   source.password = credentials.password;
@@ -267,47 +193,6 @@ routing::PerSide<net::Endpoint> AppPair::endpoints() const {
     result[side] = net::Endpoint{settings_.endpoints[side].host, settings_.endpoints[side].port};
   }
   return result;
-}
-
-protocol::postgres::Admission AppPair::make_admission() const {
-  auto users = std::make_shared<protocol::postgres::UserDirectory>(surroundings_.nonces);
-  for (const config::User& user : settings_.users) {
-    if (!user.password && !user.verifier) continue;
-    const config::Secret& secret = user.verifier ? *user.verifier : *user.password;
-    const protocol::Status added = users->add_secret(user.name, secret.reveal());
-    if (!added) throw std::runtime_error(added.error().detail);
-  }
-  // What is said of a user in the configuration itself counts.
-  for (const config::UserlistEntry& entry : settings_.userlist) {
-    if (entry.secret.is_empty() || users->find(entry.user) != nullptr) continue;
-    const protocol::Status added = users->add_secret(entry.user, entry.secret.reveal());
-    if (!added) throw std::runtime_error(added.error().detail);
-  }
-  return {std::make_shared<const protocol::postgres::AccessRules>(access_rules_of(settings_)), std::move(users)};
-}
-
-protocol::BackendCredentials AppPair::credentials_for(const protocol::Login& login, Side side) const {
-  credentials_.keep(login.user, login.proof);
-  return configured_credentials(login.user, side, login.proof);
-}
-
-protocol::BackendCredentials AppPair::credentials_of_user(const std::string& user, Side side) const {
-  return configured_credentials(user, side, credentials_.find(user));
-}
-
-protocol::BackendCredentials AppPair::configured_credentials(const std::string& user_name, Side side,
-                                                             protocol::LoginProofPointer proof) const {
-  protocol::BackendCredentials credentials;
-  credentials.user = user_name;
-  const config::User* user = config::find_user(settings_, user_name);
-  if (user != nullptr) {
-    const config::BackendLogin& backend = user->backend[side];
-    if (!backend.user.empty()) credentials.user = backend.user;
-    if (backend.password) credentials.password = backend.password->reveal();
-  }
-  // What one user has shown says nothing of another.
-  if (credentials.password.empty() && credentials.user == user_name) credentials.proof = std::move(proof);
-  return credentials;
 }
 
 }  // namespace proxy

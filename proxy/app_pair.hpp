@@ -9,6 +9,7 @@
 #include "proxy/runtime/worker.hpp"
 #include "proxy/secrets/credential_store.hpp"
 #include "proxy/secrets/failed_logins.hpp"
+#include "proxy/secrets/secret_desk.hpp"
 #include "proxy/session/pair_worker.hpp"
 #include "routing/plan.hpp"
 
@@ -70,6 +71,7 @@ class AppPair final : public session::CredentialsSource {
   /// The pair's part of one worker.
   struct Part {
     Part(AppPair& pair, runtime::Worker& worker, std::uint32_t index);
+    std::unique_ptr<secrets::WorkerSecretSource> secret_source;  ///< null without auth_query
     protocol::postgres::PostgresDialect dialect;
     net::TcpConnector connector;
     net::TlsScratch tls_scratch;
@@ -81,6 +83,8 @@ class AppPair final : public session::CredentialsSource {
   [[nodiscard]] protocol::Status open_tls();
   [[nodiscard]] session::Encryption encryption_of(const Part& part) const;
   [[nodiscard]] protocol::postgres::Admission make_admission() const;
+  [[nodiscard]] protocol::postgres::Admission admission_of(const Part& part) const;
+  [[nodiscard]] std::unique_ptr<secrets::SecretDesk> make_secret_desk();
   [[nodiscard]] protocol::BackendCredentials configured_credentials(const std::string& user_name, routing::Side side,
                                                                     protocol::LoginProofPointer proof) const;
   [[nodiscard]] routing::PerSide<net::Endpoint> endpoints() const;
@@ -102,6 +106,7 @@ class AppPair final : public session::CredentialsSource {
   std::unique_ptr<net::TlsSource> client_tls_;  ///< null: none towards clients
   routing::PerSide<std::unique_ptr<net::TlsSource>> backend_tls_;
   mutable secrets::CredentialStore credentials_;
+  std::unique_ptr<secrets::SecretDesk> secret_desk_;  ///< null without auth_query
   std::vector<std::unique_ptr<Part>> parts_;  ///< by worker
   std::unique_ptr<net::Listener> listener_;   ///< lives on the first worker's loop
   std::unique_ptr<catalogue::CatalogueRefresher> refresher_;  ///< last: its thread uses all of the above

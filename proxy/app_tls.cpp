@@ -9,8 +9,6 @@ namespace proxy {
 
 using routing::Side;
 
-namespace {
-
 std::string_view libpq_name_of(config::TlsMode mode) {
   switch (mode) {
     case config::TlsMode::disable: return "disable";
@@ -23,7 +21,11 @@ std::string_view libpq_name_of(config::TlsMode mode) {
   return "";
 }
 
-}  // namespace
+std::string libpq_authorities_of(const config::BackendTls& tls) {
+  // libpq of Debian 12 has no word for the authorities that the system trusts.
+  const bool is_system = tls.options.ca_file == net::system_authorities;
+  return is_system ? "/etc/ssl/certs/ca-certificates.crt" : tls.options.ca_file;
+}
 
 protocol::postgres::ClientEncryption client_encryption_from(config::TlsMode mode) {
   using protocol::postgres::ClientEncryption;
@@ -111,9 +113,7 @@ std::vector<std::string> AppPair::reload_certificates() {
 void AppPair::encrypt_catalogue(catalogue::CatalogueSource& source) const {
   const config::BackendTls& tls = settings_.backend_tls[Side::blue];
   source.tls.mode = libpq_name_of(tls.mode);
-  // libpq of Debian 12 has no word for the authorities that the system trusts.
-  const bool is_system = tls.options.ca_file == net::system_authorities;
-  source.tls.ca_file = is_system ? "/etc/ssl/certs/ca-certificates.crt" : tls.options.ca_file;
+  source.tls.ca_file = libpq_authorities_of(tls);
   source.tls.crl_file = tls.options.crl_file;
   source.tls.certificate_file = tls.options.certificate_file;
   source.tls.key_file = tls.options.key_file;

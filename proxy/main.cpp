@@ -11,6 +11,7 @@ int main(int argc, char** argv) {
       proxy::serve,
       proxy::check_configuration,
       [](const proxy::cli::DemoOptions& options) { return proxy::cli::run_demo(options, std::cout, std::cerr); },
+      proxy::check_configuration_and_users,
   };
   return proxy::cli::run_command_line(argc, argv, commands, terminal);
 }

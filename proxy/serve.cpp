@@ -3,6 +3,7 @@
 #include "config/load.hpp"
 #include "config/problem.hpp"
 #include "proxy/app.hpp"
+#include "proxy/app_users.hpp"
 #include "proxy/cli/exit_code.hpp"
 #include "proxy/telemetry/log.hpp"
 
@@ -108,6 +109,13 @@ int check_configuration(const std::string& path) {
   }
   std::cout << std::endl;
   return code(cli::ExitCode::done);
+}
+
+int check_configuration_and_users(const std::string& path) {
+  const config::Outcome outcome = config::load(path);
+  std::cerr << config::format_problems(outcome.problems);
+  if (!outcome.settings) return code(cli::ExitCode::configuration_invalid);
+  return code(check_users(*outcome.settings, std::cout) ? cli::ExitCode::done : cli::ExitCode::refused);
 }
 
 int serve(const cli::RunOptions& options) {

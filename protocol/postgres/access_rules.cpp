@@ -19,10 +19,15 @@ bool contains(const AccessNetwork& network, const PeerAddress& address) {
 
 bool names(const AccessRule::Names& listed, std::string_view name) { return listed.empty() || listed.contains(name); }
 
+bool names_database(const AccessRule& rule, std::string_view database) {
+  if (!database.empty()) return names(rule.databases, database);
+  return rule.replication == AccessRule::Replication::always || rule.databases.contains(std::string_view("replication"));
+}
+
 bool matches(const AccessRule& rule, const AccessFacts& facts) {
   if (rule.tls == AccessRule::Tls::required && !facts.is_encrypted) return false;
   if (rule.tls == AccessRule::Tls::forbidden && facts.is_encrypted) return false;
-  if (!names(rule.users, facts.user) || !names(rule.databases, facts.database)) return false;
+  if (!names(rule.users, facts.user) || !names_database(rule, facts.database)) return false;
   return rule.networks.empty() ||
          std::any_of(rule.networks.begin(), rule.networks.end(),
                      [&](const AccessNetwork& network) { return contains(network, facts.address); });

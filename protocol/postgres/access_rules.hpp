@@ -30,10 +30,13 @@ struct AccessNetwork {
 
 struct AccessRule {
   enum class Tls : std::uint8_t { any, required, forbidden };
+  /// Physical replication belongs to no database and copies them all: as in pg_hba.conf it must be named.
+  enum class Replication : std::uint8_t { if_named, always };
   using Names = std::set<std::string, std::less<>>;
   Names users;                          ///< empty: everybody
-  Names databases;                      ///< empty: every one
+  Names databases;                      ///< empty: every one, but no physical replication
   std::vector<AccessNetwork> networks;  ///< empty: every address and local sockets
+  Replication replication = Replication::if_named;
   Tls tls = Tls::any;
   AccessMethod method = AccessMethod::reject;
 };
@@ -43,7 +46,7 @@ using AccessRules = std::vector<AccessRule>;
 /// What a rule looks at.
 struct AccessFacts {
   std::string_view user;
-  std::string_view database;  ///< empty for physical replication
+  std::string_view database;  ///< empty for physical replication, which a rule names `replication`
   PeerAddress address{};
   bool is_encrypted = false;
 };

@@ -1,5 +1,7 @@
 #include "protocol/postgres/scram.hpp"
 
+#include "protocol/postgres/saslprep.hpp"
+
 #include <algorithm>
 #include <charconv>
 #include <optional>
@@ -247,7 +249,7 @@ bool is_password_of(const ScramVerifier& verifier, std::string_view password) {
 }
 
 ScramClientKeys derive_scram_client_keys(std::string_view password, ByteView salt, std::uint32_t iterations) {
-  Sha256 salted_password = pbkdf2_sha256(password, salt, iterations);
+  Sha256 salted_password = pbkdf2_sha256(prepare_password(password).reveal(), salt, iterations);
   ScramClientKeys keys;
   keys.client_key = hmac_sha256(salted_password, {"Client Key"});
   keys.server_key = hmac_sha256(salted_password, {"Server Key"});

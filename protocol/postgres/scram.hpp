@@ -14,9 +14,7 @@
 /// Source: RFC 5802, RFC 7677; PostgreSQL 15 manual, 55.3.1 "SCRAM-SHA-256 Authentication"; channel binding by
 /// tls-server-end-point, RFC 5929, the one type that PostgreSQL speaks.
 ///
-/// Passwords are used as the bytes that were given. SASLprep leaves ASCII unchanged, and the server falls back
-/// to the raw bytes where it fails; passwords with characters that SASLprep would change (compatibility forms,
-/// decomposed letters, exotic blanks) must be written in their prepared form.
+/// Passwords are prepared by SASLprep where keys are derived from them: see prepare_password().
 namespace protocol::postgres {
 
 inline constexpr std::string_view scram_mechanism = "SCRAM-SHA-256";

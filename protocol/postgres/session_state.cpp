@@ -42,6 +42,7 @@ void SessionState::on_success(const StatementFacts& facts) {
     case PinReason::hold_cursor:
     case PinReason::replication:
     case PinReason::restore_failed:
+    case PinReason::login_refused:
       pending_.push_back(Pending{SessionChange{Kind::set_local, {}, {}}, facts.pin});
       break;
   }

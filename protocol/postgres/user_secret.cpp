@@ -11,6 +11,12 @@ bool is_md5_verifier(std::string_view text) {
          text.substr(prefix.size()).find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
+std::string user_secret_query() {
+  // Infinity less a number is infinity, where a date less a date would fail.
+  return "SELECT usename, passwd, EXTRACT(EPOCH FROM valuntil) - EXTRACT(EPOCH FROM pg_catalog.now()) "
+         "FROM pg_catalog.pg_shadow WHERE usename = $1";
+}
+
 Result<UserSecret> parse_user_secret(std::string_view text) {
   if (text.empty()) return failure(ErrorCode::configuration_invalid, Blame::operator_, "an empty password");
   if (is_md5_verifier(text)) return UserSecret(Md5Verifier{SecretText(text)});

@@ -5,6 +5,7 @@
 #include "protocol/dialogue.hpp"
 #include "protocol/postgres/scram.hpp"
 
+#include <string>
 #include <string_view>
 #include <utility>
 #include <variant>
@@ -31,6 +32,11 @@ using UserSecret = std::variant<ClearPassword, Md5Verifier, ScramVerifier>;
 
 /// Whether it has the form of an MD5 verifier.
 [[nodiscard]] bool is_md5_verifier(std::string_view text);
+
+/// Asks a server for the secret of the user $1: a row of name, secret and, where a third column is there, the seconds
+/// until it is no longer valid. For a session whose search_path is pg_catalog alone.
+/// Source: PostgreSQL 15 manual, 54.24 "pg_shadow".
+[[nodiscard]] std::string user_secret_query();
 
 /// What a client's SCRAM exchange gave away: with ClientKey one can log in to any server that holds the same
 /// verifier, that is the same salt, iterations and StoredKey.

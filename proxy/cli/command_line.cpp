@@ -20,6 +20,7 @@ struct Parsed {
   std::string path;
   std::string ready_file;
   DemoOptions demo;
+  bool are_users_checked = false;
   bool is_demo_held = false;
   std::uint32_t demo_seconds = 3;
   std::string admin_url = default_admin_url;
@@ -75,7 +76,13 @@ void add_run(CLI::App& app, Parsed& parsed, const Commands& commands) {
 void add_check(CLI::App& app, Parsed& parsed, const Commands& commands) {
   CLI::App* command = app.add_subcommand("check", "Read a configuration and tell everything that is wrong with it");
   command->add_option("CONFIG", parsed.path, "YAML file")->required();
-  command->callback([&] { parsed.action = [&] { return commands.check(parsed.path); }; });
+  command->add_flag("--users", parsed.are_users_checked,
+                    "Also ask both sides whether they hold the same password of each user");
+  command->callback([&] {
+    parsed.action = [&] {
+      return parsed.are_users_checked ? commands.check_users(parsed.path) : commands.check(parsed.path);
+    };
+  });
 }
 
 void add_demo(CLI::App& app, Parsed& parsed, const Commands& commands) {

@@ -18,6 +18,8 @@ struct Commands {
   std::function<int(const RunOptions& options)> run;  ///< serve until told to stop
   std::function<int(const std::string& path)> check;  ///< tell all that is wrong with a configuration
   std::function<int(const DemoOptions& options)> demo;
+  /// As `check`, and whether both sides hold what each user's login can show them.
+  std::function<int(const std::string& path)> check_users = {};
 };
 
 /// What surrounds the process.

@@ -205,10 +205,14 @@ Session::Served Session::give_up_on(const routing::Route& route, protocol::Error
   is_expired_ = false;
   const Side other_side = routing::other(route.side);
   if (route.reason == RouteReason::read_weight) {
-    if (error.code == ErrorCode::restore_failed) {
+    // What concerns this session or its user alone says nothing of the side.
+    const bool is_own = error.code == ErrorCode::backend_secret_missing ||
+                        (error.code == ErrorCode::backend_refused && error.blame != Blame::backend);
+    if (error.code == ErrorCode::restore_failed || is_own) {
       // A session may only be tied to the side that its writes go to.
       if (current_ == other_side && write_side() == other_side) {
-        half_->pin_for(protocol::PinReason::restore_failed);
+        if (is_own) report(error, "a side does not let a user in");
+        half_->pin_for(is_own ? protocol::PinReason::login_refused : protocol::PinReason::restore_failed);
         return Served::repeated;
       }
     } else if (!is_avoided(other_side)) {

@@ -27,6 +27,9 @@ host all app_password 127.0.0.1/32 password
 host all app_md5 127.0.0.1/32 md5
 host all app_scram 127.0.0.1/32 scram-sha-256
 host all app_barred 127.0.0.1/32 reject
+host all +ask_scram 127.0.0.1/32 scram-sha-256
+host all +ask_md5 127.0.0.1/32 md5
+host all +ask_password 127.0.0.1/32 password
 host all all 127.0.0.1/32 trust
 host replication postgres 127.0.0.1/32 trust
 """

@@ -27,6 +27,7 @@ inline protocol::postgres::Admission admission(std::shared_ptr<const protocol::p
                                                protocol::postgres::AccessMethod method,
                                                protocol::postgres::AccessRule::Names trusted = {}) {
   protocol::postgres::AccessRules rules(trusted.empty() ? 1 : 2);
+  for (protocol::postgres::AccessRule& rule : rules) rule.replication = protocol::postgres::AccessRule::Replication::always;
   if (!trusted.empty()) {
     rules.front().users = std::move(trusted);
     rules.front().method = protocol::postgres::AccessMethod::trust;

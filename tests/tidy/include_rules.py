@@ -19,6 +19,7 @@ LIBRARIES = [  # (what an include of it looks like, its name here)
     (r"xxhash\.h|xxh3\.h", "xxhash"),
     (r"tl/", "expected"),
     (r"zlib\.h|zstd\.h", "compression"),
+    (r"stringprep\.h", "idn"),
     (r".*\.h$", POSIX),
 ]
 # Headers that speak of no operating system; of arpa/inet.h only the reading and printing of addresses.
@@ -26,7 +27,7 @@ PLAIN_C = {"stdint.h", "stddef.h", "string.h", "limits.h", "errno.h", "arpa/inet
 
 # Zones, the longest prefix first. Each names the zones of ours and the libraries it may include; std is always allowed.
 NEUTRAL = ["protocol/base", "protocol/"]
-DIALECT_LIBRARIES = ["openssl", "pg_query", "xxhash", "expected", "compression"]
+DIALECT_LIBRARIES = ["openssl", "pg_query", "xxhash", "expected", "compression", "idn"]
 SESSION_SIDE = NEUTRAL + ["protocol/wire", "routing", "proxy/runtime", "proxy/net", "proxy/session", "proxy/backend",
                           "proxy/mirror", "proxy/compare", "proxy/switchover", "proxy/telemetry"]
 SESSION_LIBRARIES = ["spdlog", "xxhash", "expected", POSIX]

@@ -55,6 +55,19 @@ TEST_CASE("access rules: user, database, network and TLS → all that are given 
   CHECK(!is_met({"alice", "shop", ipv4(10, 200, 1, 1), false}));
 }
 
+TEST_CASE("access rules: physical replication → only where it is named, or a rule is for it always") {
+  AccessRule any = rule(AccessMethod::trust);
+  CHECK(find_access_rule({any}, {"alice", "", {}, false}) == nullptr);
+  AccessRule named = any;
+  named.databases = {"shop", "replication"};
+  const AccessRules by_name{named};
+  CHECK(find_access_rule(by_name, {"alice", "", {}, false}) == &by_name[0]);
+  AccessRule short_form = any;
+  short_form.replication = AccessRule::Replication::always;
+  const AccessRules always{short_form};
+  CHECK(find_access_rule(always, {"alice", "", {}, false}) == &always[0]);
+}
+
 TEST_CASE("access rules: TLS forbidden → met without only") {
   AccessRule plain = rule(AccessMethod::trust);
   plain.tls = AccessRule::Tls::forbidden;
