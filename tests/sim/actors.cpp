@@ -7,11 +7,13 @@
 namespace sim {
 
 using proxy::net::IoState;
+using proxy::net::Stream;
 using test_support::MemoryStream;
 
 namespace {
 
 constexpr std::uint32_t cancel_code = 80877102;
+constexpr std::uint32_t ssl_code = 80877103;
 
 std::string with_equal_marks(std::string text) {
   for (std::size_t at = text.find('@'); at != std::string::npos; at = text.find('@', at + 1)) {
@@ -21,17 +23,17 @@ std::string with_equal_marks(std::string text) {
 }
 
 /// Reads all that is there. False: the stream is over.
-bool read_all(MemoryStream& stream, std::string& into) {
+bool read_all(Stream& stream, std::string& into) {
   std::byte chunk[8192];
   while (true) {
     const proxy::net::IoOutcome outcome = stream.try_read(chunk);
     into += protocol::as_text(std::span(chunk).first(outcome.bytes));
-    if (outcome.state == IoState::would_block) return true;
-    if (outcome.state != IoState::done) return false;
+    if (outcome.state == IoState::end || outcome.state == IoState::failed) return false;
+    if (outcome.state == IoState::would_block && !stream.is_readable()) return true;
   }
 }
 
-void write_some(MemoryStream& stream, std::string& from) {
+void write_some(Stream& stream, std::string& from) {
   if (from.empty()) return;
   const proxy::net::IoOutcome outcome = stream.try_write(protocol::as_bytes(from));
   from.erase(0, outcome.bytes);
@@ -39,23 +41,23 @@ void write_some(MemoryStream& stream, std::string& from) {
 
 }  // namespace
 
-Backend::Backend(routing::Side side, std::unique_ptr<MemoryStream> stream)
-    : side_(side), stream_(std::move(stream)), server_(side == routing::Side::blue ? 'b' : 'g') {
+Backend::Backend(routing::Side side, std::unique_ptr<MemoryStream> stream, proxy::net::TlsUpgrade* tls)
+    : side_(side), plain_(stream.get()), stream_(std::move(stream)), tls_(tls), server_(side == routing::Side::blue ? 'b' : 'g') {
   stream_->set_listener(this);
 }
 
 bool Backend::is_idle() const {
-  return has_started_ && unread_.empty() && unsent_.empty() && server_.status() == 'I' && stream_->unread_bytes() == 0;
+  return has_started_ && unread_.empty() && unsent_.empty() && server_.status() == 'I' && plain_->unread_bytes() == 0;
 }
 
 void Backend::kill(test_support::CutKind kind) {
-  stream_->cut(kind);
+  plain_->cut(kind);
   is_closed_ = true;
   stream_->close();
 }
 
 void Backend::on_stream_ready() {
-  if (is_closed_ || is_stalled_) return;
+  if (is_closed_ || is_stalled_ || stream_->is_connecting()) return;
   const bool is_open = read_all(*stream_, unread_);
   if (!has_started_) take_startup();
   if (has_started_) {
@@ -74,8 +76,14 @@ void Backend::on_stream_ready() {
 
 void Backend::take_startup() {
   if (unread_.size() < 8 || unread_.size() < model::read_int32_be(unread_, 0)) return;
-  const bool is_cancel = model::read_int32_be(unread_, 4) == cancel_code;
+  const std::uint32_t code = model::read_int32_be(unread_, 4);
+  const bool is_cancel = code == cancel_code;
   unread_.erase(0, model::read_int32_be(unread_, 0));
+  if (code == ssl_code && tls_ != nullptr) {
+    stream_ = tls_->encrypt(std::move(stream_), {}, {std::byte{'S'}});
+    stream_->set_listener(this);
+    return;
+  }
   if (is_cancel) {
     is_closed_ = true;
     stream_->close();
@@ -87,8 +95,15 @@ void Backend::take_startup() {
 
 void Backend::flush() { write_some(*stream_, unsent_); }
 
-Client::Client(test_support::SimLoop& loop, Script script, std::unique_ptr<MemoryStream> stream, Pace pace)
-    : loop_(loop), script_(std::move(script)), stream_(std::move(stream)), pace_(pace), released_(script_.bursts.size()) {
+Client::Client(test_support::SimLoop& loop, Script script, std::unique_ptr<MemoryStream> stream, Pace pace,
+               proxy::net::TlsUpgrade* tls)
+    : loop_(loop),
+      script_(std::move(script)),
+      plain_(stream.get()),
+      stream_(std::move(stream)),
+      pace_(pace),
+      released_(script_.bursts.size()) {
+  if (tls != nullptr) stream_ = tls->encrypt(std::move(stream_), {}, {});
   stream_->set_listener(this);
   unsent_ = model::startup_packet({{"user", "someone"}, {"database", "shop"}});
   write_some(*stream_, unsent_);
@@ -130,6 +145,7 @@ void Client::vanish() {
 
 void Client::on_stream_ready() {
   if (is_closed_) return;
+  if (greeting_bytes_ == 0) write_some(*stream_, unsent_);
   if (pace_ == Pace::eager || greeting_bytes_ == 0) read();
   if (has_greeting()) write();
 }

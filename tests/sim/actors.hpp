@@ -1,6 +1,7 @@
 #pragma once
 
 #include "proxy/net/stream.hpp"
+#include "proxy/net/tls.hpp"
 #include "routing/side.hpp"
 #include "tests/sim/mini_server.hpp"
 #include "tests/sim/script.hpp"
@@ -13,10 +14,11 @@
 
 namespace sim {
 
-/// A backend connection: a MiniServer behind a stream. Answers start-up and cancel requests.
+/// A backend connection: a MiniServer behind a stream. Answers start-up and cancel requests, and with `tls` requests
+/// for TLS.
 class Backend final : public proxy::net::StreamListener {
  public:
-  Backend(routing::Side side, std::unique_ptr<test_support::MemoryStream> stream);
+  Backend(routing::Side side, std::unique_ptr<test_support::MemoryStream> stream, proxy::net::TlsUpgrade* tls);
   void on_stream_ready() override;
 
   [[nodiscard]] routing::Side side() const { return side_; }
@@ -24,7 +26,7 @@ class Backend final : public proxy::net::StreamListener {
   /// Nothing is owed, and nothing has begun.
   [[nodiscard]] bool is_idle() const;
   [[nodiscard]] bool is_closed() const { return is_closed_; }
-  [[nodiscard]] test_support::MemoryStream& stream() { return *stream_; }
+  [[nodiscard]] test_support::MemoryStream& stream() { return *plain_; }
   /// Reads nothing and says nothing from now on.
   void stall() { is_stalled_ = true; }
   void kill(test_support::CutKind kind);
@@ -34,7 +36,9 @@ class Backend final : public proxy::net::StreamListener {
   void flush();
 
   routing::Side side_;
-  std::unique_ptr<test_support::MemoryStream> stream_;
+  test_support::MemoryStream* plain_;  ///< what stream_ is, or what it encrypts
+  std::unique_ptr<proxy::net::Stream> stream_;
+  proxy::net::TlsUpgrade* tls_;
   MiniServer server_;
   std::string unread_;
   std::string unsent_;
@@ -50,7 +54,9 @@ class Client final : public proxy::net::StreamListener {
     eager,  ///< reads whatever arrives
     deaf,   ///< reads nothing after its login
   };
-  Client(test_support::SimLoop& loop, Script script, std::unique_ptr<test_support::MemoryStream> stream, Pace pace);
+  /// With `tls` it begins TLS without asking first.
+  Client(test_support::SimLoop& loop, Script script, std::unique_ptr<test_support::MemoryStream> stream, Pace pace,
+         proxy::net::TlsUpgrade* tls);
   void on_stream_ready() override;
   /// Begins to send the burst at `index` at the latest when told; bursts before it are played already.
   void release_from(std::size_t index);
@@ -63,7 +69,7 @@ class Client final : public proxy::net::StreamListener {
   [[nodiscard]] bool has_finished(std::size_t index) const;
   [[nodiscard]] bool is_closed() const { return is_closed_; }
   [[nodiscard]] test_support::SimLoop::Instant last_event() const { return last_event_; }
-  [[nodiscard]] test_support::MemoryStream& stream() { return *stream_; }
+  [[nodiscard]] test_support::MemoryStream& stream() { return *plain_; }
   [[nodiscard]] std::size_t sent_bytes() const { return sent_bytes_; }
   /// Hangs up without a word.
   void vanish();
@@ -75,7 +81,8 @@ class Client final : public proxy::net::StreamListener {
 
   test_support::SimLoop& loop_;
   Script script_;
-  std::unique_ptr<test_support::MemoryStream> stream_;
+  test_support::MemoryStream* plain_;
+  std::unique_ptr<proxy::net::Stream> stream_;
   Pace pace_;
   std::string received_;
   std::string unsent_;

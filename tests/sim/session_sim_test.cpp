@@ -85,6 +85,38 @@ TEST_CASE("session: streams cut anywhere, weights moving → every client reads 
   }
 }
 
+TEST_CASE("session: the same in TLS on both ends → the same, and a side that dies takes nobody's bytes with it") {
+  for (std::uint64_t seed = 1; seed <= std::min<std::uint64_t>(seed_count(), 12); ++seed) {
+    World world(seed, Weather{true, static_cast<std::uint32_t>(seed % 3 * 5000), true});
+    add_clients(world, world.random().between(1, 4));
+    std::shared_ptr<proxy::runtime::Timer> timer;
+    keep_changing_weights(world, timer, 60);
+    const bool is_killed = seed % 4 == 0;
+    std::unique_ptr<proxy::runtime::Timer> killer = world.loop().make_timer([&] { world.kill(Side::blue, CutKind::reset); });
+    if (is_killed) killer->arm(world.loop().now() + std::chrono::milliseconds(world.random().between(1, 40)));
+    world.run();
+    if (!is_killed) {
+      check_no_complaints(world, seed);
+      continue;
+    }
+    for (const auto& client : world.clients()) check_prefix(without_farewell(client->heard(), "08006"), *client, seed);
+  }
+}
+
+TEST_CASE("session: a TLS handshake that stalls → cut at the login's deadline, without waiting for anybody after it") {
+  World world(1, Weather{false, 0, true});
+  test_support::MemoryPair pair(world.loop());
+  world.worker().take_in(std::move(pair.b), routing::ClientAddress{});
+  const std::string_view half_hello("\x16\x03\x01\x02", 4);
+  CHECK(pair.a->try_write(protocol::as_bytes(half_hello)).state == proxy::net::IoState::done);
+  const auto begin = world.loop().now();
+  world.loop().advance(14s);
+  CHECK(world.worker().session_count() == 1);
+  world.run();
+  CHECK(world.worker().session_count() == 0);
+  CHECK(world.loop().now() - begin == 15s);
+}
+
 TEST_CASE("session: a long row through small buffers → complete, and no buffer of ours grows with it") {
   for (std::uint64_t seed = 1; seed <= 6; ++seed) {
     World world(seed, Weather{true, 5000});

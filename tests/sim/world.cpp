@@ -1,6 +1,7 @@
 #include "tests/sim/world.hpp"
 
 #include "tests/model/message.hpp"
+#include "tests/proxy/net/tls_fixture.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -49,23 +50,39 @@ std::string first_difference(const std::string& heard, const std::string& expect
          model::readable(std::string_view(heard).substr(begin, 400), 900);
 }
 
+World::Encryption::Encryption()
+    : server(net_test::open(net_test::server_options())),
+      client(net_test::open(net_test::client_options())),
+      serving(*server, scratch),
+      asking(*client, scratch) {}
+
 World::World(std::uint64_t seed, const Weather& weather)
     : seed_(seed),
       weather_(weather),
       random_(seed),
+      encryption_(weather.is_encrypted ? std::make_unique<Encryption>() : nullptr),
       connector_(
           loop_, [this](const Endpoint& endpoint, std::size_t) { return behaviour(endpoint); },
           [this](const Endpoint& endpoint, std::unique_ptr<test_support::MemoryStream> server) {
             accept(endpoint, std::move(server));
           }) {
-  dialect_ = std::make_unique<protocol::postgres::PostgresDialect>(protocol::postgres::PostgresDialect::Options{},
-                                                                   everybody(nonces_), nonces_, [](const protocol::Login&) {});
+  protocol::postgres::PostgresDialect::Options options;
+  proxy::session::Encryption encryption;
+  if (encryption_) {
+    options.client_encryption = protocol::postgres::ClientEncryption::required;
+    encryption.to_clients = &encryption_->serving;
+    for (const Side side : routing::both_sides) {
+      encryption.to_backends[side] = {&encryption_->asking, proxy::session::BackendEncryption::always};
+    }
+  }
+  dialect_ = std::make_unique<protocol::postgres::PostgresDialect>(options, everybody(nonces_), nonces_,
+                                                                   [](const protocol::Login&) {});
   shared_.reset(new proxy::session::PairShared{proxy::session::PlanPublisher(plan_with(weather.green_weight, 1)), 0, clients_open_,
                                                clients_max});
   worker_ = std::make_unique<proxy::session::PairWorker>(
       *shared_, proxy::session::PairWorker::Identity{0, [] { return 7U; }}, loop_, *dialect_, connector_, credentials_, options_,
       routing::PerSide<Endpoint>{{Endpoint{names_of_endpoints[0], 1}, Endpoint{names_of_endpoints[1], 2}}},
-      scratch_);
+      scratch_, encryption);
   worker_->set_peers({worker_.get()});
 }
 
@@ -99,13 +116,15 @@ test_support::SimConnector::Behaviour World::behaviour(const Endpoint& endpoint)
 
 void World::accept(const Endpoint& endpoint, std::unique_ptr<test_support::MemoryStream> server) {
   loop_.note("a connection to " + endpoint.host);
-  backends_.push_back(std::make_unique<Backend>(side_of(endpoint), std::move(server)));
+  backends_.push_back(std::make_unique<Backend>(side_of(endpoint), std::move(server),
+                                                encryption_ ? &encryption_->serving : nullptr));
 }
 
 Client& World::add_client(Script script, Client::Pace pace) {
   const std::uint64_t number = 100'000 + 2 * clients_.size();
   test_support::MemoryPair pair(loop_, faults(number), faults(number + 1));
-  clients_.push_back(std::make_unique<Client>(loop_, std::move(script), std::move(pair.a), pace));
+  clients_.push_back(std::make_unique<Client>(loop_, std::move(script), std::move(pair.a), pace,
+                                              encryption_ ? &encryption_->asking : nullptr));
   worker_->take_in(std::move(pair.b), routing::ClientAddress{});
   return *clients_.back();
 }

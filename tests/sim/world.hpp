@@ -2,6 +2,7 @@
 
 #include "protocol/postgres/dialect.hpp"
 #include "protocol/postgres/nonce_source.hpp"
+#include "proxy/net/tls_stream.hpp"
 #include "proxy/session/pair_worker.hpp"
 #include "tests/model/random.hpp"
 #include "tests/sim/actors.hpp"
@@ -23,6 +24,7 @@ namespace sim {
 struct Weather {
   bool is_rough = true;  ///< bytes come in small pieces, late, through small buffers
   std::uint32_t green_weight = 5'000;
+  bool is_encrypted = false;  ///< TLS on both ends of every session; some lengths then differ from run to run
 };
 
 /// The real sessions of one pair on one worker, with simulated clients, backends, network and clock. The same
@@ -75,6 +77,16 @@ class World {
   test_support::SimLoop loop_;
   routing::PerSide<Fate> fates_;
   routing::PerSide<std::uint64_t> connection_count_{};
+  /// TLS as everybody speaks it.
+  struct Encryption {
+    Encryption();
+    std::unique_ptr<proxy::net::TlsSource> server;
+    std::unique_ptr<proxy::net::TlsSource> client;
+    proxy::net::TlsScratch scratch;
+    proxy::net::TlsStreamMaker serving;
+    proxy::net::TlsStreamMaker asking;
+  };
+  std::unique_ptr<Encryption> encryption_;  ///< null: nobody does
   std::vector<std::unique_ptr<Backend>> backends_;
   std::vector<std::unique_ptr<Client>> clients_;
   test_support::SimConnector connector_;
