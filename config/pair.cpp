@@ -127,6 +127,23 @@ void read_catalogue(const Node& node, const std::string& path, Reading& reading,
   section->finish();
 }
 
+void read_pool(const Node& node, const std::string& path, Reading& reading, Pool& pool) {
+  auto section = Section::open(node, reading.findings, path);
+  if (!section) return;
+  section->read_choice<PoolMode>(
+      "mode", {{"transaction", PoolMode::transaction}, {"session", PoolMode::session}}, pool.mode);
+  if (section->has("size")) {
+    std::uint32_t size = 0;
+    section->read_count("size", 0, 100'000, size);
+    pool.size = size;
+  }
+  section->read_count("connections_max", 0, 1'000'000, pool.connections_max);
+  section->read_duration("queue_timeout", 1ms, 24h, pool.queue_timeout);
+  section->read_duration("idle_timeout", 0ms, 24h * 7, pool.idle_timeout);
+  section->read_duration("lifetime", 0ms, 24h * 7, pool.lifetime);
+  section->finish();
+}
+
 }  // namespace
 
 bool is_name(std::string_view text) {
@@ -156,6 +173,8 @@ Pair read_pair(const std::string& name, const Node& node, Reading& reading) {
   read_users(section, reading, pair);
   const Node* catalogue = section.take("catalogue");
   if (catalogue != nullptr) read_catalogue(*catalogue, section.path_of("catalogue"), reading, pair.catalogue);
+  const Node* pool = section.take("pool");
+  if (pool != nullptr) read_pool(*pool, section.path_of("pool"), reading, pair.pool);
   read_rules(section, reading, pair);
   section.finish();
   return pair;

@@ -130,6 +130,27 @@ struct AuthQuery {
   std::chrono::milliseconds timeout{5'000};       ///< of one question, the connection included
 };
 
+enum class PoolMode : std::uint8_t {
+  transaction,  ///< a backend connection serves a session until its transaction is over
+  session,      ///< until it ends
+};
+
+/// The connections to both sides.
+struct Pool {
+  PoolMode mode = PoolMode::transaction;
+  /// Per user, database, start-up parameters and side, over all workers; 0: no limit. Given as nothing: 20 by
+  /// transaction, no limit by session.
+  std::optional<std::uint32_t> size;
+  std::uint32_t connections_max = 0;               ///< per side, of everybody; 0: no limit
+  std::chrono::milliseconds queue_timeout{120'000};  ///< how long a session waits for a connection
+  std::chrono::milliseconds idle_timeout{600'000};   ///< 0: idle connections are kept
+  std::chrono::milliseconds lifetime{3'600'000};     ///< 0: for ever
+  [[nodiscard]] std::uint32_t size_or_default() const {
+    constexpr std::uint32_t by_transaction = 20;
+    return size.value_or(mode == PoolMode::transaction ? by_transaction : 0);
+  }
+};
+
 struct Pair {
   std::string name;
   Dialect dialect = Dialect::postgres;
@@ -144,6 +165,7 @@ struct Pair {
   std::vector<UserlistEntry> userlist;
   std::optional<AuthQuery> auth_query;
   Catalogue catalogue;
+  Pool pool;
   routing::Plan plan;  ///< epoch 1
 };
 

@@ -31,6 +31,9 @@ class BackendHalf {
   [[nodiscard]] virtual bool is_owing() const = 0;
   /// Part of a frame was passed to the client and its rest is still to come.
   [[nodiscard]] virtual bool is_mid_frame() const = 0;
+  /// What came while no session used the connection: parameters are noted, notices and notifications dropped.
+  /// The bytes used; fails when the backend ends the connection or says what nobody asked for.
+  [[nodiscard]] virtual Result<std::size_t> absorb_idle(ByteView unread) = 0;
   /// The key that cancels what runs here; null if the backend gave none.
   [[nodiscard]] virtual const CancelKey* cancel_key() const = 0;
 };
@@ -88,6 +91,11 @@ class ClientHalf {
   /// Precondition: `target` is at a boundary, and so is the backend that the session leaves.
   [[nodiscard]] virtual RestoreState begin_restore(BackendHalf& target, Gather& to_backend, Gather& to_client) = 0;
   [[nodiscard]] virtual RestoreState restore_state(const BackendHalf& target) const = 0;
+  /// Nothing of the session is left on `target`, which goes to others.
+  /// Precondition: `target` is at a boundary and nothing pins the session.
+  virtual void let_go(BackendHalf& target) = 0;
+  /// Whether begin_restore() would find nothing to do. Cheap: tells connections apart, does not compare texts.
+  [[nodiscard]] virtual bool is_in_line(const BackendHalf& target) const = 0;
   /// The session stays where it is from now on, for `reason`.
   virtual void pin_for(PinReason reason) = 0;
 

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 
 namespace protocol {
@@ -26,6 +27,8 @@ class Dialect {
   [[nodiscard]] virtual std::unique_ptr<BackendLogin> make_backend_login(const Login& login,
                                                                          const BackendCredentials& credentials,
                                                                          EncryptionWish wish) = 0;
+  /// Sessions whose logins have equal keys can use each other's backend connections. Holds no secret.
+  [[nodiscard]] virtual std::string pool_key(const Login& login) const = 0;
   /// The bytes that cancel whatever runs on the connection behind `half`; empty if it gave no key.
   [[nodiscard]] virtual Bytes write_cancel(const BackendHalf& half) = 0;
   /// Delivers what write_cancel() wrote, on a connection of its own; finished when all that must be said is said.

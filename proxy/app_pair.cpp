@@ -13,8 +13,11 @@ using routing::Side;
 
 namespace {
 
-session::SessionOptions session_options_from(const config::Limits& limits) {
+session::SessionOptions session_options_from(const config::Limits& limits, const config::Pool& pool) {
   session::SessionOptions options;
+  const bool is_by_session = pool.mode == config::PoolMode::session;
+  options.pooling = is_by_session ? session::Pooling::session : session::Pooling::transaction;
+  options.queue_timeout = pool.queue_timeout;
   options.login_timeout = limits.login_timeout;
   options.connect_timeout = limits.connect_timeout;
   options.statement_bytes_max = limits.statement_bytes_max;
@@ -49,11 +52,13 @@ secrets::FailedLogins::Options failed_login_options(const config::Limits& limits
 AppPair::AppPair(const config::Pair& settings, Surroundings surroundings)
     : settings_(settings),
       surroundings_(std::move(surroundings)),
-      session_options_(session_options_from(surroundings_.limits)),
+      session_options_(session_options_from(surroundings_.limits, settings.pool)),
       history_(settings.plan),
       failed_logins_(failed_login_options(surroundings_.limits)),
       shared_{session::PlanPublisher(history_.current()), {},
-              surroundings_.clients_open, surroundings_.limits.clients_max, settings.name, &surroundings_.log,
+              surroundings_.clients_open, surroundings_.limits.clients_max,
+              backend::ConnectionCounts({settings.pool.size_or_default(), settings.pool.connections_max}),
+              settings.name, &surroundings_.log,
               [this](const protocol::Login& login) {
                 refresher_->request_refresh(catalogue::CatalogueKey{settings_.name, login.database});
               },
@@ -84,7 +89,8 @@ AppPair::Part::Part(AppPair& pair, runtime::Worker& worker, std::uint32_t index)
   };
   pair_worker = std::make_unique<session::PairWorker>(
       pair.shared_, session::PairWorker::Identity{index, random_bits}, worker.loop(), dialect, connector, pair,
-      pair.session_options_, pair.endpoints(), worker.receive_scratch(),
+      pair.session_options_,
+      backend::Pool::Options{pair.settings_.pool.idle_timeout, pair.settings_.pool.lifetime}, pair.endpoints(), worker.receive_scratch(),
       pair.encryption_of(*this));
 }
 

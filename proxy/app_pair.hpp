@@ -24,7 +24,7 @@
 namespace proxy {
 
 /// Part of the composition root: one pair with its listener, its plan and its share of every worker.
-class AppPair final : public session::CredentialsSource {
+class AppPair final : public backend::CredentialsSource {
  public:
   /// What all pairs share. Everything outlives the pairs.
   struct Surroundings {
@@ -81,7 +81,7 @@ class AppPair final : public session::CredentialsSource {
   };
   [[nodiscard]] net::TcpOptions tcp_options() const;
   [[nodiscard]] protocol::Status open_tls();
-  [[nodiscard]] session::Encryption encryption_of(const Part& part) const;
+  [[nodiscard]] backend::Encryption encryption_of(const Part& part) const;
   [[nodiscard]] protocol::postgres::Admission make_admission() const;
   [[nodiscard]] protocol::postgres::Admission admission_of(const Part& part) const;
   [[nodiscard]] std::unique_ptr<secrets::SecretDesk> make_secret_desk();

@@ -40,8 +40,8 @@ protocol::postgres::ClientEncryption client_encryption_from(config::TlsMode mode
   return ClientEncryption::refused;
 }
 
-session::BackendEncryption backend_encryption_from(config::TlsMode mode) {
-  using session::BackendEncryption;
+backend::BackendEncryption backend_encryption_from(config::TlsMode mode) {
+  using backend::BackendEncryption;
   switch (mode) {
     case config::TlsMode::disable: return BackendEncryption::never;
     case config::TlsMode::allow: return BackendEncryption::if_refused_plain;
@@ -53,8 +53,8 @@ session::BackendEncryption backend_encryption_from(config::TlsMode mode) {
   return BackendEncryption::never;
 }
 
-session::Encryption AppPair::encryption_of(const Part& part) const {
-  session::Encryption encryption;
+backend::Encryption AppPair::encryption_of(const Part& part) const {
+  backend::Encryption encryption;
   encryption.to_clients = part.client_tls.get();
   for (const Side side : routing::both_sides) {
     encryption.to_backends[side] = {part.backend_tls[side].get(),

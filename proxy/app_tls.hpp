@@ -2,7 +2,7 @@
 
 #include "config/settings.hpp"
 #include "protocol/postgres/encryption.hpp"
-#include "proxy/session/environment.hpp"
+#include "proxy/backend/surroundings.hpp"
 
 #include <string>
 #include <string_view>
@@ -11,7 +11,7 @@
 namespace proxy {
 
 [[nodiscard]] protocol::postgres::ClientEncryption client_encryption_from(config::TlsMode mode);
-[[nodiscard]] session::BackendEncryption backend_encryption_from(config::TlsMode mode);
+[[nodiscard]] backend::BackendEncryption backend_encryption_from(config::TlsMode mode);
 /// The same towards a server, in libpq's words: sslmode and sslrootcert.
 [[nodiscard]] std::string_view libpq_name_of(config::TlsMode mode);
 [[nodiscard]] std::string libpq_authorities_of(const config::BackendTls& tls);

@@ -249,6 +249,19 @@ Route apply(const Rule& rule, std::uint32_t rule_index, const Subject& subject, 
   return {other(side), RouteReason::side_unavailable, rule_index};
 }
 
+/// SET, SHOW and the like go where the session is, as long as that side may answer its reads: what has been taken off
+/// a side is off it altogether, and nothing new begins on one that is being left in a hurry.
+bool may_stay(const Plan& plan, Subject subject, Side side) {
+  if (subject.circumstances.is_unavailable[side]) return false;
+  for (const Rule& rule : plan.rules) {
+    for (const StatementClass as : {StatementClass::session, StatementClass::read}) {
+      subject.statement_class = as;
+      if (find_unmet(rule.match, subject) == Unmet::nothing) return may_stand_in(rule, side);
+    }
+  }
+  return side == plan.default_writes;
+}
+
 /// The one walk. What ties a session to a side comes before every rule.
 template <class Recorder>
 Route walk(const Plan& plan, const SessionFacts& session, const BatchFacts& batch,
@@ -267,7 +280,7 @@ Route walk(const Plan& plan, const SessionFacts& session, const BatchFacts& batc
       return stay("transaction", RouteReason::transaction_open,
                   [] { return std::string("a transaction is open"); });
     }
-    if (batch.statement_class == StatementClass::session) {
+    if (batch.statement_class == StatementClass::session && may_stay(plan, {session, batch, circumstances, {}}, current)) {
       return stay("session statement", RouteReason::session_statement,
                   [] { return std::string("concerns the session only"); });
     }

@@ -15,12 +15,15 @@ namespace protocol::postgres {
 ///     idle --begin_restore--> under_way --last ReadyForQuery--> done | failed
 enum class RestorePhase : std::uint8_t { idle, under_way, done, failed };
 
+/// `parameters` with one of them changed, as a ParameterStatus says it; null when that makes no sense.
+[[nodiscard]] ParameterPointer with_status(const ParameterMap& parameters, ByteView payload);
+
 /// What one backend connection owes and is known to hold. Filled by ClientHalf; read by it when it decides
 /// what the connection lacks.
 class PostgresBackendHalf final : public BackendHalf {
  public:
   PostgresBackendHalf(ParameterPointer reported, std::optional<CancelKey> key)
-      : parameters(std::move(reported)), key_(std::move(key)) {}
+      : startup_parameters(reported), parameters(std::move(reported)), key_(std::move(key)) {}
 
   [[nodiscard]] bool is_at_boundary() const override {
     return tracker.is_at_boundary() && frame_remaining == 0 && request_remaining == 0;
@@ -29,15 +32,17 @@ class PostgresBackendHalf final : public BackendHalf {
   [[nodiscard]] bool is_mid_frame() const override {
     return frame_remaining > 0 && frame_verdict == ReplyTracker::Verdict::forward;
   }
+  [[nodiscard]] Result<std::size_t> absorb_idle(ByteView unread) override;
   [[nodiscard]] const CancelKey* cancel_key() const override { return key_ ? &*key_ : nullptr; }
 
   ReplyTracker tracker;
+  const ParameterPointer startup_parameters;  ///< as reported at the login
   ParameterPointer parameters;            ///< as last reported
   SettingsPointer settings = no_settings();  ///< what was set on this connection beyond its start-up
   StatementMap statements;                ///< what is prepared here, or about to be
   std::vector<UnderWay> provisions;       ///< of `statements`, those sent by us and not answered yet; oldest first
   std::uint32_t segment = 0;              ///< Syncs sent so far; see UnderWay
-  std::uint64_t statements_version = 0;   ///< of the session, when `statements` was last brought in line
+  std::uint64_t statements_version = 0;   ///< of the session whose statements these are; see SessionState
 
   // Where the streams stand.
   std::size_t frame_remaining = 0;        ///< bytes of a backend frame that were not seen yet

@@ -49,6 +49,8 @@ class PostgresClientHalf final : public ClientHalf {
     return is_in_doubt_ ? PinReason::untracked_state : state_.pin();
   }
   [[nodiscard]] RestoreState begin_restore(BackendHalf& target, Gather& to_backend, Gather& to_client) override;
+  void let_go(BackendHalf& target) override;
+  [[nodiscard]] bool is_in_line(const BackendHalf& target) const override;
   [[nodiscard]] RestoreState restore_state(const BackendHalf& target) const override;
   void pin_for(PinReason reason) override { state_.pin_for(reason); }
   void forward(const NextRequest& request, ByteView unread, BackendHalf& target, Gather& to_backend) override;
@@ -87,6 +89,7 @@ class PostgresClientHalf final : public ClientHalf {
   enum class Provision : std::uint8_t { not_needed, injected };
   Provision provide_statement(std::string_view name, PostgresBackendHalf& target, Gather& to_backend,
                               Disposition disposition = Disposition::forward_error);
+  void close_unnamed(PostgresBackendHalf& target, Gather& to_backend);
   Provision provide_named_in(const StatementFacts& facts, PostgresBackendHalf& target, Gather& to_backend,
                              Disposition disposition = Disposition::forward_error);
   [[nodiscard]] std::size_t count_certain(ByteView unread, const PostgresBackendHalf& target) const;
@@ -124,6 +127,7 @@ class PostgresClientHalf final : public ClientHalf {
   Analyser& analyser_;
   const ClientHalfOptions& options_;
   SessionState state_;
+  std::string application_name_;         ///< as of the client's start-up
   ParameterPointer client_parameters_;   ///< what the client was last told
   /// False in encodings in which an ASCII byte may be half of a character: no text is understood then.
   bool is_encoding_readable_ = true;

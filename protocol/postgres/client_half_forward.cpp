@@ -242,9 +242,13 @@ PostgresClientHalf::Provision PostgresClientHalf::provide_statement(std::string_
     if (proposed.statement->name == name) return Provision::not_needed;  // on its way to this very backend
   }
   PreparedStatementPointer statement = state_.find_statement(name);
-  if (!statement || statement->parse_message.empty()) return Provision::not_needed;
   const auto held = target.statements.find(name);
-  if (held != target.statements.end() && held->second == statement) return Provision::not_needed;
+  const bool is_held = held != target.statements.end();
+  if (statement && is_held && is_same(*held->second, *statement)) return Provision::not_needed;
+  if (!statement || statement->parse_message.empty()) {
+    if (name.empty() && is_held) close_unnamed(target, to_backend);
+    return Provision::not_needed;
+  }
   to_backend.own(statement->parse_message);
   const ReplyTracker::Noted noted =
       target.tracker.expect(ExpectedReply{Kind::parse, disposition, false, statement, nullptr});
@@ -254,6 +258,23 @@ PostgresClientHalf::Provision PostgresClientHalf::provide_statement(std::string_
     target.statements.insert_or_assign(std::string(name), std::move(statement));
   }
   return Provision::injected;
+}
+
+/// The unnamed statement of another session, or one that this session has freed elsewhere, must not answer here.
+void PostgresClientHalf::close_unnamed(PostgresBackendHalf& target, Gather& to_backend) {
+  const auto held = target.statements.find(std::string_view{});
+  Bytes close;
+  FrameWriter frame(close, FrontendMessage::close);
+  frame.fields().write_u8('S');
+  frame.fields().write_text_z({});
+  frame.finish();
+  to_backend.own(close);
+  PreparedStatementPointer statement = held->second;
+  const ReplyTracker::Noted noted =
+      target.tracker.expect(ExpectedReply{Kind::close, Disposition::swallow, false, statement, nullptr});
+  if (noted != ReplyTracker::Noted::yes) return;
+  target.provisions.push_back(UnderWay{std::move(statement), target.segment});
+  target.statements.erase(held);
 }
 
 /// How many messages of scan_, from its start, can be forwarded to `target` without waiting for a reply.
@@ -290,16 +311,18 @@ bool PostgresClientHalf::is_holding_uncertain(const ScannedRequest& scanned, Byt
 /// `target` hold the statement `name` of the session or no longer need to. (Within a batch that is not ended a
 /// DEALLOCATE may be unanswered for as long as its Sync is missing, so there nobody waits for it.)
 bool PostgresClientHalf::is_holding_uncertain(std::string_view name, const PostgresBackendHalf& target) const {
+  const auto is_under_way = [&](const std::vector<UnderWay>& ways) {
+    return std::any_of(ways.begin(), ways.end(), [&](const UnderWay& way) {
+      return way.statement->name == name && way.segment != target.segment;
+    });
+  };
+  if (is_under_way(target.provisions)) return true;
   const PreparedStatementPointer statement = state_.find_statement(name);
   if (!statement || statement->parse_message.empty()) return false;
   const auto held = target.statements.find(name);
-  const bool is_held = held != target.statements.end() && held->second == statement;
+  if (held != target.statements.end() && is_same(*held->second, *statement)) return false;
   const ReplyTracker& tracker = target.tracker;
-  if (!is_held && tracker.is_transaction_unsettled() && !tracker.is_batch_open()) return true;
-  const std::vector<UnderWay>& ways = is_held ? target.provisions : proposed_;
-  return std::any_of(ways.begin(), ways.end(), [&](const UnderWay& way) {
-    return way.statement->name == name && way.segment != target.segment;
-  });
+  return (tracker.is_transaction_unsettled() && !tracker.is_batch_open()) || is_under_way(proposed_);
 }
 
 }  // namespace protocol::postgres

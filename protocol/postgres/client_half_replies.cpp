@@ -193,6 +193,9 @@ ReplyTracker::Verdict PostgresClientHalf::judge_error_message(PostgresBackendHal
     if (has_run && entry.kind == Kind::parse && entry.statement->name.empty()) forget_unnamed(source);
     if (entry.disposition == Disposition::forward) {
       withdraw(proposed_, entry.statement);
+    } else if (entry.kind == Kind::close) {  // it was to go, and is still there
+      withdraw(source.provisions, entry.statement);
+      source.statements.insert_or_assign(entry.statement->name, entry.statement);
     } else {
       withdraw(source.provisions, entry.statement);
       source.statements.erase(entry.statement->name);
@@ -238,12 +241,9 @@ void PostgresClientHalf::relay_asynchronous(PostgresBackendHalf& source, Backend
 }
 
 void PostgresClientHalf::on_parameter_status(PostgresBackendHalf& source, ByteView frame, Gather& to_client) {
-  ByteReader reader(frame.subspan(frame_header_bytes));
-  const std::string name(reader.read_text_z());
-  const std::string value(reader.read_text_z());
-  if (!reader.ok()) return;
-  auto parameters = std::make_shared<ParameterMap>(*source.parameters);
-  parameters->insert_or_assign(name, value);
+  const ByteView payload = frame.subspan(frame_header_bytes);
+  ParameterPointer parameters = with_status(*source.parameters, payload);
+  if (parameters == nullptr) return;
   const bool client_knows_this_backend = client_parameters_ == source.parameters;
   source.parameters = std::move(parameters);
   // While state is restored the differences are told at its end.
@@ -253,9 +253,7 @@ void PostgresClientHalf::on_parameter_status(PostgresBackendHalf& source, ByteVi
     note_told(source.parameters);
     return;
   }
-  auto told = std::make_shared<ParameterMap>(*client_parameters_);
-  told->insert_or_assign(name, value);
-  note_told(std::move(told));
+  note_told(with_status(*client_parameters_, payload));
 }
 
 /// One message was answered with success.
@@ -272,6 +270,10 @@ void PostgresClientHalf::on_completed(PostgresBackendHalf& source, ExpectedReply
   }
   if (entry.kind == Kind::close) {
     if (!entry.statement) return;
+    if (entry.disposition != Disposition::forward) {
+      withdraw(source.provisions, entry.statement);
+      return;
+    }
     withdraw(proposed_, entry.statement);
     source.statements.erase(entry.statement->name);
     state_.on_closed(entry.statement->name);
@@ -280,15 +282,15 @@ void PostgresClientHalf::on_completed(PostgresBackendHalf& source, ExpectedReply
   if (entry.kind == Kind::query && entry.statement) withdraw(proposed_, entry.statement);
   const bool has_succeeded = entry.kind == Kind::execute || (entry.kind == Kind::query && !source.has_error);
   if (!entry.effects) return;
+  const bool is_mixed = entry.effects->statement_count > 1 && !entry.effects->changes.empty() &&
+                        entry.effects->transaction_effect == TransactionEffect::unclear;
+  // Which of the changes a COMMIT or ROLLBACK among them kept is not known, whether all of them were made or not.
+  if (is_mixed) state_.pin_for(PinReason::untracked_state);
   if (!has_succeeded) {
     note_lasting_changes(source, *entry.effects, source.done);
     return;
   }
   state_.on_success(*entry.effects);
-  const bool is_mixed = entry.effects->statement_count > 1 && !entry.effects->changes.empty() &&
-                        entry.effects->transaction_effect == TransactionEffect::unclear;
-  // Which of the changes a COMMIT or ROLLBACK among them kept is not known.
-  if (is_mixed) state_.pin_for(PinReason::untracked_state);
   for (const SessionChange& change : entry.effects->changes) note_statement_change(source, change);
 }
 

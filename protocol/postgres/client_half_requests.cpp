@@ -77,7 +77,7 @@ ByteView payload_of(const ScannedRequest& scanned, ByteView unread) {
 }  // namespace
 
 PostgresClientHalf::PostgresClientHalf(const Login& login, Analyser& analyser, const ClientHalfOptions& options)
-    : analyser_(analyser), options_(options) {
+    : analyser_(analyser), options_(options), application_name_(login.application_name) {
   if (login.is_replication) state_.pin_for(PinReason::replication);
 }
 
@@ -145,6 +145,8 @@ Analysis PostgresClientHalf::resolve_execute(Analysis analysis) const {
   if (is_unsettled_ || !statement || !statement->facts) {
     facts->statement_class = StatementClass::unknown;
     facts->because = "EXECUTE of a statement that is not known";
+  } else if (facts->statement_count > 1) {
+    // What it is beside the EXECUTE was not kept apart.
   } else if (facts->statement_class == StatementClass::unknown) {
     std::string name = std::move(facts->executes);
     *facts = *statement->facts;

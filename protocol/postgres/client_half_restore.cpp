@@ -80,17 +80,8 @@ const std::string* find_value(const ParameterMap& parameters, std::string_view n
 
 RestoreState PostgresClientHalf::begin_restore(BackendHalf& backend, Gather& to_backend, Gather& to_client) {
   auto& target = static_cast<PostgresBackendHalf&>(backend);
-  const bool is_equal = target.settings == state_.settings() && target.parameters == client_parameters_ &&
-                        target.statements_version == state_.statements_version();
-  if (is_equal) return RestoreState::not_needed;
-  std::string sql = restoration_sql(target);
-  const auto unnamed = target.statements.find(std::string_view{});
-  if (unnamed != target.statements.end()) {
-    // What the session has replaced or freed since must not answer here. A simple query frees the unnamed
-    // statement, an empty one too; the session's own is provided again when it is used.
-    if (sql.empty() && state_.find_statement({}) != unnamed->second) sql = ";";
-    if (!sql.empty()) target.statements.erase(unnamed);
-  }
+  if (is_in_line(target)) return RestoreState::not_needed;
+  const std::string sql = restoration_sql(target);
   if (sql.empty()) {
     finish_restore(target, to_client);
     target.restore = RestorePhase::idle;
@@ -101,9 +92,25 @@ RestoreState PostgresClientHalf::begin_restore(BackendHalf& backend, Gather& to_
   frame.fields().write_text_z(sql);
   frame.finish();
   to_backend.own(query);
+  // A simple query frees the unnamed statement. Source: manual 55.2.3.
+  if (const auto unnamed = target.statements.find(std::string_view{}); unnamed != target.statements.end()) {
+    target.statements.erase(unnamed);
+  }
   target.tracker.expect(ExpectedReply{Kind::query, Disposition::swallow, false, nullptr, nullptr});
   target.restore = RestorePhase::under_way;
   return RestoreState::under_way;
+}
+
+bool PostgresClientHalf::is_in_line(const BackendHalf& backend) const {
+  const auto& target = static_cast<const PostgresBackendHalf&>(backend);
+  return target.settings == state_.settings() && target.parameters == client_parameters_ &&
+         target.statements_version == state_.statements_version();
+}
+
+void PostgresClientHalf::let_go(BackendHalf& backend) {
+  auto& target = static_cast<PostgresBackendHalf&>(backend);
+  if (current_ == &target) current_ = nullptr;
+  target.restore = RestorePhase::idle;
 }
 
 RestoreState PostgresClientHalf::restore_state(const BackendHalf& backend) const {
@@ -158,7 +165,8 @@ void PostgresClientHalf::append_setting_changes(const PostgresBackendHalf& targe
 
 void PostgresClientHalf::append_statement_changes(const PostgresBackendHalf& target, std::string& sql) const {
   for (const auto& [name, held] : target.statements) {
-    if (name.empty() || state_.find_statement(name) == held) continue;
+    const PreparedStatementPointer wanted = state_.find_statement(name);
+    if (name.empty() || (wanted && is_same(*wanted, *held))) continue;
     sql += "DEALLOCATE ";
     append_quoted(sql, name, '"');
     sql += ";";
@@ -166,7 +174,7 @@ void PostgresClientHalf::append_statement_changes(const PostgresBackendHalf& tar
   for (const auto& [name, statement] : state_.statements()) {
     if (statement->origin != PreparedStatement::Origin::sql) continue;
     const auto held = target.statements.find(name);
-    if (held != target.statements.end() && held->second == statement) continue;
+    if (held != target.statements.end() && is_same(*held->second, *statement)) continue;
     sql += statement->sql_text;
     sql += ";";
   }
@@ -177,7 +185,8 @@ void PostgresClientHalf::finish_restore(PostgresBackendHalf& target, Gather& to_
   if (target.restore == RestorePhase::failed) return;
   target.settings = state_.settings();
   for (auto place = target.statements.begin(); place != target.statements.end();) {
-    const bool is_current = state_.find_statement(place->first) == place->second;
+    const PreparedStatementPointer wanted = state_.find_statement(place->first);
+    const bool is_current = wanted && is_same(*wanted, *place->second);
     place = is_current || place->first.empty() ? std::next(place) : target.statements.erase(place);
   }
   for (const auto& [name, statement] : state_.statements()) {
@@ -221,8 +230,15 @@ void PostgresClientHalf::note_told(ParameterPointer parameters) {
 }
 
 void PostgresClientHalf::write_welcome(const BackendHalf& first, const CancelKey& key, Bytes& to_client) {
-  const auto& backend = static_cast<const PostgresBackendHalf&>(first);
-  note_told(backend.parameters);
+  // What others have changed on this connection since its login is not the client's business.
+  ParameterPointer parameters = static_cast<const PostgresBackendHalf&>(first).startup_parameters;
+  const std::string* application_name = find_value(*parameters, "application_name");
+  if (application_name != nullptr && *application_name != application_name_) {
+    auto own = std::make_shared<ParameterMap>(*parameters);
+    own->insert_or_assign("application_name", application_name_);
+    parameters = std::move(own);
+  }
+  note_told(std::move(parameters));
   for (const auto& [name, value] : *client_parameters_) write_parameter_status(name, value, to_client);
   ByteWriter writer(to_client);
   writer.write_u8(static_cast<std::uint8_t>(BackendMessage::backend_key_data));

@@ -97,6 +97,20 @@ ParameterPointer PostgresDialect::intern(ParameterMap parameters) {
   return fresh;
 }
 
+/// RESET returns a setting to what the connection was begun with, so only sessions that began alike share one. The
+/// application's name is left out: programs put their process number there.
+std::string PostgresDialect::pool_key(const Login& login) const {
+  std::string key;
+  for (const auto& [name, value] : login.parameters) {
+    if (name == "application_name") continue;
+    key += name;
+    key += '\0';
+    key += value;
+    key += '\0';
+  }
+  return key;
+}
+
 Bytes PostgresDialect::write_cancel(const BackendHalf& half) {
   Bytes request;
   const CancelKey* key = half.cancel_key();

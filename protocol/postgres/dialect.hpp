@@ -39,6 +39,7 @@ class PostgresDialect final : public Dialect {
   [[nodiscard]] std::unique_ptr<BackendLogin> make_backend_login(const Login& login,
                                                                  const BackendCredentials& credentials,
                                                                  EncryptionWish wish) override;
+  [[nodiscard]] std::string pool_key(const Login& login) const override;
   [[nodiscard]] Bytes write_cancel(const BackendHalf& half) override;
   [[nodiscard]] std::unique_ptr<Dialogue> make_cancellation(Bytes cancel_bytes, EncryptionWish wish) override;
   [[nodiscard]] Bytes write_terminate() override;

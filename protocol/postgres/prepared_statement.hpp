@@ -25,6 +25,13 @@ struct PreparedStatement {
 
 using PreparedStatementPointer = std::shared_ptr<const PreparedStatement>;
 
+/// Whether the one does wherever the other is expected.
+[[nodiscard]] inline bool is_same(const PreparedStatement& left, const PreparedStatement& right) {
+  if (&left == &right) return true;
+  return left.origin == right.origin && left.name == right.name && left.sql_text == right.sql_text &&
+         left.parse_message == right.parse_message && !(left.sql_text.empty() && left.parse_message.empty());
+}
+
 /// A Parse, or what frees a name, that is sent and not answered yet.
 struct UnderWay {
   PreparedStatementPointer statement;

@@ -25,6 +25,12 @@ std::size_t bytes_of(const PreparedStatement& statement) {
   return statement.parse_message.size() + statement.sql_text.size() + statement_overhead_bytes;
 }
 
+/// No two states of any sessions on a thread have the same, so that equality means the same statements.
+std::uint64_t fresh_version() {
+  static thread_local std::uint64_t version = 0;
+  return ++version;
+}
+
 }  // namespace
 
 void SessionState::on_success(const StatementFacts& facts) {
@@ -84,7 +90,7 @@ void SessionState::propose(const SessionChange& change) {
       statements_.clear();
       statement_bytes_ = 0;
       has_unnamed_ = false;
-      ++statements_version_;
+      statements_version_ = fresh_version();
       return;
     case Kind::unlock_all: pins_.erase(PinReason::advisory_lock); return;
     case Kind::rollback_to: roll_back_to(change.name); return;
@@ -172,10 +178,15 @@ void SessionState::apply(const Pending& pending, Settings& settings) {
 void SessionState::on_prepared(PreparedStatementPointer statement) {
   on_closed(statement->name);
   statement_bytes_ += bytes_of(*statement);
-  if (statement->name.empty()) has_unnamed_ = true;
   std::string name = statement->name;
+  note_statement_change(name);
+  if (name.empty()) has_unnamed_ = true;
   statements_.insert_or_assign(std::move(name), std::move(statement));
-  ++statements_version_;
+}
+
+/// The unnamed statement is looked after by itself: it changes with nearly every batch of some drivers.
+void SessionState::note_statement_change(std::string_view name) {
+  if (!name.empty()) statements_version_ = fresh_version();
 }
 
 void SessionState::on_closed(const std::string& name) {
@@ -184,7 +195,7 @@ void SessionState::on_closed(const std::string& name) {
   if (place == statements_.end()) return;
   statement_bytes_ -= bytes_of(*place->second);
   statements_.erase(place);
-  ++statements_version_;
+  note_statement_change(name);
 }
 
 PreparedStatementPointer SessionState::find_statement(std::string_view name) const {

@@ -60,7 +60,7 @@ class SessionState {
   }
   /// Bytes of the texts that are remembered for prepared statements.
   [[nodiscard]] std::size_t statement_bytes() const { return statement_bytes_; }
-  /// Changes with every statement that is prepared or freed.
+  /// Changes with every named statement that is prepared or freed; 0: there never was one.
   [[nodiscard]] std::uint64_t statements_version() const { return statements_version_; }
 
   /// Committed settings; a new object after each change, so that equality of pointers is equality of state.
@@ -74,6 +74,7 @@ class SessionState {
     PinReason pin = PinReason::none;  ///< a pin to add instead, where not none
   };
   void propose(const SessionChange& change);
+  void note_statement_change(std::string_view name);
   void note_custom(const SessionChange& change);
   void settle_customs(Settings& settings);
   void apply(const Pending& pending, Settings& settings);

@@ -1,6 +1,8 @@
 #pragma once
 
 #include "protocol/dialect.hpp"
+#include "proxy/backend/pool.hpp"
+#include "proxy/backend/surroundings.hpp"
 #include "proxy/net/connector.hpp"
 #include "proxy/net/tls.hpp"
 #include "proxy/runtime/loop.hpp"
@@ -21,8 +23,16 @@ namespace proxy::session {
 
 class Session;
 
+/// How long a session keeps a backend connection.
+enum class Pooling : std::uint8_t {
+  session,      ///< for its life
+  transaction,  ///< until nothing is owed, open or pinned; then it may serve another session
+};
+
 /// Bounds that every session of a pair obeys.
 struct SessionOptions {
+  Pooling pooling = Pooling::transaction;
+  std::chrono::milliseconds queue_timeout{120'000};    ///< for a backend connection, while all are in use
   std::chrono::milliseconds login_timeout{15'000};     ///< from accept until the client is authenticated
   std::chrono::milliseconds connect_timeout{5'000};    ///< from connect until a backend is logged in
   std::chrono::milliseconds farewell_timeout{5'000};   ///< for the last bytes to leave to a slow client
@@ -31,38 +41,12 @@ struct SessionOptions {
   std::uint32_t in_flight_max = 10'000;                ///< batches sent and unanswered; beyond, the client is not read
 };
 
-/// When a side is spoken to in TLS. How much of its certificate must be right is the upgrade's business.
-enum class BackendEncryption : std::uint8_t {
-  never,
-  if_refused_plain,  ///< plain first; TLS when the server refuses that
-  if_offered,        ///< TLS, if the server offers it and the handshake succeeds
-  always,
-};
-
-/// TLS of a pair on one worker.
-struct Encryption {
-  struct Side {
-    net::TlsUpgrade* upgrade = nullptr;  ///< null: never
-    BackendEncryption when = BackendEncryption::never;
-  };
-  net::TlsUpgrade* to_clients = nullptr;  ///< null: the dialect grants nobody TLS
-  routing::PerSide<Side> to_backends{};
-};
-
 /// Reads the plan in force. One per worker and pair.
 class PlanReader {
  public:
   virtual ~PlanReader() = default;
   /// The newest published plan; the reference is good until the next call.
   [[nodiscard]] virtual const routing::Plan& plan() = 0;
-};
-
-/// Who a session is to a backend.
-class CredentialsSource {
- public:
-  virtual ~CredentialsSource() = default;
-  [[nodiscard]] virtual protocol::BackendCredentials credentials_for(const protocol::Login& login,
-                                                                     routing::Side side) const = 0;
 };
 
 /// Keeps account of failed logins. Shared by the workers of a pair.
@@ -93,18 +77,16 @@ class SessionRegistry {
 struct Environment {
   runtime::Loop& loop;
   protocol::Dialect& dialect;
-  net::Connector& connector;
+  backend::Pool& pool;
   PlanReader& plans;
-  const CredentialsSource& credentials;
   SessionRegistry& registry;
   telemetry::PairMetrics& metrics;
   const SessionOptions& options;
-  routing::PerSide<net::Endpoint> endpoints;
   std::span<std::byte> scratch;    ///< the worker's receive buffer
   std::string_view pair_name = {};  ///< for logs
   telemetry::Log* log = nullptr;    ///< null: nothing is logged
   const std::function<void(const protocol::Login&)>* on_schema_change = nullptr;  ///< null: nobody asks
-  Encryption encryption{};
+  net::TlsUpgrade* client_tls = nullptr;  ///< null: the dialect grants nobody TLS
   LoginGuard* failed_logins = nullptr;  ///< null: failures cost nothing
   protocol::Gather to_backend{};   ///< scratch, empty between uses
   protocol::Gather to_client{};

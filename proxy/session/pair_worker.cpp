@@ -27,12 +27,12 @@ bool is_equal(const protocol::Bytes& left, const protocol::Bytes& right) {
 }
 
 /// A server takes a cancel request in plain text whatever it demands of sessions, so what may be plain stays it.
-protocol::EncryptionWish wish_of(BackendEncryption when) {
+protocol::EncryptionWish wish_of(backend::BackendEncryption when) {
   switch (when) {
-    case BackendEncryption::never:
-    case BackendEncryption::if_refused_plain: return protocol::EncryptionWish::none;
-    case BackendEncryption::if_offered: return protocol::EncryptionWish::preferred;
-    case BackendEncryption::always: return protocol::EncryptionWish::required;
+    case backend::BackendEncryption::never:
+    case backend::BackendEncryption::if_refused_plain: return protocol::EncryptionWish::none;
+    case backend::BackendEncryption::if_offered: return protocol::EncryptionWish::preferred;
+    case backend::BackendEncryption::always: return protocol::EncryptionWish::required;
   }
   return protocol::EncryptionWish::none;
 }
@@ -40,18 +40,21 @@ protocol::EncryptionWish wish_of(BackendEncryption when) {
 }  // namespace
 
 PairWorker::PairWorker(PairShared& shared, Identity identity, runtime::Loop& loop, protocol::Dialect& dialect,
-                       net::Connector& connector, const CredentialsSource& credentials, const SessionOptions& options,
+                       net::Connector& connector, const backend::CredentialsSource& credentials,
+                       const SessionOptions& options, backend::Pool::Options pool_options,
                        routing::PerSide<net::Endpoint> endpoints, std::span<std::byte> scratch,
-                       const Encryption& encryption)
+                       const backend::Encryption& encryption)
     : shared_(shared),
       identity_(std::move(identity)),
       plans_(shared.plan),
-      environment_{loop,     dialect, connector,            plans_, credentials, *this, metrics_, options,
-                   std::move(endpoints), scratch, shared.name, shared.log, &shared.on_schema_change, encryption,
-                   shared.failed_logins} {}
+      surroundings_{loop,    dialect, connector,  credentials, metrics_, std::move(endpoints),
+                    scratch, options.connect_timeout, encryption},
+      pool_(std::make_unique<backend::Pool>(surroundings_, shared.connections, pool_options)),
+      environment_{loop,    dialect,     *pool_,     plans_,                   *this,      metrics_, options,
+                   scratch, shared.name, shared.log, &shared.on_schema_change, encryption.to_clients, shared.failed_logins} {}
 
 PairWorker::~PairWorker() {
-  sessions_.clear();  // they leave the registry, which must still be there
+  sessions_.clear();  // they leave the registry and the pool, which must still be there
 }
 
 void PairWorker::take_in(std::unique_ptr<net::Stream> client, routing::ClientAddress address) {
@@ -135,11 +138,14 @@ void PairWorker::cancel_here(const protocol::CancelKey& key, std::function<void(
     done();
     return;
   }
-  const Encryption::Side& encryption = environment_.encryption.to_backends[running->side];
+  const backend::Encryption::Side& encryption = surroundings_.encryption.to_backends[running->side];
+  ++*running->under_way;
   auto call = std::make_unique<CancelCall>(
-      environment_.loop, environment_.connector.connect(environment_.endpoints[running->side]),
-      environment_.dialect.make_cancellation(std::move(running->cancel_bytes), wish_of(encryption.when)),
-      encryption.upgrade, [this, done = std::move(done)](CancelCall& ended) {
+      environment_.loop, surroundings_.connector.connect(surroundings_.endpoints[running->side]),
+      environment_.dialect.make_cancellation(std::move(running->cancel_bytes), wish_of(encryption.when)), encryption.upgrade,
+      [this, under_way = std::move(running->under_way), done = std::move(done)](CancelCall& ended) {
+        --*under_way;
+        pool_->on_cancel_end();
         done();
         environment_.loop.defer([this, address = &ended] { cancel_calls_.erase(address); });
       });

@@ -22,6 +22,7 @@ struct PairShared {
   std::atomic<std::uint64_t> session_count{0};           ///< sessions ever begun; gives each its number
   std::atomic<std::uint32_t>& clients_open;  ///< of the whole process
   std::uint32_t clients_max;
+  backend::ConnectionCounts connections;
   std::string name = {};            ///< of the pair, for logs
   telemetry::Log* log = nullptr;    ///< null: nothing is logged
   /// A schema change of a session with this login has been answered. Called on workers; may be empty.
@@ -41,9 +42,10 @@ class PairWorker final : public SessionOwner, public SessionRegistry {
   static constexpr std::uint32_t worker_count_max = 128;
 
   PairWorker(PairShared& shared, Identity identity, runtime::Loop& loop, protocol::Dialect& dialect,
-             net::Connector& connector, const CredentialsSource& credentials, const SessionOptions& options,
+             net::Connector& connector, const backend::CredentialsSource& credentials,
+             const SessionOptions& options, backend::Pool::Options pool_options,
              routing::PerSide<net::Endpoint> endpoints, std::span<std::byte> scratch,
-             const Encryption& encryption = {});
+             const backend::Encryption& encryption = {});
   ~PairWorker() override;
   PairWorker(const PairWorker&) = delete;
   PairWorker& operator=(const PairWorker&) = delete;
@@ -77,6 +79,8 @@ class PairWorker final : public SessionOwner, public SessionRegistry {
   Identity identity_;
   WorkerPlanReader plans_;
   telemetry::PairMetrics metrics_;
+  backend::Surroundings surroundings_;
+  std::unique_ptr<backend::Pool> pool_;
   Environment environment_;
   std::vector<PairWorker*> peers_;
   std::unordered_map<Session*, std::unique_ptr<Session>> sessions_;

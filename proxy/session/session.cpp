@@ -25,6 +25,8 @@ Session::Session(Environment& environment, SessionOwner& owner, std::unique_ptr<
 Session::~Session() {
   --environment_.metrics.clients_open;
   if (key_) environment_.registry.leave(*key_);
+  environment_.pool.leave_queue(*this);
+  if (group_ != nullptr) environment_.pool.leave(*group_);
 }
 
 void Session::start() {
@@ -73,7 +75,7 @@ Task<bool> Session::greet() {
     if (progress.state == protocol::DialogueState::upgrading) {
       client_.send(to_send);
       is_securing_ = true;
-      client_.encrypt(*environment_.encryption.to_clients, *this);
+      client_.encrypt(*environment_.client_tls, *this);
       continue;
     }
     if (progress.state == protocol::DialogueState::failed) {
@@ -91,7 +93,7 @@ Task<bool> Session::greet() {
     client_.send(to_send);
     if (progress.state == protocol::DialogueState::finished) break;
     is_waiting = progress.state == protocol::DialogueState::waiting;
-    if (client_.state() != Channel::State::open) co_return false;
+    if (client_.state() != net::Channel::State::open) co_return false;
     if (!is_waiting && client_.is_readable()) continue;
     co_await signal_.wait();
     client_.flush();
@@ -127,7 +129,7 @@ Task<> Session::hold_back() {
   if (environment_.failed_logins == nullptr) co_return;
   arm_deadline(environment_.loop.now() +
                environment_.failed_logins->note_failure(facts_.client, facts_.user, environment_.loop.now()));
-  while (!is_expired_ && !stop_ && client_.state() == Channel::State::open) {
+  while (!is_expired_ && !stop_ && client_.state() == net::Channel::State::open) {
     co_await signal_.wait();
     client_.flush();
   }
@@ -153,7 +155,7 @@ Task<> Session::carry_cancel(protocol::CancelKey key) {
   });
   while (!*cancel_done_ && !is_expired_ && !stop_) {
     if (client_.is_readable()) client_.receive(environment_.scratch);
-    if (client_.state() == Channel::State::broken) break;
+    if (client_.state() == net::Channel::State::broken) break;
     client_.use(client_.unread().size());
     client_.keep_unread();
     co_await signal_.wait();
@@ -173,14 +175,17 @@ Task<bool> Session::welcome() {
   const protocol::CommentTags no_tags;
   const routing::Route route =
       routing::decide(environment_.plans.plan(), facts_, protocol::batch_facts_of(nothing, no_tags), {});
-  links_[route.side] = std::make_unique<Link>(environment_, route.side, login_, *this);
-  Link& link = *links_[route.side];
+  group_ = &environment_.pool.enter(login_);
+  Task<bool> waiting = await_turn(route.side);
+  const bool has_link = co_await waiting;
+  if (!has_link) co_return false;
+  backend::Connection& link = *links_[route.side];
   arm_deadline(link.deadline());
   while (true) {
     link.advance();
     if (is_expired_) link.expire();
-    if (link.phase() == Link::Phase::ready) break;
-    if (link.phase() == Link::Phase::failed) {
+    if (link.phase() == backend::Connection::Phase::ready) break;
+    if (link.phase() == backend::Connection::Phase::failed) {
       if (!link.refusal().empty()) {
         client_.send(link.refusal());
         report(link.error(), "a backend refused a session");
@@ -189,7 +194,7 @@ Task<bool> Session::welcome() {
       fail(link.error());
     }
     if (stop_) fail(protocol::failure(ErrorCode::shutting_down, Blame::self, "stopped while logging in"));
-    if (client_.state() == Channel::State::broken) end();
+    if (client_.state() == net::Channel::State::broken) end();
     if (is_over_) co_return false;
     co_await signal_.wait();
   }
@@ -204,6 +209,20 @@ Task<bool> Session::welcome() {
   co_return true;
 }
 
+/// A first connection to `side`, when the pool has one. Suspends: at most queue_timeout.
+Task<bool> Session::await_turn(routing::Side side) {
+  arm_deadline(environment_.loop.now() + environment_.options.queue_timeout);
+  while (!borrow(side)) {
+    if (is_expired_) fail(no_connection_in_time());
+    if (stop_) fail(protocol::failure(ErrorCode::shutting_down, Blame::self, "stopped while waiting for a connection"));
+    if (client_.state() == net::Channel::State::broken) end();
+    if (is_over_) co_return false;
+    co_await signal_.wait();
+    client_.flush();
+  }
+  co_return true;
+}
+
 /// Requests out, replies back, until somebody ends it.
 Task<> Session::converse() {
   while (true) {
@@ -211,6 +230,7 @@ Task<> Session::converse() {
     if (!is_over_) read_requests();
     if (!is_over_) look_around();
     if (is_over_) co_return;
+    give_back_idle();
     co_await signal_.wait();
     client_.flush();
   }
@@ -218,13 +238,12 @@ Task<> Session::converse() {
 
 /// The last bytes leave to a client that takes them in time; backends get their goodbye from the links' end.
 Task<> Session::farewell() {
-  for (const routing::Side side : routing::both_sides) links_[side].reset();
-  current_.reset();
+  give_back_all();
   is_expired_ = false;
-  if (client_.is_clogged() && client_.state() != Channel::State::broken) {
+  if (client_.is_clogged() && client_.state() != net::Channel::State::broken) {
     arm_deadline(environment_.loop.now() + environment_.options.farewell_timeout);
   }
-  while (client_.is_clogged() && client_.state() != Channel::State::broken && !is_expired_) {
+  while (client_.is_clogged() && client_.state() != net::Channel::State::broken && !is_expired_) {
     co_await signal_.wait();
     client_.flush();
   }
@@ -239,8 +258,8 @@ void Session::fail(const protocol::Error& error) {
   if (is_securing_) return;  // there is no way yet to say anything
   // In the middle of a frame nothing can be said any more.
   for (const routing::Side side : routing::both_sides) {
-    const Link* link = links_[side].get();
-    if (link != nullptr && link->phase() == Link::Phase::ready && link->half().is_mid_frame()) return;
+    const backend::Connection* link = links_[side].get();
+    if (link != nullptr && link->phase() == backend::Connection::Phase::ready && link->half().is_mid_frame()) return;
   }
   client_.send(environment_.dialect.write_fatal(error, stage_));
 }
@@ -280,12 +299,12 @@ void Session::disarm_deadline() {
   if (deadline_timer_) deadline_timer_->disarm();
 }
 
-std::optional<Session::RunningRequest> Session::running_request() const {
-  const Link* link = current_link();
+std::optional<Session::RunningRequest> Session::running_request() {
+  backend::Connection* link = current_link();
   if (link == nullptr || !link->half().is_owing()) return std::nullopt;
   protocol::Bytes bytes = environment_.dialect.write_cancel(link->half());
   if (bytes.empty()) return std::nullopt;
-  return RunningRequest{link->side(), std::move(bytes)};
+  return RunningRequest{link->side(), std::move(bytes), link->cancels_under_way()};
 }
 
 void Session::stop(Stop when) {

@@ -4,10 +4,11 @@
 #include "proxy/net/stream.hpp"
 #include "proxy/runtime/signal.hpp"
 #include "proxy/runtime/task.hpp"
-#include "proxy/session/channel.hpp"
+#include "proxy/backend/pool.hpp"
+#include "proxy/net/channel.hpp"
 #include "proxy/session/environment.hpp"
 #include "proxy/session/in_flight.hpp"
-#include "proxy/session/link.hpp"
+#include "proxy/backend/connection.hpp"
 #include "routing/decide.hpp"
 #include "routing/facts.hpp"
 
@@ -28,9 +29,11 @@ class SessionOwner {
 /// One client's conversation, from accept to farewell, on one worker.
 ///
 /// The story is in session.cpp; requests in session_requests.cpp, replies in session_replies.cpp. Between two
-/// wake-ups nothing is held but what could not be used: see Channel.
+/// wake-ups nothing is held but what could not be used: see net::Channel.
 /// Lifetime: destroyed by its owner after on_session_end(), never from inside a call of its own.
-class Session final : public net::StreamListener, private protocol::GreetingHost {
+class Session final : public net::StreamListener,
+                      private protocol::GreetingHost,
+                      private backend::Pool::Waiter {
  public:
   enum class Admission : std::uint8_t {
     admitted,
@@ -51,8 +54,9 @@ class Session final : public net::StreamListener, private protocol::GreetingHost
   struct RunningRequest {
     routing::Side side;
     protocol::Bytes cancel_bytes;
+    std::shared_ptr<std::uint32_t> under_way;  ///< counts the cancel requests on their way there
   };
-  [[nodiscard]] std::optional<RunningRequest> running_request() const;
+  [[nodiscard]] std::optional<RunningRequest> running_request();
   [[nodiscard]] protocol::PinReason pin() const { return half_ ? half_->pin() : protocol::PinReason::none; }
 
   enum class Stop : std::uint8_t { when_idle, now };
@@ -65,6 +69,7 @@ class Session final : public net::StreamListener, private protocol::GreetingHost
   runtime::Task<bool> greet();
   runtime::Task<> carry_cancel(protocol::CancelKey key);
   runtime::Task<bool> welcome();
+  runtime::Task<bool> await_turn(routing::Side side);
   runtime::Task<> converse();
   runtime::Task<> farewell();
 
@@ -74,6 +79,15 @@ class Session final : public net::StreamListener, private protocol::GreetingHost
   [[nodiscard]] const protocol::PeerAddress& client_address() const override { return facts_.client; }
   [[nodiscard]] bool is_barred(std::string_view user) override;
   void wake() override { signal_.notify(); }
+
+  // Connections: session_connections.cpp.
+  void on_pool_turn() override { signal_.notify(); }
+  [[nodiscard]] bool borrow(routing::Side side);
+  void give_back_idle();
+  void give_way();
+  void give_back(routing::Side side);
+  void give_back_all();
+  [[nodiscard]] static protocol::Error no_connection_in_time();
 
   // Requests: session_requests.cpp.
   enum class Served : std::uint8_t {
@@ -94,14 +108,14 @@ class Session final : public net::StreamListener, private protocol::GreetingHost
   void flush_to_backend();
   [[nodiscard]] bool is_still_blocked() const;
   [[nodiscard]] routing::Circumstances circumstances(const protocol::NextRequest& request) const;
-  [[nodiscard]] Link* current_link() const;
+  [[nodiscard]] backend::Connection* current_link() const;
 
   // Replies: session_replies.cpp.
   void relay_replies();
-  void relay_from(Link& link);
-  void relay_once(Link& link);
+  void relay_from(backend::Connection& link);
+  void relay_once(backend::Connection& link);
   void note_completions(routing::Side side);
-  void on_link_end(Link& link);
+  void on_link_end(backend::Connection& link);
   void drop_link(routing::Side side);
 
   void fail(const protocol::Error& error);
@@ -113,12 +127,13 @@ class Session final : public net::StreamListener, private protocol::GreetingHost
 
   Environment& environment_;
   SessionOwner& owner_;
-  Channel client_;
+  net::Channel client_;
   routing::SessionFacts facts_;
   Admission admission_;
   protocol::Login login_;
   std::unique_ptr<protocol::ClientHalf> half_;
-  routing::PerSide<std::unique_ptr<Link>> links_;
+  backend::Pool::Group* group_ = nullptr;  ///< once logged in
+  routing::PerSide<std::unique_ptr<backend::Connection>> links_;
   std::optional<routing::Side> current_;     ///< the side that was forwarded to last, while its link lives
   std::optional<routing::Side> restoring_;   ///< the side that is being brought in line
   std::optional<protocol::CancelKey> key_;
@@ -126,11 +141,12 @@ class Session final : public net::StreamListener, private protocol::GreetingHost
   std::uint64_t batch_number_ = 0;
   bool has_changed_schema_ = false;  ///< and its transaction has not ended yet
   std::optional<Stop> stop_;
+  std::optional<runtime::Instant> turn_deadline_;  ///< while the session waits for a connection
 
   /// What the front of the client's bytes waits for.
-  enum class Blocked : std::uint8_t { nothing, replies, some_reply, link };
+  enum class Blocked : std::uint8_t { nothing, replies, some_reply, link, turn };
   Blocked blocked_ = Blocked::nothing;
-  routing::Side blocked_on_ = routing::Side::blue;  ///< for Blocked::link
+  routing::Side blocked_on_ = routing::Side::blue;  ///< for Blocked::link and Blocked::turn
 
   protocol::SessionStage stage_ = protocol::SessionStage::greeting;
   bool is_over_ = false;

@@ -16,9 +16,9 @@ constexpr int reads_per_turn_max = 16;
 
 void Session::relay_replies() {
   for (const Side side : routing::both_sides) {
-    Link* link = links_[side].get();
+    backend::Connection* link = links_[side].get();
     if (link == nullptr) continue;
-    if (link->phase() == Link::Phase::ready) {
+    if (link->phase() == backend::Connection::Phase::ready) {
       relay_from(*link);
     } else {
       link->advance();
@@ -27,9 +27,9 @@ void Session::relay_replies() {
   }
 }
 
-void Session::relay_from(Link& link) {
+void Session::relay_from(backend::Connection& link) {
   const Side side = link.side();
-  Channel& channel = link.channel();
+  net::Channel& channel = link.channel();
   channel.flush();
   for (int reads = 0; channel.is_readable() && !client_.is_clogged(); ++reads) {
     if (reads == reads_per_turn_max) {
@@ -40,11 +40,11 @@ void Session::relay_from(Link& link) {
     relay_once(link);
     if (is_over_ || links_[side] == nullptr) return;
   }
-  if (channel.state() != Channel::State::open && !client_.is_clogged()) on_link_end(link);
+  if (channel.state() != net::Channel::State::open && !client_.is_clogged()) on_link_end(link);
 }
 
-void Session::relay_once(Link& link) {
-  Channel& channel = link.channel();
+void Session::relay_once(backend::Connection& link) {
+  net::Channel& channel = link.channel();
   if (channel.unread().empty()) return;
   const Side side = link.side();
   const protocol::Result<protocol::ReplyProgress> progress =
@@ -92,7 +92,7 @@ void Session::note_completions(Side side) {
 
 /// The backend's stream is over. A session that has nothing under way and nothing that lives only there goes on
 /// and connects again when it needs to.
-void Session::on_link_end(Link& link) {
+void Session::on_link_end(backend::Connection& link) {
   const bool is_current = current_ == link.side();
   const bool is_harmless = link.half().is_at_boundary() && (!is_current || half_->pin() == protocol::PinReason::none);
   const bool is_restoring = restoring_ == link.side();

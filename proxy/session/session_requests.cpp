@@ -17,20 +17,21 @@ constexpr int reads_per_turn_max = 8;
 
 }  // namespace
 
-Link* Session::current_link() const { return current_ ? links_[*current_].get() : nullptr; }
+backend::Connection* Session::current_link() const { return current_ ? links_[*current_].get() : nullptr; }
 
 bool Session::is_still_blocked() const {
   switch (blocked_) {
     case Blocked::nothing:
-    case Blocked::some_reply: return false;
+    case Blocked::some_reply:
+    case Blocked::turn: return false;  // asking again is the way to find out
     case Blocked::replies: {
-      const Link* link = current_link();
+      const backend::Connection* link = current_link();
       return link != nullptr && link->half().is_owing();
     }
     case Blocked::link: {
-      const Link* link = links_[blocked_on_].get();
-      if (link == nullptr || link->phase() == Link::Phase::failed) return false;
-      if (link->phase() != Link::Phase::ready) return true;
+      const backend::Connection* link = links_[blocked_on_].get();
+      if (link == nullptr || link->phase() == backend::Connection::Phase::failed) return false;
+      if (link->phase() != backend::Connection::Phase::ready) return true;
       return restoring_ == blocked_on_ && half_->restore_state(link->half()) == protocol::RestoreState::under_way;
     }
   }
@@ -47,10 +48,14 @@ void Session::read_requests() {
     }
     links_[blocked_on_]->expire();
   }
+  if (blocked_ == Blocked::turn && is_expired_) {
+    fail(no_connection_in_time());
+    return;
+  }
   blocked_ = Blocked::nothing;
   serve_requests();
   for (int reads = 0; !is_over_ && blocked_ == Blocked::nothing; ++reads) {
-    Link* link = current_link();
+    backend::Connection* link = current_link();
     if (link != nullptr && link->channel().is_clogged()) return;
     if (in_flight_.size() >= environment_.options.in_flight_max) return;
     if (!client_.is_readable()) break;
@@ -64,10 +69,10 @@ void Session::read_requests() {
 
 /// Whether somebody has gone or the proxy stops: after everything that could be done was done.
 void Session::look_around() {
-  if (client_.state() == Channel::State::broken) end();
-  const Link* link = current_link();
+  if (client_.state() == net::Channel::State::broken) end();
+  const backend::Connection* link = current_link();
   const bool is_waiting = blocked_ != Blocked::nothing;
-  if (client_.state() == Channel::State::ended && !is_waiting) {
+  if (client_.state() == net::Channel::State::ended && !is_waiting) {
     // What came whole is answered first, as the server does; then the client is gone.
     if (link == nullptr || !link->half().is_owing()) end();
   }
@@ -94,7 +99,7 @@ void Session::serve_requests() {
 }
 
 Session::Served Session::serve_one() {
-  const Link* link = current_link();
+  const backend::Connection* link = current_link();
   const protocol::NextRequest request = half_->next_request(client_.unread(), link ? &link->half() : nullptr);
   switch (request.verdict) {
     case RequestVerdict::need_more: return Served::blocked;
@@ -130,7 +135,8 @@ Session::Served Session::route_batch(const protocol::NextRequest& request) {
   const routing::Plan& plan = environment_.plans.plan();
   const routing::Circumstances now = circumstances(request);
   const routing::Route route = routing::decide(plan, facts_, request.facts, now);
-  Link* current = current_link();
+  give_way();
+  backend::Connection* current = current_link();
   if (request.transaction == protocol::TransactionState::unsettled) {
     // Whether a transaction is open will show with the replies. Only if that makes no difference, go on.
     routing::Circumstances inside = now;
@@ -159,22 +165,31 @@ Session::Served Session::route_batch(const protocol::NextRequest& request) {
 /// Makes the route's side ready to serve this session: connected, logged in, and with the session's state.
 /// `forwarded` means that it is.
 Session::Served Session::prepare_link(const routing::Route& route) {
-  std::unique_ptr<Link>& link = links_[route.side];
-  if (!link) {
-    link = std::make_unique<Link>(environment_, route.side, login_, *this);
-    arm_deadline(link->deadline());
-  }
-  if (link->phase() != Link::Phase::ready) link->advance();
-  if (link->phase() == Link::Phase::failed) return give_up_on(route, link->error());
   blocked_on_ = route.side;
-  if (link->phase() != Link::Phase::ready) {
+  if (links_[route.side] == nullptr) {
+    if (!borrow(route.side)) {
+      blocked_ = Blocked::turn;
+      if (!turn_deadline_) {
+        turn_deadline_ = environment_.loop.now() + environment_.options.queue_timeout;
+        arm_deadline(*turn_deadline_);
+      }
+      return Served::blocked;
+    }
+    if (turn_deadline_) disarm_deadline();
+    turn_deadline_.reset();
+    if (links_[route.side]->phase() != backend::Connection::Phase::ready) arm_deadline(links_[route.side]->deadline());
+  }
+  std::unique_ptr<backend::Connection>& link = links_[route.side];
+  if (link->phase() != backend::Connection::Phase::ready) link->advance();
+  if (link->phase() == backend::Connection::Phase::failed) return give_up_on(route, link->error());
+  if (link->phase() != backend::Connection::Phase::ready) {
     blocked_ = Blocked::link;
     return Served::blocked;
   }
-  protocol::RestoreState state = protocol::RestoreState::not_needed;
-  if (restoring_ == route.side) {
-    state = half_->restore_state(link->half());
-  } else {
+  // Done is not enough: it may have been done for an earlier batch that went elsewhere after all, and the session may
+  // have changed since. Asking again costs nothing where nothing has.
+  protocol::RestoreState state = half_->restore_state(link->half());
+  if (state != protocol::RestoreState::under_way && state != protocol::RestoreState::failed) {
     state = half_->begin_restore(link->half(), environment_.to_backend, environment_.to_client);
     client_.send(environment_.to_client);
     environment_.to_client.clear();
@@ -241,7 +256,7 @@ Side Session::write_side() const {
 bool Session::is_avoided(Side side) const {
   const runtime::Instant until = environment_.avoid_until[side];
   if (until == runtime::Instant{}) return false;
-  const bool has_link = links_[side] && links_[side]->phase() == Link::Phase::ready;
+  const bool has_link = links_[side] && links_[side]->phase() == backend::Connection::Phase::ready;
   return !has_link && environment_.loop.now() < until;
 }
 
@@ -252,7 +267,7 @@ void Session::forward(const protocol::NextRequest& request) {
 
 void Session::flush_to_backend() {
   if (environment_.to_backend.empty()) return;
-  if (Link* link = current_link(); link != nullptr) {
+  if (backend::Connection* link = current_link(); link != nullptr) {
     environment_.metrics.sides[*current_].bytes_to_backend_total += environment_.to_backend.total_bytes();
     link->channel().send(environment_.to_backend);
   }

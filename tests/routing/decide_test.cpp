@@ -36,6 +36,17 @@ void check(const std::vector<Row>& rows) {
   }
 }
 
+Rule half(Rule rule) {
+  rule.reads.green = routing::weight_total / 2;
+  return rule;
+}
+
+routing::Match reads_only() {
+  routing::Match match;
+  match.classes = {StatementClass::read};
+  return match;
+}
+
 }  // namespace
 
 TEST_CASE("decide: what ties a session to a side → comes before every rule") {
@@ -55,8 +66,16 @@ TEST_CASE("decide: what ties a session to a side → comes before every rule") {
       {"a transaction without a side ties to nothing", any, a_read, in_transaction({}), green_read},
       {"SET stays where the session is", any, set, on(Side::green),
        to(Side::green, RouteReason::session_statement)},
-      {"SET stays even where a rule would say otherwise", plan_of({writing_green(make_rule({}))}), set,
+      {"SET stays though writes go elsewhere, where reads may go", plan_of({writing_green(half(make_rule({})))}), set,
        on(Side::blue), to(Side::blue, RouteReason::session_statement)},
+      {"SET stays where only a rule for reads gives the side any", plan_of({half(make_rule(reads_only()))}),
+       set, on(Side::green), to(Side::green, RouteReason::session_statement)},
+      {"SET leaves a side that has neither reads nor writes", plan_of({writing_green(make_rule({}))}), set, on(Side::blue),
+       to(Side::green, RouteReason::write_side, 0)},
+      {"SET leaves a side that cannot be reached", plan_of({half(make_rule({}))}), set, without(Side::green, on(Side::green)),
+       to(Side::blue, RouteReason::write_side, 0)},
+      {"SET leaves the side that is not for writes where no rule matches", plan_of({}), set, on(Side::green),
+       to(Side::blue, RouteReason::no_rule_matched)},
       {"SET as the first statement goes where its rule writes",
        plan_of({writing_green(make_rule({}))}),
        set,
@@ -320,8 +339,9 @@ TEST_CASE("decide: all classes × effects × circumstances → the promises hold
               REQUIRE_FALSE(explanation.steps.empty());
               REQUIRE_UNARY(routing::name_of(route.reason) != "unknown");
 
+              const bool has_traffic = has_rule || current == write_side;  // the rule reads on blue and writes to green
               const bool is_tied = current && (pin != PinReason::none || is_transaction_open ||
-                                               statement_class == StatementClass::session);
+                                               (statement_class == StatementClass::session && has_traffic));
               const bool is_read_only =
                   (statement_class == StatementClass::read &&
                    (effect == TransactionEffect::none || effect == TransactionEffect::begin_read_only)) ||

@@ -147,7 +147,11 @@ void Client::on_stream_ready() {
   if (is_closed_) return;
   if (greeting_bytes_ == 0) write_some(*stream_, unsent_);
   if (pace_ == Pace::eager || greeting_bytes_ == 0) read();
-  if (has_greeting()) write();
+  if (has_greeting()) {
+    write();
+  } else {
+    write_some(*stream_, unsent_);  // the rest of the start-up
+  }
 }
 
 void Client::read() {

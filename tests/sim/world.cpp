@@ -16,6 +16,7 @@ using test_support::StreamFaults;
 namespace {
 
 constexpr std::uint32_t clients_max = 1000;
+constexpr std::chrono::seconds pool_idle_timeout{20};
 constexpr const char* names_of_endpoints[] = {"blue", "green"};
 
 Side side_of(const Endpoint& endpoint) { return endpoint.host == names_of_endpoints[0] ? Side::blue : Side::green; }
@@ -67,20 +68,22 @@ World::World(std::uint64_t seed, const Weather& weather)
             accept(endpoint, std::move(server));
           }) {
   protocol::postgres::PostgresDialect::Options options;
-  proxy::session::Encryption encryption;
+  proxy::backend::Encryption encryption;
   if (encryption_) {
     options.client_encryption = protocol::postgres::ClientEncryption::required;
     encryption.to_clients = &encryption_->serving;
     for (const Side side : routing::both_sides) {
-      encryption.to_backends[side] = {&encryption_->asking, proxy::session::BackendEncryption::always};
+      encryption.to_backends[side] = {&encryption_->asking, proxy::backend::BackendEncryption::always};
     }
   }
   dialect_ = std::make_unique<protocol::postgres::PostgresDialect>(options, everybody(nonces_), nonces_,
                                                                    [](const protocol::Login&) {});
+  options_.pooling = weather.pool_size == 0 ? proxy::session::Pooling::session : proxy::session::Pooling::transaction;
   shared_.reset(new proxy::session::PairShared{proxy::session::PlanPublisher(plan_with(weather.green_weight, 1)), 0, clients_open_,
-                                               clients_max});
+                                               clients_max, proxy::backend::ConnectionCounts({weather.pool_size, 0})});
   worker_ = std::make_unique<proxy::session::PairWorker>(
       *shared_, proxy::session::PairWorker::Identity{0, [] { return 7U; }}, loop_, *dialect_, connector_, credentials_, options_,
+      proxy::backend::Pool::Options{pool_idle_timeout, {}},
       routing::PerSide<Endpoint>{{Endpoint{names_of_endpoints[0], 1}, Endpoint{names_of_endpoints[1], 2}}},
       scratch_, encryption);
   worker_->set_peers({worker_.get()});
@@ -116,8 +119,11 @@ test_support::SimConnector::Behaviour World::behaviour(const Endpoint& endpoint)
 
 void World::accept(const Endpoint& endpoint, std::unique_ptr<test_support::MemoryStream> server) {
   loop_.note("a connection to " + endpoint.host);
-  backends_.push_back(std::make_unique<Backend>(side_of(endpoint), std::move(server),
-                                                encryption_ ? &encryption_->serving : nullptr));
+  const Side side = side_of(endpoint);
+  backends_.push_back(std::make_unique<Backend>(side, std::move(server), encryption_ ? &encryption_->serving : nullptr));
+  const auto is_open = [side](const auto& backend) { return backend->side() == side && !backend->is_closed(); };
+  const auto open = static_cast<std::size_t>(std::count_if(backends_.begin(), backends_.end(), is_open));
+  most_open_[side] = std::max(most_open_[side], open);
 }
 
 Client& World::add_client(Script script, Client::Pace pace) {

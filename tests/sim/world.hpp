@@ -24,6 +24,7 @@ namespace sim {
 struct Weather {
   bool is_rough = true;  ///< bytes come in small pieces, late, through small buffers
   std::uint32_t green_weight = 5'000;
+  std::uint32_t pool_size = 0;  ///< connections per side that all clients share by transaction; 0: each client has its own
   bool is_encrypted = false;  ///< TLS on both ends of every session; some lengths then differ from run to run
 };
 
@@ -49,6 +50,8 @@ class World {
   [[nodiscard]] std::string complaints() const;
   /// The statements of a client that ran on `side`, in order over its connections.
   [[nodiscard]] std::vector<std::string> executed(const std::string& client, routing::Side side) const;
+  /// Connections to `side` that were open at the same time, at most.
+  [[nodiscard]] std::size_t most_open(routing::Side side) const { return most_open_[side]; }
   [[nodiscard]] bool is_side_idle(routing::Side side) const;
 
   [[nodiscard]] test_support::SimLoop& loop() { return loop_; }
@@ -61,7 +64,7 @@ class World {
   struct Fate {
     test_support::ConnectAnswer answer = test_support::ConnectAnswer::accept;
   };
-  class Credentials final : public proxy::session::CredentialsSource {
+  class Credentials final : public proxy::backend::CredentialsSource {
    public:
     [[nodiscard]] protocol::BackendCredentials credentials_for(const protocol::Login& login, routing::Side) const override {
       return {login.user, ""};
@@ -88,6 +91,7 @@ class World {
   };
   std::unique_ptr<Encryption> encryption_;  ///< null: nobody does
   std::vector<std::unique_ptr<Backend>> backends_;
+  routing::PerSide<std::size_t> most_open_{};
   std::vector<std::unique_ptr<Client>> clients_;
   test_support::SimConnector connector_;
   protocol::postgres::SystemNonceSource nonces_;

@@ -119,8 +119,12 @@ void MemoryStream::announce() {
 void MemoryStream::on_arrival() {
   if (is_closed_ || is_connecting_) return;
   is_readable_ = true;
-  // A kernel reports a reset as writable too: the next write fails instead of waiting for room for ever.
-  if (incoming_->ending == Direction::Ending::reset && !is_broken_) is_writable_ = true;
+  // A kernel reports a reset as writable too: the next write fails instead of waiting for room for ever. It resets,
+  // too, when it has bytes left for a peer that has closed.
+  const bool is_peer_gone = outgoing_->reader->stream == nullptr || outgoing_->reader->stream->is_closed_;
+  const bool is_reset = incoming_->ending == Direction::Ending::reset ||
+                        (incoming_->ending == Direction::Ending::end && is_peer_gone);
+  if (is_reset && !is_broken_) is_writable_ = true;
   announce();
 }
 

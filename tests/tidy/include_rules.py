@@ -61,7 +61,8 @@ ZONES = {
     "tests": (ALL, ALL),
 }
 # A session sees a stream and a way to connect, never a socket.
-NET_DOORS = {"proxy/net/stream.hpp", "proxy/net/connector.hpp", "proxy/net/address.hpp", "proxy/net/tls.hpp"}
+NET_DOORS = {"proxy/net/stream.hpp", "proxy/net/connector.hpp", "proxy/net/address.hpp", "proxy/net/channel.hpp",
+             "proxy/net/tls.hpp"}
 # Single files that may take one more: the coroutine form of Dialogue needs Dialogue.
 EXCEPTIONS = {("protocol/wire/dialogue_coroutine.hpp", "protocol/dialogue.hpp")}
 # Not even our headers hold these.

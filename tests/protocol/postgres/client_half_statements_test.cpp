@@ -115,8 +115,25 @@ TEST_CASE("client half: the unnamed statement was freed on blue → green must n
   it.answer(message('1', "") + ready_message('I'), it.green);
   it.send(query_message("UPDATE t SET a = 1"), it.blue);
   it.answer(complete("UPDATE 1") + ready_message('I'), it.blue);
-  CHECK(restore(it, it.green) == ";");
   CHECK(restore(it, it.green).empty());
+  const Bytes use = bind_message("") + execute_message() + sync_message();
+  CHECK(it.send(use, it.green) == text_of(close_message('S', "") + use));
+  const Bytes refusal = error("ERROR", "26000") + ready_message('I');
+  CHECK(it.answer(message('3', "") + refusal, it.green) == text_of(refusal));
+  CHECK(it.send(use, it.green) == text_of(use));
+}
+
+TEST_CASE("client half: closing another's unnamed statement is skipped for an error → it is closed again before the next Bind") {
+  Conversation it;
+  it.send(parse_message("", "SELECT 1") + sync_message(), it.green);
+  it.answer(message('1', "") + ready_message('I'), it.green);
+  it.send(query_message("UPDATE t SET a = 1"), it.blue);
+  it.answer(complete("UPDATE 1") + ready_message('I'), it.blue);
+  const Bytes use = bind_message("") + sync_message();
+  it.send(bind_message("unknown") + use, it.green);
+  CHECK(it.judge(use, &it.green).verdict == RequestVerdict::await_reply);
+  it.answer(error("ERROR", "26000") + ready_message('I'), it.green);
+  CHECK(it.send(use, it.green) == text_of(close_message('S', "") + use));
 }
 
 TEST_CASE("client half: state is restored by a simple query, which frees the unnamed statement → provided again") {
@@ -256,7 +273,7 @@ TEST_CASE("client half: a Parse of the unnamed statement fails → there is none
   it.send(parse_message("", "SELEC") + sync_message(), it.blue);
   it.answer(error("ERROR", "42601") + ready_message('I'), it.blue);
   CHECK(it.client.state().find_statement("") == nullptr);
-  CHECK(restore(it, it.green) == ";");
+  CHECK(it.send(bind_message("") + sync_message(), it.green) == text_of(close_message('S', "") + bind_message("") + sync_message()));
 }
 
 TEST_CASE("client half: DEALLOCATE ALL is on its way and green lacks the statement → its Bind waits for the reply") {
@@ -288,4 +305,23 @@ TEST_CASE("client half: a setting of the client's own is taken back → it is th
     CAPTURE(row.text);
     CHECK(it.client.state().settings()->count("my.flag") == (row.is_left ? 1 : 0));
   }
+}
+
+TEST_CASE("client half: RESET beside EXECUTE in one text → the setting is reset for the session too") {
+  Conversation it;
+  it.send(query_message("PREPARE q AS SELECT 1"), it.blue);
+  it.answer(complete("PREPARE") + ready_message('I'), it.blue);
+  it.send(query_message("SET work_mem TO 99"), it.blue);
+  it.answer(complete("SET") + ready_message('I'), it.blue);
+  REQUIRE(it.client.state().settings()->count("work_mem") == 1);
+  it.send(query_message("RESET work_mem; EXECUTE q"), it.blue);
+  it.answer(complete("RESET") + complete("SELECT 1") + ready_message('I'), it.blue);
+  CHECK(it.client.state().settings()->empty());
+}
+
+TEST_CASE("client half: a text with a COMMIT in it fails → nobody knows what was kept, so the session is pinned") {
+  Conversation it;
+  it.send(query_message("RESET ALL; COMMIT; SELECT 1/0"), it.blue);
+  it.answer(complete("RESET") + complete("COMMIT") + error("ERROR", "22012") + ready_message('I'), it.blue);
+  CHECK(it.client.pin() == PinReason::untracked_state);
 }

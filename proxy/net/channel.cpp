@@ -1,9 +1,9 @@
-#include "proxy/session/channel.hpp"
+#include "proxy/net/channel.hpp"
 
 #include <algorithm>
 #include <utility>
 
-namespace proxy::session {
+namespace proxy::net {
 
 using protocol::ByteView;
 
@@ -19,11 +19,11 @@ void release(protocol::Bytes& buffer) {
 
 }  // namespace
 
-Channel::Channel(std::unique_ptr<net::Stream> stream, net::StreamListener& listener) : stream_(std::move(stream)) {
+Channel::Channel(std::unique_ptr<Stream> stream, StreamListener& listener) : stream_(std::move(stream)) {
   stream_->set_listener(&listener);
 }
 
-void Channel::encrypt(net::TlsUpgrade& tls, net::StreamListener& listener) {
+void Channel::encrypt(TlsUpgrade& tls, StreamListener& listener) {
   protocol::Bytes unsent(pending_.begin() + static_cast<std::ptrdiff_t>(pending_start_), pending_.end());
   stream_ = tls.encrypt(std::move(stream_), view_, std::move(unsent));
   stream_->set_listener(&listener);
@@ -33,21 +33,21 @@ void Channel::encrypt(net::TlsUpgrade& tls, net::StreamListener& listener) {
   pending_start_ = 0;
 }
 
-void Channel::note(const net::IoOutcome& outcome) {
-  if (outcome.state == net::IoState::end) state_ = State::ended;
-  if (outcome.state == net::IoState::failed) state_ = State::broken;
+void Channel::note(const IoOutcome& outcome) {
+  if (outcome.state == IoState::end) state_ = State::ended;
+  if (outcome.state == IoState::failed) state_ = State::broken;
 }
 
 std::size_t Channel::receive(std::span<std::byte> scratch) {
   if (held_.empty()) {
-    const net::IoOutcome outcome = stream_->try_read(scratch);
+    const IoOutcome outcome = stream_->try_read(scratch);
     note(outcome);
     view_ = ByteView(scratch.data(), outcome.bytes);
     return outcome.bytes;
   }
   const std::size_t held_bytes = held_.size();
   held_.resize(held_bytes + scratch.size());
-  const net::IoOutcome outcome = stream_->try_read(std::span(held_).subspan(held_bytes));
+  const IoOutcome outcome = stream_->try_read(std::span(held_).subspan(held_bytes));
   note(outcome);
   held_.resize(held_bytes + outcome.bytes);
   view_ = held_;
@@ -73,9 +73,9 @@ void Channel::send(const protocol::Gather& bytes) {
   if (bytes.empty() || state_ == State::broken) return;
   std::size_t taken = 0;
   if (pending_.empty()) {
-    const net::IoOutcome outcome = stream_->try_write(bytes, 0);
+    const IoOutcome outcome = stream_->try_write(bytes, 0);
     note(outcome);
-    if (outcome.state == net::IoState::done) return;
+    if (outcome.state == IoState::done) return;
     taken = outcome.bytes;
   }
   for (std::size_t i = 0; i < bytes.slice_count(); ++i) {
@@ -90,9 +90,9 @@ void Channel::send(ByteView bytes) {
   if (bytes.empty() || state_ == State::broken) return;
   std::size_t taken = 0;
   if (pending_.empty()) {
-    const net::IoOutcome outcome = stream_->try_write(bytes);
+    const IoOutcome outcome = stream_->try_write(bytes);
     note(outcome);
-    if (outcome.state == net::IoState::done) return;
+    if (outcome.state == IoState::done) return;
     taken = outcome.bytes;
   }
   protocol::append(pending_, bytes.subspan(taken));
@@ -100,7 +100,7 @@ void Channel::send(ByteView bytes) {
 
 void Channel::flush() {
   if (pending_.empty() || !stream_->is_writable()) return;
-  const net::IoOutcome outcome = stream_->try_write(ByteView(pending_).subspan(pending_start_));
+  const IoOutcome outcome = stream_->try_write(ByteView(pending_).subspan(pending_start_));
   note(outcome);
   pending_start_ += outcome.bytes;
   if (pending_start_ < pending_.size() && state_ != State::broken) return;
@@ -108,4 +108,4 @@ void Channel::flush() {
   release(pending_);
 }
 
-}  // namespace proxy::session
+}  // namespace proxy::net

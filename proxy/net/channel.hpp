@@ -10,7 +10,7 @@
 #include <span>
 #include <string>
 
-namespace proxy::session {
+namespace proxy::net {
 
 /// One end of a session: a stream, the bytes read and not yet used, and the bytes written and not yet taken.
 ///
@@ -22,7 +22,7 @@ class Channel {
  public:
   enum class State : std::uint8_t { open, ended, broken };
 
-  Channel(std::unique_ptr<net::Stream> stream, net::StreamListener& listener);
+  Channel(std::unique_ptr<Stream> stream, StreamListener& listener);
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
 
@@ -57,9 +57,9 @@ class Channel {
   void close() { stream_->close(); state_ = State::ended; }
 
  private:
-  void note(const net::IoOutcome& outcome);
+  void note(const IoOutcome& outcome);
 
-  std::unique_ptr<net::Stream> stream_;
+  std::unique_ptr<Stream> stream_;
   protocol::Bytes held_;       ///< unread bytes that outlived their read
   protocol::ByteView view_;    ///< unread bytes, in held_ or in the scratch
   protocol::Bytes pending_;    ///< from pending_start_ on not yet taken by the socket
@@ -67,4 +67,4 @@ class Channel {
   State state_ = State::open;
 };
 
-}  // namespace proxy::session
+}  // namespace proxy::net

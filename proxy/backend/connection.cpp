@@ -1,0 +1,168 @@
+#include "proxy/backend/connection.hpp"
+
+#include <utility>
+
+namespace proxy::backend {
+
+using protocol::Blame;
+using protocol::ErrorCode;
+
+namespace {
+
+/// A backend that nobody uses has no business to say more than this in one message.
+constexpr std::size_t idle_bytes_max = std::size_t{64} << 10;
+
+protocol::EncryptionWish first_wish(BackendEncryption when) {
+  switch (when) {
+    case BackendEncryption::never:
+    case BackendEncryption::if_refused_plain: return protocol::EncryptionWish::none;
+    case BackendEncryption::if_offered: return protocol::EncryptionWish::preferred;
+    case BackendEncryption::always: return protocol::EncryptionWish::required;
+  }
+  return protocol::EncryptionWish::none;
+}
+
+}  // namespace
+
+Connection::Connection(Surroundings& surroundings, routing::Side side, std::shared_ptr<const protocol::Login> login,
+                       net::StreamListener& borrower)
+    : surroundings_(surroundings),
+      borrower_(&borrower),
+      side_(side),
+      born_(surroundings.loop.now()),
+      deadline_(born_ + surroundings.connect_timeout),
+      client_(std::move(login)) {
+  connect(first_wish(surroundings.encryption.to_backends[side].when));
+}
+
+void Connection::connect(protocol::EncryptionWish wish) {
+  phase_ = Phase::connecting;
+  channel_.emplace(surroundings_.connector.connect(surroundings_.endpoints[side_]), static_cast<net::StreamListener&>(*this));
+  login_ = surroundings_.dialect.make_backend_login(
+      *client_, surroundings_.credentials.credentials_for(*client_, side_), wish);
+}
+
+Connection::~Connection() {
+  if (phase_ != Phase::ready) return;
+  --surroundings_.metrics.sides[side_].connections_open;
+  const bool is_sound = channel_->state() == net::Channel::State::open && !channel_->is_clogged();
+  if (is_sound) channel_->send(surroundings_.dialect.write_terminate());
+}
+
+void Connection::on_stream_ready() {
+  if (borrower_ != nullptr) {
+    borrower_->on_stream_ready();
+  } else if (keeper_ != nullptr) {
+    keeper_->on_idle_ready(*this);
+  }
+}
+
+void Connection::lend_to(net::StreamListener& borrower) {
+  borrower_ = &borrower;
+  keeper_ = nullptr;
+}
+
+void Connection::leave_to(Keeper& keeper) {
+  borrower_ = nullptr;
+  keeper_ = &keeper;
+  idle_since_ = surroundings_.loop.now();
+}
+
+bool Connection::absorb() {
+  while (channel_->is_readable()) {
+    if (channel_->receive(surroundings_.scratch) == 0) break;
+    const protocol::Result<std::size_t> used = half_->absorb_idle(channel_->unread());
+    if (!used) return false;
+    channel_->use(*used);
+    channel_->keep_unread();
+  }
+  return channel_->state() == net::Channel::State::open && channel_->held_bytes() <= idle_bytes_max;
+}
+
+std::shared_ptr<std::uint32_t> Connection::cancels_under_way() {
+  if (cancels_ == nullptr) cancels_ = std::make_shared<std::uint32_t>(0);
+  return cancels_;
+}
+
+void Connection::fail(protocol::Error error) {
+  if (try_other_way(error)) return;
+  error_ = std::move(error);
+  error_.detail.insert(0, std::string(routing::name_of(side_)) + ": ");
+  phase_ = Phase::failed;
+  ++surroundings_.metrics.sides[side_].connect_failures_total;
+  channel_->close();
+}
+
+bool Connection::try_other_way(const protocol::Error& error) {
+  if (has_tried_both_ways_ || surroundings_.loop.now() >= deadline_) return false;
+  const BackendEncryption when = surroundings_.encryption.to_backends[side_].when;
+  const bool is_plain_due = when == BackendEncryption::if_offered && error.code == ErrorCode::encryption_failed;
+  const bool is_tls_due = when == BackendEncryption::if_refused_plain && error.code == ErrorCode::backend_refused;
+  if (!is_plain_due && !is_tls_due) return false;
+  has_tried_both_ways_ = true;
+  refusal_.clear();
+  connect(is_tls_due ? protocol::EncryptionWish::required : protocol::EncryptionWish::none);
+  return true;
+}
+
+void Connection::expire() {
+  if (phase_ == Phase::ready || phase_ == Phase::failed) return;
+  fail(protocol::failure(ErrorCode::backend_timeout, Blame::backend, "the backend did not answer in time"));
+}
+
+void Connection::advance() {
+  if (phase_ == Phase::connecting || phase_ == Phase::securing) {
+    if (channel_->is_connecting()) return;
+    const bool was_securing = std::exchange(phase_, Phase::logging_in) == Phase::securing;
+    if (channel_->is_broken()) {
+      const ErrorCode code = was_securing ? ErrorCode::encryption_failed : ErrorCode::backend_unreachable;
+      fail(protocol::failure(code, Blame::backend, channel_->failure()));
+      return;
+    }
+    if (was_securing) login_->on_encrypted(channel_->tls_facts().value_or(protocol::TlsFacts{}));
+    log_in();
+  }
+  channel_->flush();
+  while (phase_ == Phase::logging_in && channel_->is_readable()) {
+    channel_->receive(surroundings_.scratch);
+    log_in();
+    if (phase_ == Phase::logging_in && channel_->state() != net::Channel::State::open) {
+      fail(protocol::failure(ErrorCode::backend_lost, Blame::backend, "closed during the login"));
+    }
+  }
+  if (phase_ == Phase::logging_in && channel_->state() == net::Channel::State::broken) {
+    fail(protocol::failure(ErrorCode::backend_lost, Blame::backend, channel_->failure()));
+  }
+}
+
+void Connection::log_in() {
+  protocol::Bytes to_send;
+  const protocol::DialogueProgress progress = login_->advance(channel_->unread(), to_send);
+  channel_->use(progress.consumed);
+  channel_->keep_unread();
+  channel_->send(to_send);
+  switch (progress.state) {
+    case protocol::DialogueState::reading:
+    case protocol::DialogueState::waiting: return;
+    case protocol::DialogueState::upgrading:
+      phase_ = Phase::securing;
+      channel_->encrypt(*surroundings_.encryption.to_backends[side_].upgrade, *this);
+      if (!channel_->is_connecting()) advance();  // it failed at once
+      return;
+    case protocol::DialogueState::finished:
+      half_ = login_->take_half();
+      login_.reset();
+      phase_ = Phase::ready;
+      ++surroundings_.metrics.sides[side_].connects_total;
+      ++surroundings_.metrics.sides[side_].connections_open;
+      return;
+    case protocol::DialogueState::failed: {
+      const protocol::ByteView refusal = login_->refusal();
+      refusal_.assign(refusal.begin(), refusal.end());
+      fail(login_->error());
+      return;
+    }
+  }
+}
+
+}  // namespace proxy::backend

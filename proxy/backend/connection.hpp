@@ -1,0 +1,103 @@
+#pragma once
+
+#include "protocol/conversation.hpp"
+#include "proxy/backend/connection_counts.hpp"
+#include "proxy/backend/surroundings.hpp"
+#include "proxy/net/channel.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <utility>
+
+namespace proxy::backend {
+
+class Connection;
+
+/// Told what becomes of a connection that nobody has on loan.
+class Keeper {
+ public:
+  virtual ~Keeper() = default;
+  /// The backend has said something, or gone. The keeper may destroy the connection from here.
+  virtual void on_idle_ready(Connection& connection) = 0;
+};
+
+/// A connection to one side, of a session for as long as that needs it, otherwise of its keeper. What libpq does for
+/// sslmode `allow` and `prefer` is done here: a second connection with TLS when the server refuses the first one,
+/// without when its handshake fails.
+///
+///     connecting --connected--> logging_in --finished--> ready
+///     logging_in --TLS agreed on--> securing --handshake done--> logging_in
+///     connecting, securing, logging_in --refused, lost, too late--> failed, or connecting once more
+///     ready --the stream ends--> (whoever holds it drops it)
+class Connection final : private net::StreamListener {
+ public:
+  enum class Phase : std::uint8_t { connecting, securing, logging_in, ready, failed };
+
+  /// Begins to connect as `login`. `borrower` hears of the stream until it is exchanged.
+  Connection(Surroundings& surroundings, routing::Side side, std::shared_ptr<const protocol::Login> login,
+             net::StreamListener& borrower);
+  ~Connection() override;
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  /// Takes the connection and the login as far as they go without waiting.
+  void advance();
+  /// The time for connecting is over.
+  void expire();
+
+  /// From now on `borrower` hears of the stream; what has been announced already is announced to nobody again.
+  void lend_to(net::StreamListener& borrower);
+  /// From now on `keeper` does. Precondition: ready.
+  void leave_to(Keeper& keeper);
+  /// What came while nobody had it on loan; false when the connection is of no use any more.
+  [[nodiscard]] bool absorb();
+
+  [[nodiscard]] Phase phase() const { return phase_; }
+  [[nodiscard]] routing::Side side() const { return side_; }
+  [[nodiscard]] runtime::Instant deadline() const { return deadline_; }
+  [[nodiscard]] runtime::Instant born() const { return born_; }
+  [[nodiscard]] runtime::Instant idle_since() const { return idle_since_; }
+  [[nodiscard]] const protocol::Error& error() const { return error_; }  ///< after failed
+  /// After failed: what the backend itself said and the client is to hear; may be empty.
+  [[nodiscard]] protocol::ByteView refusal() const { return refusal_; }
+  [[nodiscard]] net::Channel& channel() { return *channel_; }
+  [[nodiscard]] protocol::BackendHalf& half() { return *half_; }  ///< once ready
+  [[nodiscard]] const protocol::BackendHalf& half() const { return *half_; }
+
+  /// Keeps the right to exist for as long as it does.
+  void keep(ConnectionCounts::Reservation reservation) { reservation_ = std::move(reservation); }
+
+  /// Cancel requests on their way to what runs or ran here. Until they have arrived the connection serves
+  /// nobody else, or they could hit the next one's statement.
+  [[nodiscard]] std::shared_ptr<std::uint32_t> cancels_under_way();
+  [[nodiscard]] bool is_cancel_under_way() const { return cancels_ != nullptr && *cancels_ != 0; }
+
+ private:
+  void on_stream_ready() override;
+  void connect(protocol::EncryptionWish wish);
+  void log_in();
+  void fail(protocol::Error error);
+  /// Connects again in the other way, if there is one for this failure.
+  [[nodiscard]] bool try_other_way(const protocol::Error& error);
+
+  Surroundings& surroundings_;
+  ConnectionCounts::Reservation reservation_;
+  net::StreamListener* borrower_;
+  Keeper* keeper_ = nullptr;
+  routing::Side side_;
+  Phase phase_ = Phase::connecting;
+  runtime::Instant born_;
+  runtime::Instant deadline_;
+  runtime::Instant idle_since_{};
+  const std::shared_ptr<const protocol::Login> client_;
+  std::optional<net::Channel> channel_;
+  bool has_tried_both_ways_ = false;
+  std::unique_ptr<protocol::BackendLogin> login_;
+  std::unique_ptr<protocol::BackendHalf> half_;
+  std::shared_ptr<std::uint32_t> cancels_;
+  protocol::Error error_;
+  protocol::Bytes refusal_;
+};
+
+}  // namespace proxy::backend
