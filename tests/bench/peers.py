@@ -38,9 +38,9 @@ listen_port = {port}
 unix_socket_dir =
 auth_type = trust
 auth_file = {directory}/users.txt
-pool_mode = session
+pool_mode = {pool}
 max_client_conn = 4000
-default_pool_size = 400
+default_pool_size = {pool_size}
 ignore_startup_parameters = extra_float_digits
 log_connections = 0
 log_disconnections = 0
@@ -60,6 +60,7 @@ pairs:
     green: {{host: 127.0.0.1, port: {server_port}}}
     allow_same_endpoint: true
     authentication: trust
+    pool: {{mode: {pool}, size: {pool_size}}}
     users:
       bench: {{}}
     rules:
@@ -119,22 +120,23 @@ def haproxy(setting, name="haproxy", threads=None):
     return start(name, setting, [shutil.which("haproxy", path="/usr/sbin:" + os.environ["PATH"]), "-db", "-q", "-f", file], port)
 
 
-def pgbouncer(setting):
+def pgbouncer(setting, name="pgbouncer", pool="session", pool_size=400):
     port = free_port()
-    directory = f"{setting.directory}/pgbouncer.{setting.name}"
+    directory = f"{setting.directory}/{name}.{setting.name}"
     os.makedirs(directory)
     write(directory + "/users.txt", '"bench" ""\n')
     file = write(directory + "/pgbouncer.ini",
-                 PGBOUNCER.format(port=port, server_port=setting.server_port, directory=directory))
-    return start("pgbouncer", setting, [shutil.which("pgbouncer", path="/usr/sbin:" + os.environ["PATH"]), "-q", file],
+                 PGBOUNCER.format(port=port, server_port=setting.server_port, directory=directory,
+                                  pool=pool, pool_size=pool_size))
+    return start(name, setting, [shutil.which("pgbouncer", path="/usr/sbin:" + os.environ["PATH"]), "-q", file],
                  port, setting.user)
 
 
-def crossfade(setting, name="crossfade", workers="auto", green=0, stickiness="session"):
+def crossfade(setting, name="crossfade", workers="auto", green=0, stickiness="session", pool="session", pool_size=0):
     port = free_port()
     file = write(f"{setting.directory}/{name}.{setting.name}.yaml",
                  CROSSFADE.format(workers=workers, port=port, server_port=setting.server_port,
-                                  green=green, stickiness=stickiness))
+                                  green=green, stickiness=stickiness, pool=pool, pool_size=pool_size))
     return start(name, setting, [f"{setting.build}/proxy/crossfade", "run", file], port, setting.user)
 
 
@@ -148,6 +150,8 @@ PEERS = {
     "crossfade-1": lambda setting: crossfade(setting, "crossfade-1", 1),
     "crossfade-all": lambda setting: crossfade(setting, "crossfade-all", setting.threads),
     "crossfade-split": lambda setting: crossfade(setting, "crossfade-split", "auto", 50, "statement"),
+    "pgbouncer-pool": lambda setting: pgbouncer(setting, "pgbouncer-pool", "transaction", 20),
+    "crossfade-pool": lambda setting: crossfade(setting, "crossfade-pool", pool="transaction", pool_size=20),
 }
 DEFAULT_PEERS = ["direct", "relay", "haproxy", "pgbouncer", "crossfade"]
 
