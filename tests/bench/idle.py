@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""What a logged-in idle client costs Crossfade in memory, in plain text and in TLS, each with its backend connection.
+"""What a logged-in idle client costs Crossfade in memory, in plain text and in TLS, its backend connection back in the pool.
 
     idle.py --crossfade build/proxy/crossfade --null-server build/tests/bench/bench_null_server [--clients 2000]
 
