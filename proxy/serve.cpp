@@ -2,6 +2,7 @@
 
 #include "config/load.hpp"
 #include "config/problem.hpp"
+#include "protocol/postgres/locked_memory.hpp"
 #include "proxy/app.hpp"
 #include "proxy/app_users.hpp"
 #include "proxy/cli/exit_code.hpp"
@@ -125,6 +126,9 @@ int serve(const cli::RunOptions& options) {
   const StopRequest stop;
   raise_descriptor_limit();
   telemetry::Log log(log_options_from(outcome.settings->log));
+  if (!protocol::postgres::reserve_locked_memory()) {
+    log.write(telemetry::LogLevel::info, "keys of logins may be swapped out: the system locks no memory for this process", {});
+  }
   try {
     App app(std::move(*outcome.settings), log);
     const protocol::Status started = app.start();

@@ -33,9 +33,9 @@ std::string format(const PeerAddress& address) {
 
 /// What the secret itself would let us show to a backend; null for a SCRAM verifier, which opens nothing by itself.
 LoginProofPointer proof_of(const UserCredentials& credentials) {
-  if (credentials.clear) return std::make_shared<const PostgresLoginProof>(*credentials.clear);
+  if (credentials.clear) return make_login_proof(*credentials.clear);
   if (credentials.kind == ScramServer::Kind::real && credentials.md5) {
-    return std::make_shared<const PostgresLoginProof>(*credentials.md5);
+    return make_login_proof(*credentials.md5);
   }
   return nullptr;
 }
@@ -213,7 +213,7 @@ bool ClientAuthentication::accept_password(ByteView payload, Bytes& to_send) {
   if (!is_right_password(shown)) return fail_login("the password is wrong", to_send);
   proof_ = step_ == Step::reading_md5
                ? proof_of(credentials_)
-               : std::make_shared<const PostgresLoginProof>(ClearPassword{SecretText(shown)});
+               : make_login_proof(ClearPassword{SecretText(shown)});
   return succeed(to_send);
 }
 
@@ -265,7 +265,7 @@ bool ClientAuthentication::accept_client_final(std::string_view text, Bytes& to_
   if (credentials_.clear) {
     proof_ = proof_of(credentials_);
   } else {
-    proof_ = std::make_shared<const PostgresLoginProof>(
+    proof_ = make_login_proof(
         ScramProof{scram_->verifier().salt, scram_->verifier().iterations, scram_->keys()});
   }
   scram_.reset();

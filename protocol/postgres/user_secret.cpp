@@ -1,6 +1,8 @@
 #include "protocol/postgres/user_secret.hpp"
 
-#include <algorithm>
+#include "protocol/postgres/locked_memory.hpp"
+
+#include <memory>
 
 namespace protocol::postgres {
 
@@ -26,6 +28,10 @@ Result<UserSecret> parse_user_secret(std::string_view text) {
     return UserSecret(*std::move(verifier));
   }
   return UserSecret(ClearPassword{SecretText(text)});
+}
+
+LoginProofPointer make_login_proof(PostgresLoginProof::Shown shown) {
+  return std::allocate_shared<PostgresLoginProof>(LockedAllocator<PostgresLoginProof>(), std::move(shown));
 }
 
 }  // namespace protocol::postgres

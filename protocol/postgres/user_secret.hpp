@@ -58,5 +58,7 @@ class PostgresLoginProof final : public LoginProof {
  private:
   Shown shown_;
 };
+/// In locked memory: see locked_memory.hpp.
+[[nodiscard]] LoginProofPointer make_login_proof(PostgresLoginProof::Shown shown);
 
 }  // namespace protocol::postgres

@@ -1,5 +1,7 @@
 #include "protocol/postgres/backend_login.hpp"
+#include "protocol/postgres/digest.hpp"
 #include "protocol/postgres/greeting.hpp"
+#include "protocol/postgres/message.hpp"
 #include "tests/support/dialogue_script.hpp"
 #include "tests/support/fixed_nonce.hpp"
 #include "tests/support/greeting_host.hpp"
@@ -8,6 +10,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 // The recorded conversations played against our own ends: the greeting in the server's place, the login to a
 // backend in the client's.
@@ -33,7 +36,7 @@ class RecordedNonceSource final : public NonceSource {
   Bytes bytes_;
 };
 
-/// What a recorded server put into its SCRAM challenge.
+/// What a recorded server put into its challenge: of SCRAM, or of MD5 (the nonce is its salt).
 struct RecordedChallenge {
   Bytes nonce{std::byte{1}};
   Bytes salt{std::byte{1}};
@@ -42,6 +45,8 @@ struct RecordedChallenge {
 RecordedChallenge challenge_of(const std::vector<TranscriptLine>& lines) {
   RecordedChallenge challenge;
   for (const TranscriptLine& line : lines) {
+    constexpr std::size_t salt_begin = frame_header_bytes + sizeof(std::uint32_t);
+    if (line.text.starts_with("< AuthenticationMD5Password")) challenge.nonce.assign(line.bytes.begin() + salt_begin, line.bytes.end());
     const std::size_t begin = line.text.find("challenge=~\"r=");
     if (begin == std::string::npos) continue;
     // "r=", 24 characters of the client's nonce, 24 of the server's, ",s=", the salt, ",i=4096".
@@ -58,9 +63,17 @@ MakeDialogue make_greeting(const std::vector<TranscriptLine>& lines) {
   const auto nonces = std::make_shared<RecordedNonceSource>(challenge.nonce);
   auto users = std::make_shared<UserDirectory>(*nonces);
   REQUIRE(users->add_secret("scram", to_text(make_scram_verifier("pencil", challenge.salt, scram_iterations_default))));
-  REQUIRE(users->add_secret("emdee", "pencil"));
-  REQUIRE(users->add_secret("clear", "pencil"));
+  REQUIRE(users->add_secret("digest", "md5" + *md5_hex({"pencil", "digest"})));
+  REQUIRE(users->add_secret("plain", "pencil"));
   Admission admitted = admission(users, AccessMethod::scram_sha_256, {"trusted"});
+  AccessRules rules = *admitted.rules;
+  for (const auto& [user, method] : {std::pair("digest", AccessMethod::md5), std::pair("plain", AccessMethod::password)}) {
+    AccessRule rule;
+    rule.users = {user};
+    rule.method = method;
+    rules.insert(rules.begin(), rule);
+  }
+  admitted.rules = std::make_shared<const AccessRules>(std::move(rules));
   return [nonces, admitted = std::move(admitted)] {
     static FakeGreetingHost host;
     return std::make_unique<PostgresGreeting>(admitted, *nonces, host);
@@ -105,7 +118,7 @@ std::vector<ScriptStep> login_script(const std::vector<TranscriptLine>& lines, c
 }
 
 constexpr const char* greetings_that_finish[] = {"startup_trust", "startup_tls_refused", "startup_gss_refused",
-                                                 "startup_negotiation", "login_scram"};
+                                                 "startup_negotiation", "login_scram", "login_md5", "login_cleartext"};
 constexpr const char* greetings_that_fail[] = {"startup_tls_twice", "startup_without_user", "startup_invalid_replication",
                                                "login_scram_wrong_password", "login_scram_unknown_user",
                                                "login_scram_unknown_mechanism", "login_scram_binding_flag",
@@ -139,22 +152,25 @@ TEST_CASE("greeting: recorded clients that are refused → the server's own word
   }
 }
 
-TEST_CASE("greeting: the recorded SCRAM login → byte for byte what the server sent") {
-  const auto lines = load("login_scram");
-  const MakeDialogue make = make_greeting(lines);
-  const auto dialogue = make();
-  DialoguePlayer player(*dialogue, Role::server);
-  Bytes from_server;
-  for (const TranscriptLine& line : lines) {
-    if (line.direction == Direction::to_server) {
-      player.deliver(line.bytes);
-    } else {
-      append(from_server, line.bytes);
+TEST_CASE("greeting: the recorded SCRAM, MD5 and password logins → byte for byte what the server sent") {
+  for (const char* name : {"login_scram", "login_md5", "login_cleartext"}) {
+    CAPTURE(name);
+    const auto lines = load(name);
+    const MakeDialogue make = make_greeting(lines);
+    const auto dialogue = make();
+    DialoguePlayer player(*dialogue, Role::server);
+    Bytes from_server;
+    for (const TranscriptLine& line : lines) {
+      if (line.direction == Direction::to_server) {
+        player.deliver(line.bytes);
+      } else {
+        append(from_server, line.bytes);
+      }
+      if (line.text.starts_with("< AuthenticationOk")) break;
     }
-    if (line.text.starts_with("< AuthenticationOk")) break;
+    CHECK(player.state() == DialogueState::finished);
+    CHECK(player.sent_bytes() == from_server);
   }
-  CHECK(player.state() == DialogueState::finished);
-  CHECK(player.sent_bytes() == from_server);
 }
 
 TEST_CASE("greeting: nonsense at each step → an error of the client, told politely where it can be told") {
