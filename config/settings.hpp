@@ -61,7 +61,7 @@ struct Limits {
   std::chrono::milliseconds tcp_user_timeout{60'000};  ///< 0: the system's own
   std::chrono::milliseconds failed_login_delay{250};        ///< of the first; doubled with each further one
   std::chrono::milliseconds failed_login_delay_max{5'000};
-  std::uint32_t failed_logins_max = 20;                     ///< per user and address, then refused; 0: never
+  std::uint32_t failed_logins_max = 100;                    ///< per user and address, then refused; 0: never
   std::chrono::milliseconds failed_login_memory{60'000};    ///< since the last failure
 };
 

@@ -25,7 +25,7 @@ class FailedLogins final : public session::LoginGuard {
   struct Options {
     std::chrono::milliseconds delay_first{250};   ///< doubled with each further failure …
     std::chrono::milliseconds delay_max{5'000};   ///< … up to this
-    std::uint32_t failures_max = 20;              ///< beyond, refused at once; 0: never
+    std::uint32_t failures_max = 100;              ///< beyond, refused at once; 0: never
     std::chrono::milliseconds forget_after{60'000};  ///< since the last failure
     /// An attacker chooses both halves of the key: the one whose last failure is longest ago makes room.
     std::size_t entries_max = 10'000;
