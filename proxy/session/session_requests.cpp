@@ -223,14 +223,14 @@ Session::Served Session::give_up_on(const routing::Route& route, protocol::Error
     // What concerns this session or its user alone says nothing of the side.
     const bool is_own = error.code == ErrorCode::backend_secret_missing ||
                         (error.code == ErrorCode::backend_refused && error.blame != Blame::backend);
-    if (error.code == ErrorCode::restore_failed || is_own) {
-      // A session may only be tied to the side that its writes go to.
-      if (current_ == other_side && write_side() == other_side) {
-        if (is_own) report(error, "a side does not let a user in");
-        half_->pin_for(is_own ? protocol::PinReason::login_refused : protocol::PinReason::restore_failed);
-        return Served::repeated;
-      }
-    } else if (!is_avoided(other_side)) {
+    if (is_own) report(error, "a side does not let a user in");
+    // A session may only be tied to the side that its writes go to, and only while it holds a connection there.
+    const bool is_at_home = current_ == other_side && write_side() == other_side;
+    if ((error.code == ErrorCode::restore_failed || is_own) && is_at_home) {
+      half_->pin_for(is_own ? protocol::PinReason::login_refused : protocol::PinReason::restore_failed);
+      return Served::repeated;
+    }
+    if (error.code != ErrorCode::restore_failed && !is_avoided(other_side)) {
       environment_.avoid_until[route.side] = environment_.loop.now() + environment_.options.retry_after;
       return Served::repeated;
     }
