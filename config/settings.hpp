@@ -137,7 +137,7 @@ enum class PoolMode : std::uint8_t {
 
 /// The connections to both sides.
 struct Pool {
-  PoolMode mode = PoolMode::transaction;
+  PoolMode mode = PoolMode::session;
   /// Per user, database, start-up parameters and side, over all workers; 0: no limit. Given as nothing: 20 by
   /// transaction, no limit by session.
   std::optional<std::uint32_t> size;

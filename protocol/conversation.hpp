@@ -43,6 +43,7 @@ enum class RequestVerdict : std::uint8_t {
   need_more,  ///< nothing can be said or sent before more bytes come
   route,      ///< a new batch: `facts` are ready, a side must be chosen, then forward()
   follow,     ///< belongs to what is under way on the current backend: forward() without a decision
+  ignore,     ///< concerns a backend that there is not, and means nothing: ignore(), and the bytes are used
   await_reply,  ///< what it means depends on a reply that the current backend owes: ask again after any of them
   terminate,  ///< the client says goodbye
   violation,  ///< `error` says what; the session ends
@@ -103,6 +104,10 @@ class ClientHalf {
   /// Precondition: next_request() was called last, with the same `unread`; after a route, begin_restore() said
   /// not_needed or restore_state() is done.
   virtual void forward(const NextRequest& request, ByteView unread, BackendHalf& target, Gather& to_backend) = 0;
+
+  /// Takes note that the bytes covered by `request` were thrown away, there being no backend whom they could concern.
+  /// Precondition: next_request() said ignore.
+  virtual void ignore(const NextRequest& request) = 0;
 
   /// Judges backend bytes: what goes to the client is put in `to_client`, finished batches in `completed`.
   /// Fails with backend_misbehaved when the bytes make no sense.

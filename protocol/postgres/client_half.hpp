@@ -54,6 +54,7 @@ class PostgresClientHalf final : public ClientHalf {
   [[nodiscard]] RestoreState restore_state(const BackendHalf& target) const override;
   void pin_for(PinReason reason) override { state_.pin_for(reason); }
   void forward(const NextRequest& request, ByteView unread, BackendHalf& target, Gather& to_backend) override;
+  void ignore(const NextRequest& request) override;
   [[nodiscard]] Result<ReplyProgress> relay(BackendHalf& source, ByteView unread, Gather& to_client,
                                             std::vector<Completion>& completed) override;
   void write_welcome(const BackendHalf& first, const CancelKey& key, Bytes& to_client) override;
@@ -109,6 +110,8 @@ class PostgresClientHalf final : public ClientHalf {
   [[nodiscard]] ReplyTracker::Verdict judge_error_message(PostgresBackendHalf& source, ByteView frame,
                                                           ReplyProgress& progress);
   void on_parameter_status(PostgresBackendHalf& source, ByteView frame, Gather& to_client);
+  [[nodiscard]] bool is_anothers_name(const PostgresBackendHalf& source, ByteView payload) const;
+  void tell_own_name(Gather& to_client);
   void on_completed(PostgresBackendHalf& source, ExpectedReply& entry);
   void note_statement_change(PostgresBackendHalf& source, const SessionChange& change);
   void note_lasting_changes(PostgresBackendHalf& source, const StatementFacts& facts, DoneCounts done);
@@ -134,12 +137,14 @@ class PostgresClientHalf final : public ClientHalf {
 
   // The batch judged last; see forward().
   std::vector<ScannedRequest> scan_;
+  bool has_backend_ = false;
   bool is_unsettled_ = false;            ///< replies are owed that may change what texts mean
   std::vector<std::string> tables_;      ///< union of a batch of several texts
   Analysis batch_analysis_;              ///< of the first text of an extended batch
   std::vector<UnderWay> proposed_;       ///< the client's Parse and Close messages on their way, oldest first
   /// Facts with an effect on the session, of portals bound and not yet executed.
   std::map<std::string, std::shared_ptr<const StatementFacts>, std::less<>> portals_;
+  std::size_t ignored_remaining_ = 0;    ///< bytes that are still to come of a frame whose beginning was ignored
   const PostgresBackendHalf* current_ = nullptr;    ///< the backend that was forwarded to last
   bool is_in_doubt_ = false;  ///< the current backend may send more replies than it owes; see ReplyTracker
   Error error_;

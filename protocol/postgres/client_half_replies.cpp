@@ -1,5 +1,6 @@
 #include "protocol/postgres/client_half.hpp"
 
+#include "protocol/postgres/frame_writer.hpp"
 #include "protocol/wire/byte_reader.hpp"
 
 #include <algorithm>
@@ -11,6 +12,8 @@ namespace protocol::postgres {
 namespace {
 
 using Verdict = ReplyTracker::Verdict;
+
+constexpr std::string_view application_name_setting = "application_name";
 
 /// Above this a message that would be looked at whole passes by its header alone.
 constexpr std::size_t inspected_frame_bytes_max = std::size_t{64} << 10;
@@ -246,14 +249,54 @@ void PostgresClientHalf::on_parameter_status(PostgresBackendHalf& source, ByteVi
   if (parameters == nullptr) return;
   const bool client_knows_this_backend = client_parameters_ == source.parameters;
   source.parameters = std::move(parameters);
+  if (&source == current_ && is_anothers_name(source, payload)) {
+    tell_own_name(to_client);
+    return;
+  }
   // While state is restored the differences are told at its end.
   if (&source != current_ || source.restore == RestorePhase::under_way) return;
+  if (*source.parameters == *client_parameters_) {  // news to this connection only, not to the client
+    source.parameters = client_parameters_;
+    return;
+  }
   to_client.borrow(frame);
   if (client_knows_this_backend) {
     note_told(source.parameters);
     return;
   }
   note_told(with_status(*client_parameters_, payload));
+}
+
+/// Whether a reset has brought out the application's name of the session that the connection was opened for.
+bool PostgresClientHalf::is_anothers_name(const PostgresBackendHalf& source, ByteView payload) const {
+  ByteReader reader(payload);
+  const bool is_name = reader.read_text_z() == application_name_setting;
+  const std::string_view value = reader.read_text_z();
+  if (!is_name || value == application_name_) return false;
+  const auto first = source.startup_parameters->find(std::string(application_name_setting));
+  if (first == source.startup_parameters->end() || first->second != value) return false;
+  SettingChange change = state_.is_reset(application_name_setting) ? SettingChange::reset : SettingChange::set;
+  const ExpectedReply* front = source.tracker.front();
+  if (front != nullptr && front->effects) {  // a query's changes are not part of the state before it is complete
+    for (const SessionChange& each : front->effects->changes) {
+      const SettingChange latest = effect_on(application_name_setting, each);
+      if (latest != SettingChange::none) change = latest;
+    }
+  }
+  return change == SettingChange::reset;
+}
+
+/// The client's own name is what a reset means to it. The connection gets it back with the next restoration.
+void PostgresClientHalf::tell_own_name(Gather& to_client) {
+  Bytes message;
+  FrameWriter frame(message, BackendMessage::parameter_status);
+  frame.fields().write_text_z(application_name_setting);
+  frame.fields().write_text_z(application_name_);
+  frame.finish();
+  const auto told = client_parameters_->find(std::string(application_name_setting));
+  if (told != client_parameters_->end() && told->second == application_name_) return;
+  to_client.own(message);
+  note_told(with_status(*client_parameters_, ByteView(message).subspan(frame_header_bytes)));
 }
 
 /// One message was answered with success.

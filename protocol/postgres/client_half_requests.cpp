@@ -86,6 +86,14 @@ PostgresClientHalf::ScanOutcome PostgresClientHalf::refuse(ErrorCode code, std::
   return ScanOutcome::violation;
 }
 
+void PostgresClientHalf::ignore(const NextRequest& request) {
+  if (ignored_remaining_ > 0) {
+    ignored_remaining_ -= request.bytes;
+  } else if (!scan_.empty()) {
+    ignored_remaining_ = scan_.back().frame_bytes - scan_.back().available;
+  }
+}
+
 /// Appends the frame at `offset` to scan_, analysed where it carries a text.
 PostgresClientHalf::ScanOutcome PostgresClientHalf::scan_one(ByteView unread, std::size_t offset) {
   const ByteView rest = unread.subspan(offset);
@@ -171,14 +179,16 @@ NextRequest PostgresClientHalf::next_request(ByteView unread, const BackendHalf*
   scan_.clear();
   if (unread.empty()) return {};
   const auto* backend = static_cast<const PostgresBackendHalf*>(current);
-  is_unsettled_ = backend != nullptr && backend->tracker.is_transaction_unsettled();
-  if (backend == nullptr) return next_batch(unread, TransactionState::none);
-  if (backend->request_remaining > 0) {
+  has_backend_ = backend != nullptr;
+  is_unsettled_ = has_backend_ && backend->tracker.is_transaction_unsettled();
+  const std::size_t remaining = ignored_remaining_ > 0 || backend == nullptr ? ignored_remaining_ : backend->request_remaining;
+  if (remaining > 0) {
     NextRequest request;
-    request.verdict = RequestVerdict::follow;
-    request.bytes = std::min(unread.size(), backend->request_remaining);
+    request.verdict = ignored_remaining_ > 0 ? RequestVerdict::ignore : RequestVerdict::follow;
+    request.bytes = std::min(unread.size(), remaining);
     return request;
   }
+  if (backend == nullptr) return next_batch(unread, TransactionState::none);
   const ReplyTracker& tracker = backend->tracker;
   if (tracker.is_batch_open() || tracker.is_copy_in() || tracker.is_copy_both()) {
     return without_uncertain(follow_batch(unread, *backend), unread, *backend);
@@ -258,8 +268,8 @@ NextRequest PostgresClientHalf::next_batch(ByteView unread, TransactionState tra
     request.facts.tables = &tables_;
     request.facts.tags = &no_tags();
   } else {
-    // CopyData, CopyDone and CopyFail outside COPY are ignored by the backend, so they follow.
-    request.verdict = RequestVerdict::follow;
+    // CopyData, CopyDone and CopyFail outside COPY are ignored by the backend: they follow if there is one.
+    request.verdict = has_backend_ ? RequestVerdict::follow : RequestVerdict::ignore;
   }
   return request;
 }

@@ -16,6 +16,16 @@ bool is_lasting(Kind kind) {
   return kind == Kind::prepare || kind == Kind::deallocate || kind == Kind::deallocate_all || kind == Kind::discard_all;
 }
 
+SettingChange effect_on(std::string_view name, const SessionChange& change) {
+  switch (change.kind) {
+    case Kind::reset_all:
+    case Kind::discard_all: return SettingChange::reset;
+    case Kind::reset: return change.name == name ? SettingChange::reset : SettingChange::none;
+    case Kind::set: return change.name == name ? SettingChange::set : SettingChange::none;
+    default: return SettingChange::none;
+  }
+}
+
 namespace {
 
 /// What one remembered statement costs beyond its text, roughly.
@@ -201,6 +211,14 @@ void SessionState::on_closed(const std::string& name) {
 PreparedStatementPointer SessionState::find_statement(std::string_view name) const {
   const auto place = statements_.find(name);
   return place == statements_.end() ? nullptr : place->second;
+}
+
+bool SessionState::is_reset(std::string_view name) const {
+  for (std::size_t i = pending_.size(); i > 0; --i) {
+    const SettingChange change = effect_on(name, pending_[i - 1].change);
+    if (change != SettingChange::none) return change == SettingChange::reset;
+  }
+  return settings_->count(std::string(name)) == 0;
 }
 
 PinReason SessionState::pin() const { return pins_.empty() ? PinReason::none : *pins_.begin(); }

@@ -26,6 +26,10 @@ using ParameterPointer = std::shared_ptr<const ParameterMap>;
 /// A change of prepared statements: it stays when its transaction is rolled back.
 [[nodiscard]] bool is_lasting(SessionChange::Kind kind);
 
+/// What a change means for one setting. Names as the dialect folds them.
+enum class SettingChange : std::uint8_t { none, set, reset };
+[[nodiscard]] SettingChange effect_on(std::string_view name, const SessionChange& change);
+
 /// What of a text had been done when it failed, in its order.
 struct DoneCounts {
   std::uint32_t statement_changes = 0;  ///< PREPARE, DEALLOCATE and DISCARD ALL
@@ -65,6 +69,8 @@ class SessionState {
 
   /// Committed settings; a new object after each change, so that equality of pointers is equality of state.
   [[nodiscard]] const SettingsPointer& settings() const { return settings_; }
+  /// `name` is back at its start-up value, or will be if the transaction under way commits.
+  [[nodiscard]] bool is_reset(std::string_view name) const;
   [[nodiscard]] PinReason pin() const;
   void pin_for(PinReason reason) { pins_.insert(reason); }
 

@@ -96,6 +96,9 @@ std::unique_ptr<Connection> Pool::take(Group& group, Side side, const protocol::
   }
   ConnectionCounts::Reservation reservation = std::move(waiter.reservation_);
   if (!reservation && is_nobody_before) reservation = counts_.reserve(group.key, side);
+  if (!reservation && is_nobody_before && counts_.has_limit_per_side() && close_any_idle(side)) {
+    reservation = counts_.reserve(group.key, side);
+  }
   if (reservation) {
     connection = std::make_unique<Connection>(surroundings_, side, group.login, borrower);
     connection->keep(std::move(reservation));
@@ -140,11 +143,12 @@ void Pool::on_shortage(const std::vector<ConnectionCounts::Need>& needs) {
   for (const ConnectionCounts::Need& need : needs) {
     const auto place = groups_.find(*need.pool);
     if (place != groups_.end() && close_one_idle(*place->second, need.side)) continue;
-    if (!counts_.has_limit_per_side()) continue;
-    for (const auto& [key, group] : groups_) {
-      if (close_one_idle(*group, need.side)) break;
-    }
+    if (counts_.has_limit_per_side()) close_any_idle(need.side);
   }
+}
+
+bool Pool::close_any_idle(Side side) {
+  return std::any_of(groups_.begin(), groups_.end(), [&](const auto& entry) { return close_one_idle(*entry.second, side); });
 }
 
 /// The one that was used longest ago.

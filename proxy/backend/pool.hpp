@@ -77,6 +77,7 @@ class Pool final : private Keeper {
   void on_shortage(const std::vector<ConnectionCounts::Need>& needs);
   void tell_need();
   bool close_one_idle(Group& group, routing::Side side);
+  bool close_any_idle(routing::Side side);
   void grant(Shelf& shelf, std::unique_ptr<Connection> connection, ConnectionCounts::Reservation reservation);
   void on_idle_ready(Connection& connection) override;
   void hand_over(Group& group, std::unique_ptr<Connection> connection);

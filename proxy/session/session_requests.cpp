@@ -103,13 +103,11 @@ Session::Served Session::serve_one() {
   const protocol::NextRequest request = half_->next_request(client_.unread(), link ? &link->half() : nullptr);
   switch (request.verdict) {
     case RequestVerdict::need_more: return Served::blocked;
-    case RequestVerdict::follow:
-      if (link == nullptr) {
-        client_.use(request.bytes);  // nobody whom it could concern: a backend would ignore it too
-        return Served::forwarded;
-      }
-      forward(request);
+    case RequestVerdict::ignore:
+      half_->ignore(request);
+      client_.use(request.bytes);
       return Served::forwarded;
+    case RequestVerdict::follow: forward(request); return Served::forwarded;
     case RequestVerdict::await_reply: blocked_ = Blocked::some_reply; return Served::blocked;
     case RequestVerdict::route: return route_batch(request);
     case RequestVerdict::terminate: end(); return Served::blocked;

@@ -92,12 +92,13 @@ class Conversation {
         require(half_.error().blame == Blame::client, "a violation is the client's fault");
         is_over_ = true;
         return false;
+      case RequestVerdict::ignore:
+        require(request.bytes > 0, "what is ignored has a length");
+        half_.ignore(request);
+        use_client(request.bytes);
+        return true;
       case RequestVerdict::follow:
-        require(request.bytes > 0, "what follows has a length");
-        if (current == nullptr) {
-          use_client(request.bytes);
-          return true;
-        }
+        require(request.bytes > 0 && current != nullptr, "what follows has a length, and somebody to follow to");
         forward(request, *current);
         return true;
       case RequestVerdict::await_reply:

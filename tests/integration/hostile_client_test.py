@@ -47,7 +47,7 @@ LOGGED_IN = {
 }
 
 
-POOL_SIZE = 20  # the default
+POOL_SIZE = 0  # by session nothing is kept
 
 
 class HostileClient(Through):

@@ -22,6 +22,23 @@ class Login(Through):
                 self.assert_side(connection, "green")
                 self.proxy.shift(0)
 
+    def test_backend_connections_end_with_the_session(self):
+        """a client that leaves → its backend connections leave too, on both sides"""
+        connection = self.connect(application_name="leaver")
+        side_of(connection)
+        self.proxy.shift(100)
+        side_of(connection)
+        for cluster in self.house.both:
+            self.assertEqual(len(cluster.sessions("application_name = 'leaver'")), 1)
+        connection.close()
+        for cluster in self.house.both:
+            until(lambda: not cluster.sessions("application_name = 'leaver'"), f"{cluster.name} is left")
+
+    def test_one_connection_for_each(self):
+        """thirty clients at once → thirty backend connections, as nothing is shared"""
+        connections = [self.connect(application_name="many") for _ in range(30)]
+        self.assertEqual(len(self.house.blue.sessions("application_name = 'many'")), len(connections))
+
     def refused(self, user, password):
         with Stopwatch(20), self.assertRaises(psycopg2.OperationalError) as caught:
             self.connect(user=user, password=password)

@@ -185,7 +185,7 @@ class Queue(Through):
 class Limits(Through):
     @classmethod
     def settings(cls):
-        return configuration(size=0, connections_max=2)
+        return {**configuration(size=0, connections_max=2), "workers": 1}
 
     def test_connections_of_a_side(self):
         """three users with a pool each, two connections per side → the third gets one that an idle user's pool gives up"""

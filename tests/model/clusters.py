@@ -71,6 +71,8 @@ class Cluster:
             for database in self.databases:
                 self.sql("postgres", f"CREATE DATABASE {database} OWNER model")
                 self.sql("postgres", f"ALTER DATABASE {database} SET search_path = m")
+                # Known from the start, since a pooled connection cannot forget that somebody has set it.
+                self.sql("postgres", f"ALTER DATABASE {database} SET custom.flag = ''")
         except BaseException:
             self.__exit__()
             raise

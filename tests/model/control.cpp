@@ -10,10 +10,6 @@ constexpr std::chrono::seconds answer_timeout{30};
 
 Deadline soon() { return std::chrono::steady_clock::now() + answer_timeout; }
 
-std::string clients_filter() {
-  return std::string(" FROM pg_stat_activity WHERE datname = current_database() AND usename = '") + client_role + "'";
-}
-
 constexpr const char* objects = R"(
 SET client_min_messages = error;
 DROP SCHEMA IF EXISTS m CASCADE;
@@ -87,6 +83,24 @@ std::vector<std::string> Control::wait_events() {
   std::vector<std::string> events;
   for (const auto& row : ask("SELECT wait_event" + clients_filter())) events.push_back(row[0]);
   return events;
+}
+
+std::string Control::clients_filter() const {
+  return std::string(" FROM pg_stat_activity WHERE datname = current_database() AND usename = '") + client_role +
+         "' AND pid <> ALL ('" + tolerated_ + "')";
+}
+
+bool Control::tolerate_idle(std::chrono::milliseconds patience) {
+  const Deadline deadline = std::chrono::steady_clock::now() + patience;
+  for (;;) {
+    tolerated_ = "{}";
+    const auto row = ask("SELECT coalesce(array_agg(pid) FILTER (WHERE state = 'idle'), '{}'), "
+                         "count(*) FILTER (WHERE state IS DISTINCT FROM 'idle')" + clients_filter())[0];
+    tolerated_ = row[0];
+    if (row[1] == "0") return true;
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    session_.read_some(std::chrono::microseconds(200));
+  }
 }
 
 void Control::end_sessions() { ask("SELECT pg_terminate_backend(pid, 5000)" + clients_filter()); }

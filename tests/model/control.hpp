@@ -27,8 +27,11 @@ class Control {
   std::vector<std::string> wait_events();
   /// Ends all clients' sessions in this database.
   void end_sessions();
-  /// False: some client's session was still there after `patience`.
+  /// False: some client's session was still there after `patience`. Those that are tolerated do not count.
   bool await_no_session(std::chrono::milliseconds patience);
+  /// From now on the sessions that are idle now do not count: a proxy keeps them for others. False: after `patience`
+  /// some session was not idle yet.
+  bool tolerate_idle(std::chrono::milliseconds patience);
   /// Puts the objects that conversations use back to their first state.
   void reset_objects();
   /// One line that differs when the content of the database differs.
@@ -36,7 +39,10 @@ class Control {
 
  private:
   Session session_;
+  [[nodiscard]] std::string clients_filter() const;
+
   std::size_t taken_ = 0;
+  std::string tolerated_ = "{}";  ///< process ids, as an array
 };
 
 }  // namespace model

@@ -24,6 +24,9 @@ pairs:
     green: {{host: 127.0.0.1, port: {green}}}
     writes: blue
     authentication: trust
+    pool:
+      mode: {pool}
+      connections_max: 20
     users:
       model: {{}}
     catalogue:
@@ -42,14 +45,14 @@ pairs:
 class Crossfade:
     """The proxy as a child process; a context. `address` is where clients connect."""
 
-    def __init__(self, program, blue, green):
-        self.program, self.blue, self.green = program, blue, green
+    def __init__(self, program, blue, green, pool):
+        self.program, self.blue, self.green, self.pool = program, blue, green, pool
         self.folder = tempfile.TemporaryDirectory(prefix="model-")
         self.process, self.address, self.admin = None, None, None
 
     def __enter__(self):
         folder = pathlib.Path(self.folder.name)
-        (folder / "crossfade.yaml").write_text(CONFIGURATION.format(blue=self.blue.port, green=self.green.port), "utf-8")
+        (folder / "crossfade.yaml").write_text(CONFIGURATION.format(blue=self.blue.port, green=self.green.port, pool=self.pool), "utf-8")
         ready = folder / "ready.json"
         self.log = open(folder / "log", "w+", encoding="utf-8")
         self.process = subprocess.Popen([self.program, "run", folder / "crossfade.yaml", "--ready-file", ready],

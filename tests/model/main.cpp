@@ -26,6 +26,7 @@ struct Options {
   std::uint64_t count = 0;          ///< 0: until the time is over
   std::chrono::seconds seconds{0};  ///< 0: until the count is reached
   std::size_t difference_count_max = 3;
+  bool is_pooled = false;           ///< what is played through may leave idle sessions behind
   model::Repertoire repertoire = model::Repertoire::everything;
   enum class Task { compare, prove_faults, print } task = Task::compare;
 };
@@ -63,6 +64,7 @@ Options options_from(int count, char** arguments) {
     else if (name == "--seconds") options.seconds = std::chrono::seconds(std::stoull(value()));
     else if (name == "--differences") options.difference_count_max = std::stoull(value());
     else if (name == "--reads") options.repertoire = model::Repertoire::reads;
+    else if (name == "--pooled") options.is_pooled = true;
     else if (name == "--prove-faults") options.task = Options::Task::prove_faults;
     else if (name == "--print") options.task = Options::Task::print;
     else throw std::runtime_error("unknown option " + name);
@@ -198,6 +200,7 @@ int run(const Options& options) {
   for (model::Control* control : controls) control->reset_objects();
   model::Player player(options.direct, options.database, controls);
   if (options.repertoire == model::Repertoire::reads) player.set_keeps_objects();
+  if (options.is_pooled) player.set_pooled();
   return options.task == Options::Task::compare ? compare(options, player) : prove_faults(options, player);
 }
 

@@ -33,10 +33,12 @@ Recording Player::play_again(const Conversation& conversation, const Address& ad
 
 Recording Player::play(const Conversation& conversation, const Address& address, const Recording* expected) {
   for (Control* control : controls_) {
+    if (is_pooled_) control->tolerate_idle(std::chrono::milliseconds(0));
     if (!control->await_no_session(std::chrono::milliseconds(0))) control->end_sessions();
     if (!keeps_objects_) control->reset_objects();
   }
   std::map<std::string, std::string> parameters = conversation.parameters;
+  if (is_pooled_) parameters.erase("application_name");  // RESET may bring out the name of whom the connection was opened for
   parameters["user"] = client_role;
   parameters["database"] = database_;
   Play play{Session(address), expected, {}, 0};
@@ -59,6 +61,7 @@ Recording Player::play(const Conversation& conversation, const Address& address,
   }
   if (play.session.is_garbled()) play.give_up("the bytes are not a message");
   for (Control* control : controls_) {
+    if (is_pooled_ && expected != nullptr) control->tolerate_idle(farewell_timeout);
     if (!control->await_no_session(farewell_timeout)) {
       if (play.recording.trouble.empty()) play.give_up("a server's session outlives the client's");
       control->end_sessions();
@@ -152,6 +155,7 @@ bool Player::await_all_waiting(Play& play, bool is_asleep) {
   for (;;) {
     std::vector<std::string> events;
     for (Control* control : controls_) {
+      if (is_pooled_) control->tolerate_idle(std::chrono::milliseconds(0));
       for (std::string& event : control->wait_events()) events.push_back(std::move(event));
     }
     const auto waits_for = [&events](const char* name) {

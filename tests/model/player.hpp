@@ -42,6 +42,8 @@ class Player {
   void set_patience(std::chrono::milliseconds patience) { patience_ = patience; }
   /// Between plays: objects as new (or left alone, when conversations only read).
   void set_keeps_objects() { keeps_objects_ = true; }
+  /// What is played again goes through a proxy that keeps idle connections for others.
+  void set_pooled() { is_pooled_ = true; }
   [[nodiscard]] std::size_t cancel_count() const { return cancel_count_; }
 
  private:
@@ -60,6 +62,7 @@ class Player {
   std::vector<Control*> controls_;
   std::chrono::milliseconds patience_{10'000};
   bool keeps_objects_ = false;
+  bool is_pooled_ = false;
   std::size_t cancel_count_ = 0;
 };
 

@@ -35,6 +35,8 @@ def arguments():
     parser.add_argument("--seed", type=int)
     parser.add_argument("--count", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1, help="how many play at the same time, each in its own database")
+    parser.add_argument("--pool", choices=["session", "transaction"], default="session",
+                        help="how long a conversation keeps its connection to a server")
     parser.add_argument("--two-sides", action="store_true", help="only conversations that two sides answer in turn")
     parser.add_argument("--one-side", action="store_true", help="only conversations that one side answers")
     parser.add_argument("--prove-faults", action="store_true")
@@ -99,8 +101,8 @@ def play_all(options):
                 plays.start(blue.local_address, database, *extent(options, fresh + job * 10**6))
             return plays.finish()
         green = stack.enter_context(Cluster(databases + [TWO_SIDES]))
-        crossfade = stack.enter_context(Crossfade(options.crossfade, blue, green))
-        through = ["--through", crossfade.address]
+        crossfade = stack.enter_context(Crossfade(options.crossfade, blue, green, options.pool))
+        through = ["--through", crossfade.address] + (["--pooled"] if options.pool == "transaction" else [])
         fader = stack.enter_context(Fader(crossfade, fresh)) if not options.one_side else None
         if not options.one_side:
             plays.start(blue.local_address, TWO_SIDES, *through, "--other", green.local_address, "--reads", *extent(options, fresh))

@@ -256,3 +256,19 @@ TEST_CASE("client half: a client encoding whose bytes may be mistaken for quotes
   it.answer(parameter("client_encoding", "UTF8") + complete("RESET") + ready_message('I'), it.blue);
   CHECK(it.judge(query_message("SELECT 1")).facts.statement_class == StatementClass::read);
 }
+
+TEST_CASE("client half: CopyData in pieces while no backend is on loan → ignored whole, and what comes behind is understood") {
+  Conversation it;
+  const Bytes data = message('d', std::string(100, 'x')) + query_message("SELECT 1");
+  ByteView rest(data);
+  std::size_t ignored = 0;
+  for (std::size_t piece = 20; rest.size() > query_message("SELECT 1").size(); piece = 30) {
+    const NextRequest request = it.client.next_request(rest.first(std::min(piece, rest.size())), nullptr);
+    REQUIRE(request.verdict == RequestVerdict::ignore);
+    it.client.ignore(request);
+    rest = rest.subspan(request.bytes);
+    ignored += request.bytes;
+  }
+  CHECK(ignored == 105);
+  CHECK(it.client.next_request(rest, nullptr).verdict == RequestVerdict::route);
+}

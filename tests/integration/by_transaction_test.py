@@ -1,0 +1,62 @@
+"""What the drivers' cases find by session, the usual mode, they find by transaction too."""
+
+import asyncpg_test
+import carry_test
+import errors_test
+import node_test
+import pins_test
+import psql_test
+import psycopg2_test
+import psycopg3_test
+import startup_test
+
+
+class ByTransaction:
+    """Before a class of cases: its proxy's clients share backend connections by transaction."""
+
+    @classmethod
+    def settings(cls):
+        settings = super().settings()
+        for pair in settings["pairs"].values():
+            pair["pool"] = {"mode": "transaction"}
+        return settings
+
+
+class Asyncpg(ByTransaction, asyncpg_test.Asyncpg):
+    pass
+
+
+class Carry(ByTransaction, carry_test.Carry):
+    pass
+
+
+class CarryProtocol(ByTransaction, carry_test.CarryProtocol):
+    pass
+
+
+class Errors(ByTransaction, errors_test.Errors):
+    pass
+
+
+class Node(ByTransaction, node_test.Node):
+    pass
+
+
+class Pins(ByTransaction, pins_test.Pins):
+    pass
+
+
+class Psql(ByTransaction, psql_test.Psql):
+    pass
+
+
+class Psycopg2(ByTransaction, psycopg2_test.Psycopg2):
+    pass
+
+
+class Psycopg3(ByTransaction, psycopg3_test.Psycopg3):
+    pass
+
+
+class Startup(ByTransaction, startup_test.Startup):
+    pass
