@@ -92,6 +92,8 @@ struct StatementFacts {
   /// Touches the switch between read-only and read-write of a transaction or of the session's defaults: a
   /// transaction begun READ ONLY may write after it.
   bool may_leave_read_only = false;
+  /// Runs code that may change settings unseen: functions that are not the system's own, CALL, DO.
+  bool may_change_settings = false;
   /// Why it is not a read, in words for `explain`; empty for a read. Holds no literal of the text.
   std::string because;
 };

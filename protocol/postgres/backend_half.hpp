@@ -39,6 +39,9 @@ class PostgresBackendHalf final : public BackendHalf {
   const ParameterPointer startup_parameters;  ///< as reported at the login
   ParameterPointer parameters;            ///< as last reported
   SettingsPointer settings = no_settings();  ///< what was set on this connection beyond its start-up
+  /// A function, or a block of code, may have changed settings that `settings` does not know of.
+  bool has_unseen_settings = false;
+  std::uint64_t last_session = 0;         ///< PostgresClientHalf's number of the one that was served last
   StatementMap statements;                ///< what is prepared here, or about to be
   std::vector<UnderWay> provisions;       ///< of `statements`, those sent by us and not answered yet; oldest first
   std::uint32_t segment = 0;              ///< Syncs sent so far; see UnderWay

@@ -59,6 +59,7 @@ void merge(StatementFacts&& one, StatementFacts& all) {
   if (one.pin != PinReason::none) all.pin = one.pin;
   if (!one.executes.empty()) all.executes = std::move(one.executes);
   all.may_leave_read_only = all.may_leave_read_only || one.may_leave_read_only;
+  all.may_change_settings = all.may_change_settings || one.may_change_settings;
   move_all(one.tables, all.tables);
   move_all(one.functions, all.functions);
   move_all(one.changes, all.changes);
@@ -76,6 +77,7 @@ StatementFacts unknown_facts(std::string_view because) {
   facts.statement_class = StatementClass::unknown;
   facts.pin = PinReason::untracked_state;
   facts.may_leave_read_only = true;
+  facts.may_change_settings = true;
   facts.because = because;
   return facts;
 }

@@ -120,7 +120,11 @@ class PostgresClientHalf final : public ClientHalf {
 
   // Restoring.
   [[nodiscard]] std::string restoration_sql(const PostgresBackendHalf& target) const;
-  void append_setting_changes(const PostgresBackendHalf& target, std::string& sql) const;
+  void append_setting_changes(const PostgresBackendHalf& target, const Settings& present, std::string& sql) const;
+  /// The last session may have left settings behind that nobody has seen.
+  [[nodiscard]] bool is_strange(const PostgresBackendHalf& target) const {
+    return target.has_unseen_settings && target.last_session != id_;
+  }
   void append_statement_changes(const PostgresBackendHalf& target, std::string& sql) const;
   void tell_parameter_changes(PostgresBackendHalf& target, Gather& to_client);
   void finish_restore(PostgresBackendHalf& target, Gather& to_client);
@@ -130,6 +134,7 @@ class PostgresClientHalf final : public ClientHalf {
   Analyser& analyser_;
   const ClientHalfOptions& options_;
   SessionState state_;
+  const std::uint64_t id_;               ///< no other session on this thread has the same
   std::string application_name_;         ///< as of the client's start-up
   ParameterPointer client_parameters_;   ///< what the client was last told
   /// False in encodings in which an ASCII byte may be half of a character: no text is understood then.

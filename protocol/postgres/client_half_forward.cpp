@@ -16,7 +16,7 @@ ByteView payload_of(ByteView frame) { return frame.subspan(frame_header_bytes); 
 std::shared_ptr<const StatementFacts> effects_of(const std::shared_ptr<const StatementFacts>& facts) {
   if (!facts) return nullptr;
   const bool has_effects = !facts->changes.empty() || facts->pin != PinReason::none ||
-                           facts->transaction_effect == TransactionEffect::unclear;
+                           facts->transaction_effect == TransactionEffect::unclear || facts->may_change_settings;
   return has_effects ? facts : nullptr;
 }
 
@@ -66,6 +66,7 @@ void for_each_named_in(const StatementFacts& facts, const Use& use) {
 void PostgresClientHalf::forward(const NextRequest& request, ByteView unread, BackendHalf& target, Gather& to_backend) {
   auto& backend = static_cast<PostgresBackendHalf&>(target);
   current_ = &backend;
+  backend.last_session = id_;
   if (backend.request_remaining > 0) {
     backend.request_remaining -= request.bytes;
     to_backend.borrow(unread.first(request.bytes));

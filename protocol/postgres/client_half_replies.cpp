@@ -334,6 +334,7 @@ void PostgresClientHalf::on_completed(PostgresBackendHalf& source, ExpectedReply
     return;
   }
   state_.on_success(*entry.effects);
+  if (entry.effects->may_change_settings) source.has_unseen_settings = true;
   for (const SessionChange& change : entry.effects->changes) note_statement_change(source, change);
 }
 

@@ -77,7 +77,7 @@ ByteView payload_of(const ScannedRequest& scanned, ByteView unread) {
 }  // namespace
 
 PostgresClientHalf::PostgresClientHalf(const Login& login, Analyser& analyser, const ClientHalfOptions& options)
-    : analyser_(analyser), options_(options), application_name_(login.application_name) {
+    : analyser_(analyser), options_(options), id_(fresh_number()), application_name_(login.application_name) {
   if (login.is_replication) state_.pin_for(PinReason::replication);
 }
 

@@ -104,7 +104,7 @@ RestoreState PostgresClientHalf::begin_restore(BackendHalf& backend, Gather& to_
 bool PostgresClientHalf::is_in_line(const BackendHalf& backend) const {
   const auto& target = static_cast<const PostgresBackendHalf&>(backend);
   return target.settings == state_.settings() && target.parameters == client_parameters_ &&
-         target.statements_version == state_.statements_version();
+         target.statements_version == state_.statements_version() && !is_strange(target);
 }
 
 void PostgresClientHalf::let_go(BackendHalf& backend) {
@@ -125,10 +125,14 @@ RestoreState PostgresClientHalf::restore_state(const BackendHalf& backend) const
 
 std::string PostgresClientHalf::restoration_sql(const PostgresBackendHalf& target) const {
   std::string sql;
-  if (target.settings != state_.settings()) append_setting_changes(target, sql);
+  const bool begins_anew = is_strange(target);
+  if (begins_anew) sql = "RESET SESSION AUTHORIZATION;RESET ROLE;RESET ALL;";
+  const Settings& present_settings = begins_anew ? *no_settings() : *target.settings;
+  const ParameterMap& present_parameters = begins_anew ? *target.startup_parameters : *target.parameters;
+  if (begins_anew || target.settings != state_.settings()) append_setting_changes(target, present_settings, sql);
   for (const std::string_view name : settable_reported) {
     const std::string* wanted = find_value(*client_parameters_, name);
-    const std::string* present = find_value(*target.parameters, name);
+    const std::string* present = find_value(present_parameters, name);
     if (wanted == nullptr || present == nullptr || *wanted == *present) continue;
     sql += "SET ";
     sql += name;
@@ -140,7 +144,9 @@ std::string PostgresClientHalf::restoration_sql(const PostgresBackendHalf& targe
   return sql;
 }
 
-void PostgresClientHalf::append_setting_changes(const PostgresBackendHalf& target, std::string& sql) const {
+/// From `present`, what is set on `target`, to what is set in the session.
+void PostgresClientHalf::append_setting_changes(const PostgresBackendHalf& target, const Settings& present,
+                                                std::string& sql) const {
   const auto is_reported = [&](std::string_view name) {
     for (const std::string_view reported : settable_reported) {
       if (equals_folded(name, reported)) return find_value(*target.parameters, reported) != nullptr;
@@ -148,15 +154,15 @@ void PostgresClientHalf::append_setting_changes(const PostgresBackendHalf& targe
     return false;
   };
   for (const int pass : {0, 1, 2}) {
-    for (const auto& [name, text] : *target.settings) {
+    for (const auto& [name, text] : present) {
       if (restoring_pass_of(name) != pass || is_reported(name) || state_.settings()->count(name) != 0) continue;
       sql += name == "session_authorization" ? "RESET SESSION AUTHORIZATION" : "RESET " + name;
       sql += ";";
     }
     for (const auto& [name, text] : *state_.settings()) {
       if (restoring_pass_of(name) != pass || is_reported(name)) continue;
-      const auto present = target.settings->find(name);
-      if (present != target.settings->end() && present->second == text) continue;
+      const auto place = present.find(name);
+      if (place != present.end() && place->second == text) continue;
       sql += text;
       sql += ";";
     }
@@ -184,6 +190,7 @@ void PostgresClientHalf::append_statement_changes(const PostgresBackendHalf& tar
 void PostgresClientHalf::finish_restore(PostgresBackendHalf& target, Gather& to_client) {
   if (target.restore == RestorePhase::failed) return;
   target.settings = state_.settings();
+  if (is_strange(target)) target.has_unseen_settings = false;
   for (auto place = target.statements.begin(); place != target.statements.end();) {
     const PreparedStatementPointer wanted = state_.find_statement(place->first);
     const bool is_current = wanted && is_same(*wanted, *place->second);

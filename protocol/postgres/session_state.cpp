@@ -12,6 +12,11 @@ const SettingsPointer& no_settings() {
   return none;
 }
 
+std::uint64_t fresh_number() {
+  static thread_local std::uint64_t number = 0;
+  return ++number;
+}
+
 bool is_lasting(Kind kind) {
   return kind == Kind::prepare || kind == Kind::deallocate || kind == Kind::deallocate_all || kind == Kind::discard_all;
 }
@@ -33,12 +38,6 @@ constexpr std::size_t statement_overhead_bytes = 256;
 
 std::size_t bytes_of(const PreparedStatement& statement) {
   return statement.parse_message.size() + statement.sql_text.size() + statement_overhead_bytes;
-}
-
-/// No two states of any sessions on a thread have the same, so that equality means the same statements.
-std::uint64_t fresh_version() {
-  static thread_local std::uint64_t version = 0;
-  return ++version;
 }
 
 }  // namespace
@@ -100,7 +99,7 @@ void SessionState::propose(const SessionChange& change) {
       statements_.clear();
       statement_bytes_ = 0;
       has_unnamed_ = false;
-      statements_version_ = fresh_version();
+      statements_version_ = fresh_number();
       return;
     case Kind::unlock_all: pins_.erase(PinReason::advisory_lock); return;
     case Kind::rollback_to: roll_back_to(change.name); return;
@@ -196,7 +195,7 @@ void SessionState::on_prepared(PreparedStatementPointer statement) {
 
 /// The unnamed statement is looked after by itself: it changes with nearly every batch of some drivers.
 void SessionState::note_statement_change(std::string_view name) {
-  if (!name.empty()) statements_version_ = fresh_version();
+  if (!name.empty()) statements_version_ = fresh_number();
 }
 
 void SessionState::on_closed(const std::string& name) {

@@ -26,6 +26,9 @@ using ParameterPointer = std::shared_ptr<const ParameterMap>;
 /// A change of prepared statements: it stays when its transaction is rolled back.
 [[nodiscard]] bool is_lasting(SessionChange::Kind kind);
 
+/// Larger than every one before it on this thread.
+[[nodiscard]] std::uint64_t fresh_number();
+
 /// What a change means for one setting. Names as the dialect folds them.
 enum class SettingChange : std::uint8_t { none, set, reset };
 [[nodiscard]] SettingChange effect_on(std::string_view name, const SessionChange& change);

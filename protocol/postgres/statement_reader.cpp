@@ -128,6 +128,7 @@ void StatementReader::read_statement(const PgQuery__Node& statement) {
       return read_do(*statement.do_stmt);
     case PG_QUERY__NODE__NODE_CALL_STMT:
       facts_.transaction_effect = TransactionEffect::unclear;
+      facts_.may_change_settings = true;
       return read_any(statement, StatementClass::write, "CALL");
     case PG_QUERY__NODE__NODE_VARIABLE_SHOW_STMT:
       return set_class(StatementClass::session, "SHOW");
@@ -266,6 +267,7 @@ void StatementReader::read_do(const PgQuery__DoStmt& block) {
   set_class(StatementClass::write, "DO");
   facts_.transaction_effect = TransactionEffect::unclear;
   facts_.may_leave_read_only = true;
+  facts_.may_change_settings = true;
   for (std::size_t i = 0; i < block.n_args; ++i) {
     const PgQuery__DefElem& part = *block.args[i]->def_elem;
     if (std::string_view(part.defname) == "as" && may_change_session(read_string(part.arg))) {

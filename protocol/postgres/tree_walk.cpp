@@ -227,7 +227,12 @@ void TreeWalk::visit_call(const PgQuery__FuncCall& call) {
 void TreeWalk::judge_call(QualifiedName called) {
   // The grammar spells many a call with the system's schema; the reader of facts need not know which.
   facts_.functions.push_back(called.schema == "pg_catalog" ? std::string(called.name) : spell(called));
-  switch (catalogue_.judge_function(called.schema, called.name)) {
+  const Catalogue::Verdict verdict = catalogue_.judge_function(called.schema, called.name);
+  // What the system's own functions set is seen in their arguments. A name without a schema that the system has, too,
+  // is taken for the system's.
+  const bool is_systems_own = is_system(called) && catalogue_.judge_function("pg_catalog", called.name) != Catalogue::Verdict::unknown;
+  if (verdict != Catalogue::Verdict::stable && !is_systems_own) facts_.may_change_settings = true;
+  switch (verdict) {
     case Catalogue::Verdict::stable:
       return;
     case Catalogue::Verdict::unstable:

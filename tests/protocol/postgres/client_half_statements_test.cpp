@@ -325,3 +325,31 @@ TEST_CASE("client half: a text with a COMMIT in it fails → nobody knows what w
   it.answer(complete("RESET") + complete("COMMIT") + error("ERROR", "22012") + ready_message('I'), it.blue);
   CHECK(it.client.pin() == PinReason::untracked_state);
 }
+
+TEST_CASE("client half: a function of the user's ran for another session → settings begin anew; for the same one they stay") {
+  Conversation it;
+  it.send(query_message("SET work_mem TO 99"), it.blue);
+  it.answer(complete("SET") + ready_message('I'), it.blue);
+  it.send(query_message("SELECT change_something()"), it.blue);
+  it.answer(complete("SELECT 1") + ready_message('I'), it.blue);
+  it.client.let_go(it.blue);
+  CHECK(it.client.is_in_line(it.blue));
+  PostgresClientHalf other({}, it.analyser, it.options);
+  Bytes welcome;
+  other.write_welcome(it.blue, CancelKey{8, Bytes(4)}, welcome);
+  CHECK_FALSE(other.is_in_line(it.blue));
+  Gather to_backend;
+  Gather to_client;
+  CHECK(other.begin_restore(it.blue, to_backend, to_client) == RestoreState::under_way);
+  CHECK(text_of(to_backend).find("RESET ALL;") != std::string::npos);
+  CHECK(text_of(to_backend).find("work_mem") == std::string::npos);
+}
+
+TEST_CASE("client half: the system's own functions ran → nothing unseen was set") {
+  for (const char* text : {"SELECT pg_catalog.txid_current()", "SELECT lower('A')"}) {
+    Conversation it;
+    it.send(query_message(text), it.blue);
+    it.answer(complete("SELECT 1") + ready_message('I'), it.blue);
+    CHECK_FALSE(it.blue.has_unseen_settings);
+  }
+}
