@@ -319,9 +319,11 @@ bool PostgresClientHalf::is_holding_uncertain(std::string_view name, const Postg
   };
   if (is_under_way(target.provisions)) return true;
   const PreparedStatementPointer statement = state_.find_statement(name);
-  if (!statement || statement->parse_message.empty()) return false;
   const auto held = target.statements.find(name);
-  if (held != target.statements.end() && is_same(*held->second, *statement)) return false;
+  const bool is_any_held = held != target.statements.end();
+  if (statement && is_any_held && is_same(*held->second, *statement)) return false;
+  const bool must_be_closed = name.empty() && is_any_held;
+  if (!must_be_closed && (!statement || statement->parse_message.empty())) return false;
   const ReplyTracker& tracker = target.tracker;
   return (tracker.is_transaction_unsettled() && !tracker.is_batch_open()) || is_under_way(proposed_);
 }

@@ -353,3 +353,16 @@ TEST_CASE("client half: the system's own functions ran → nothing unseen was se
     CHECK_FALSE(it.blue.has_unseen_settings);
   }
 }
+
+TEST_CASE("client half: the session's unnamed statement may be skipped and green holds an old one → its Bind waits, then closes that") {
+  Conversation it;
+  it.send(parse_message("", "SELECT 1") + sync_message(), it.green);
+  it.answer(message('1', "") + ready_message('I'), it.green);
+  it.send(query_message("UPDATE t SET a = 1"), it.blue);
+  it.answer(complete("UPDATE 1") + ready_message('I'), it.blue);
+  it.send(bind_message("unknown") + parse_message("", "SELECT 2") + sync_message(), it.green);
+  const Bytes use = bind_message("") + sync_message();
+  CHECK(it.judge(use, &it.green).verdict == RequestVerdict::await_reply);
+  it.answer(error("ERROR", "26000") + ready_message('I'), it.green);
+  CHECK(it.send(use, it.green) == text_of(close_message('S', "") + use));
+}
