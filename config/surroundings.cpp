@@ -35,24 +35,36 @@ std::string system_words() {
   return std::generic_category().message(errno);
 }
 
+/// A regular file, opened for reading, and what the system says of it.
+struct RegularFile {
+  Descriptor descriptor;
+  struct stat status {};
+
+  /// Not blocking, so that a pipe is found to be one instead of waited for.
+  explicit RegularFile(const std::filesystem::path& path)
+      : descriptor(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {}
+
+  /// To be asked first.
+  [[nodiscard]] protocol::Status check() {
+    if (descriptor.get() < 0 || fstat(descriptor.get(), &status) != 0) return refuse(system_words());
+    if (S_ISREG(status.st_mode)) return {};
+    return refuse(S_ISDIR(status.st_mode) ? "it is a directory" : "it is not a regular file");
+  }
+};
+
 }  // namespace
 
 protocol::Result<SecretFile> read_file(const std::filesystem::path& path, std::size_t bytes_max) {
-  // Not blocking, so that a pipe is found to be one instead of waited for.
-  const Descriptor descriptor(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (descriptor.get() < 0) return refuse(system_words());
-  struct stat status {};
-  if (fstat(descriptor.get(), &status) != 0) return refuse(system_words());
-  if (!S_ISREG(status.st_mode))
-    return refuse(S_ISDIR(status.st_mode) ? "it is a directory" : "it is not a regular file");
+  RegularFile source(path);
+  if (const protocol::Status sound = source.check(); !sound) return sound.error();
   SecretFile file;
-  file.is_readable_by_others = (status.st_mode & (S_IRGRP | S_IROTH)) != 0;
+  file.is_readable_by_others = (source.status.st_mode & (S_IRGRP | S_IROTH)) != 0;
   std::string& content = file.content;
   // One byte beyond the bound tells "too long" from "just fits", whatever the size claims.
   content.resize(bytes_max + 1);
   std::size_t filled = 0;
   while (filled < content.size()) {
-    const ssize_t count = read(descriptor.get(), content.data() + filled, content.size() - filled);
+    const ssize_t count = read(source.descriptor.get(), content.data() + filled, content.size() - filled);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return refuse(system_words());
     if (count == 0) break;
@@ -69,12 +81,9 @@ protocol::Result<SecretFile> Machine::read_secret_file(const std::filesystem::pa
 }
 
 protocol::Status Machine::check_file(const std::filesystem::path& path, Secrecy secrecy) const {
-  const Descriptor descriptor(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (descriptor.get() < 0) return refuse(system_words());
-  struct stat status {};
-  if (fstat(descriptor.get(), &status) != 0) return refuse(system_words());
-  if (!S_ISREG(status.st_mode))
-    return refuse(S_ISDIR(status.st_mode) ? "it is a directory" : "it is not a regular file");
+  RegularFile file(path);
+  if (protocol::Status sound = file.check(); !sound) return sound;
+  const struct stat& status = file.status;
   if (secrecy == Secrecy::open) return {};
   if (status.st_uid != geteuid() && status.st_uid != 0) return refuse("a key must belong to this user or to root");
   const bool is_own = status.st_uid == geteuid();

@@ -29,12 +29,13 @@ class Pool::Group {
 
   [[nodiscard]] bool is_empty() const {
     const auto is_bare = [](const Shelf& shelf) { return shelf.idle.empty() && shelf.waiting.empty(); };
-    return session_count == 0 && is_bare(shelves[Side::blue]) && is_bare(shelves[Side::green]);
+    return session_count == 0 && kept_back_count == 0 && is_bare(shelves[Side::blue]) && is_bare(shelves[Side::green]);
   }
 
   std::shared_ptr<const std::string> key;
   std::shared_ptr<const protocol::Login> login;  ///< the last one, whose proof of who it is is the freshest
   std::size_t session_count = 0;
+  std::size_t kept_back_count = 0;
   routing::PerSide<Shelf> shelves;
 };
 
@@ -181,6 +182,7 @@ void Pool::put_back(Group& group, std::unique_ptr<Connection> connection) {
   if (!is_sound || is_worn(*connection)) return;
   if (connection->is_cancel_under_way()) {
     connection->leave_to(*this);
+    ++group.kept_back_count;
     kept_back_.push_back(KeptBack{&group, std::move(connection)});
     return;
   }
@@ -194,7 +196,8 @@ void Pool::hand_over(Group& group, std::unique_ptr<Connection> connection) {
     grant(shelf, std::move(connection), {});
     return;
   }
-  if (counts_.is_anyone_short() && waiting_count_ == 0) return;  // closed: another worker has use for the room
+  // Closed where another worker, or with a limit per side another pool of this one, has use for the room.
+  if (counts_.is_anyone_short() && (waiting_count_ == 0 || counts_.has_limit_per_side())) return;
   shelf.idle.push_back(std::move(connection));
   arm_sweep();
 }
@@ -219,7 +222,10 @@ void Pool::on_cancel_end() {
     free.push_back(std::move(kept_back_[i - 1]));
     kept_back_.erase(kept_back_.begin() + static_cast<std::ptrdiff_t>(i - 1));
   }
-  for (KeptBack& kept : free) put_back(*kept.group, std::move(kept.connection));
+  for (KeptBack& kept : free) {
+    --kept.group->kept_back_count;
+    put_back(*kept.group, std::move(kept.connection));
+  }
 }
 
 /// Gives the rights to open connections that have become free, in each queue to who came first.
@@ -246,7 +252,11 @@ void Pool::on_idle_ready(Connection& connection) {
     idle.erase(place);
     return;
   }
-  std::erase_if(kept_back_, [&](const KeptBack& kept) { return kept.connection.get() == &connection; });
+  const auto kept = std::find_if(kept_back_.begin(), kept_back_.end(),
+                                 [&](const KeptBack& each) { return each.connection.get() == &connection; });
+  if (kept == kept_back_.end()) return;
+  --kept->group->kept_back_count;
+  kept_back_.erase(kept);
 }
 
 void Pool::arm_sweep() {
@@ -271,12 +281,6 @@ void Pool::sweep() {
     place = group.is_empty() ? groups_.erase(place) : std::next(place);
   }
   if (is_needed) arm_sweep();
-}
-
-std::size_t Pool::idle_count(Side side) const {
-  std::size_t count = 0;
-  for (const auto& [key, group] : groups_) count += group->shelves[side].idle.size();
-  return count;
 }
 
 }  // namespace proxy::backend

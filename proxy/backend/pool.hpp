@@ -68,9 +68,6 @@ class Pool final : private Keeper {
   /// A cancel request has arrived, so what was kept back for its sake may serve again.
   void on_cancel_end();
 
-  [[nodiscard]] std::size_t idle_count(routing::Side side) const;
-  [[nodiscard]] std::size_t waiting_count() const { return waiting_count_; }
-
  private:
   struct Shelf;
   void on_room();

@@ -3,7 +3,8 @@
 `direct` is no proxy, `relay` the floor. HAProxy and Crossfade run as many threads as they do by default: HAProxy one per
 core, Crossfade one per core but one. `haproxy-1` and `crossfade-1` run a single thread, as PgBouncer always does, and
 `crossfade-all` one per core. `crossfade-split` sends every second read over a connection to green (the same server under
-its second name), so that choosing a side is part of the figure.
+its second name), so that choosing a side is part of the figure. `pgbouncer` and `crossfade` pool by session;
+`pgbouncer-pool` and `crossfade-pool` share 20 connections by transaction.
 """
 
 import os

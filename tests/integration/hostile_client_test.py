@@ -47,9 +47,6 @@ LOGGED_IN = {
 }
 
 
-POOL_SIZE = 0  # by session nothing is kept
-
-
 class HostileClient(Through):
     @classmethod
     def settings(cls):
@@ -110,15 +107,13 @@ class HostileClient(Through):
                 self.assertLess(len(messages), 50)
 
     def test_half_message_and_close(self):
-        """a close at every byte of a batch → nothing goes on at the backend, and the connections serve the next ones"""
+        """a close at every byte of a batch → the backend is left each time"""
         whole = query("SELECT 1") + parse("a", "SELECT $1::int") + bind(statement="a", values=[b"1"]) + execute() + SYNC
         for length in range(0, len(whole), 3):
             with Wire(self.proxy.address()) as wire:
                 wire.log_in(application_name="half")
                 wire.send(whole[:length])
-        until(lambda: not self.house.blue.sessions("application_name = 'half' AND state <> 'idle'"), "nothing goes on")
-        self.assertLessEqual(len(self.house.blue.sessions("application_name = 'half'")), POOL_SIZE)
-        self.assert_side(self.connect(), "blue")
+        until(lambda: not self.house.blue.sessions("application_name = 'half'"), "every backend connection is closed")
 
     def test_close_during_reply(self):
         """a client that leaves in the middle of a long reply → its backend is left at once"""
@@ -177,7 +172,7 @@ class Floods(Through):
             self.assertEqual(side_of(other), "blue")
         until(lambda: self.proxy.descriptors() < 100, "descriptors are given back", 30)
         self.assertLess(self.proxy.resident_kilobytes() - before, proxy.ROOM_KILOBYTES)
-        until(lambda: len(self.house.blue.sessions()) <= POOL_SIZE + 3, "backend connections stay within the pool", 30)
+        until(lambda: len(self.house.blue.sessions()) <= 3, "backend connections are given back", 30)
 
     def test_too_many(self):
         """more clients than allowed → 53300 for those beyond, the others stay; a place that is given back is free"""

@@ -15,12 +15,14 @@ def configuration(**pool):
     return proxy.configuration(proxy.pair(pool={"mode": "transaction", **pool}))
 
 
-class Shared(Through):
-    """One backend connection per side for everybody: whatever leaks is seen at once."""
-
+class OneConnection(Through):
     @classmethod
     def settings(cls):
         return {**configuration(size=1), "workers": 1}
+
+
+class Shared(OneConnection):
+    """One backend connection per side for everybody: whatever leaks is seen at once."""
 
     def pid(self, connection):
         return self.value(connection, "SELECT pg_backend_pid()")
@@ -135,7 +137,7 @@ class Shared(Through):
         until(lambda: self.query(one, "SELECT 1") and one.get_parameter_status("DateStyle") == "ISO, DMY", "the client is told")
 
 
-class Pins(Shared):
+class Pins(OneConnection):
     """What cannot be carried keeps the connection; what ends the cause gives it back."""
 
     def test_temporary_table(self):
@@ -195,6 +197,24 @@ class Limits(Through):
             for client in clients:
                 self.assert_side(client, "blue")
         self.assertLessEqual(len(self.house.blue.sessions("application_name = '' AND usename <> ''")), 2)
+
+
+class OneOfASide(Through):
+    @classmethod
+    def settings(cls):
+        return {**configuration(size=0, connections_max=1), "workers": 1}
+
+    def test_pool_of_another_user(self):
+        """the side's only connection is another user's, in a transaction → it is given up when that ends"""
+        holder, waiter = self.connect(), []
+        other = threading.Thread(target=lambda: waiter.append(side_of(self.connect(user="app_trust"))))
+        self.query(holder, "BEGIN")
+        other.start()
+        other.join(0.3)
+        self.assertEqual(waiter, [])
+        self.query(holder, "COMMIT")
+        other.join(30)
+        self.assertEqual(waiter, ["blue"])
 
 
 class ManyWorkers(Through):
