@@ -40,6 +40,7 @@ class Analyser {
   /// How often each way was taken, since the beginning.
   struct Counters {
     std::uint64_t text_hits = 0;
+    std::uint64_t outline_hits = 0;
     std::uint64_t fingerprint_hits = 0;
     std::uint64_t parses = 0;
     std::uint64_t refusals = 0;  ///< not parsed: too long, too deep, not readable
@@ -68,8 +69,15 @@ class Analyser {
  private:
   struct Caches;
 
-  [[nodiscard]] Analysis analyse_new(std::string_view text, std::uint64_t hash);
-  [[nodiscard]] Analysis refuse(std::string_view because);
+  [[nodiscard]] Analysis analyse_by_outline(std::string_view text, std::uint64_t hash);
+  /// Whom an analysis serves: the text alone, or all of the same normal form.
+  enum class Reach : std::uint8_t { text, form };
+  struct Finding {
+    Analysis analysis;
+    Reach reach = Reach::text;
+  };
+  [[nodiscard]] Finding analyse_new(std::string_view text, std::uint64_t hash);
+  [[nodiscard]] Finding refuse(std::string_view because);
   /// Whether the text was seen not long ago. Texts with literals in them mostly come once and would fill the
   /// cache for nothing.
   [[nodiscard]] bool is_seen_again(std::uint64_t hash);

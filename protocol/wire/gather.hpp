@@ -15,20 +15,19 @@ class Gather {
   void borrow(ByteView slice) {
     if (slice.empty()) return;
     total_bytes_ += slice.size();
-    if (!slices_.empty()) {
-      Slice& last = slices_.back();
-      if (last.borrowed != nullptr && last.borrowed + last.size == slice.data()) {
-        last.size += slice.size();
-        return;
-      }
+    if (slice.data() == borrowed_end_) {
+      slices_.back().size += slice.size();
+    } else {
+      slices_.push_back(Slice{slice.data(), 0, slice.size()});
     }
-    slices_.push_back(Slice{slice.data(), 0, slice.size()});
+    borrowed_end_ = slice.data() + slice.size();
   }
 
   /// Copies `piece` into storage of the Gather.
   void own(ByteView piece) {
     if (piece.empty()) return;
     total_bytes_ += piece.size();
+    borrowed_end_ = nullptr;
     const std::size_t offset = storage_.size();
     append(storage_, piece);
     if (!slices_.empty()) {
@@ -53,6 +52,7 @@ class Gather {
 
   void clear() {
     slices_.clear();
+    borrowed_end_ = nullptr;
     storage_.clear();
     total_bytes_ = 0;
   }
@@ -64,6 +64,7 @@ class Gather {
     std::size_t size;
   };
   std::vector<Slice> slices_;
+  const std::byte* borrowed_end_ = nullptr;  ///< where the last slice ends, if it is a borrowed one
   Bytes storage_;
   std::size_t total_bytes_ = 0;
 };
