@@ -3,6 +3,7 @@
 #include "protocol/base/bytes.hpp"
 #include "protocol/base/result.hpp"
 #include "protocol/dialogue.hpp"
+#include "protocol/pin.hpp"
 #include "protocol/statement.hpp"
 #include "protocol/wire/gather.hpp"
 
@@ -86,6 +87,8 @@ class ClientHalf {
 
   /// What keeps the session on its side; none if it may move.
   [[nodiscard]] virtual PinReason pin() const = 0;
+  /// Everything that ties the session, the reason above among it; for people.
+  [[nodiscard]] virtual const Pins& pins() const = 0;
 
   /// Writes what `target` needs before it can serve this session, and what the client must be told of a new
   /// server. under_way: send, relay() the replies, ask restore_state() until it is done or failed.

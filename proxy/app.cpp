@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <iterator>
 #include <mutex>
 #include <stdexcept>
 #include <thread>
@@ -263,6 +264,27 @@ protocol::Result<admin::PlanChange> App::rollback(const std::string& pair_name) 
   protocol::Result<routing::PlanSnapshot> plan = pair->history().rollback();
   if (!plan) return plan.error();
   return publish(*pair, std::move(*plan));
+}
+
+protocol::Result<admin::PinnedSessions> App::pinned_sessions(const std::string& pair_name) {
+  AppPair* pair = find_pair(pair_name);
+  if (pair == nullptr) return unknown_pair(pair_name);
+  struct Sum {
+    std::mutex mutex;
+    admin::PinnedSessions pinned;
+  };
+  const auto sum = std::make_shared<Sum>();
+  ask_workers([pair, sum](std::size_t index) {
+    admin::PinnedSessions part = pair->worker(index).pinned_sessions();
+    const std::lock_guard lock(sum->mutex);
+    sum->pinned.total += part.total;
+    std::move(part.shown.begin(), part.shown.end(), std::back_inserter(sum->pinned.shown));
+  });
+  const std::lock_guard lock(sum->mutex);
+  std::vector<telemetry::PinnedSession>& shown = sum->pinned.shown;
+  std::ranges::sort(shown, {}, &telemetry::PinnedSession::session_number);
+  if (shown.size() > admin::PinnedSessions::shown_max) shown.resize(admin::PinnedSessions::shown_max);
+  return std::move(sum->pinned);
 }
 
 protocol::Result<admin::ExplainResult> App::explain(const admin::ExplainRequest& request) {

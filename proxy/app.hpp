@@ -47,6 +47,7 @@ class App final : public admin::Control {
   [[nodiscard]] protocol::Result<admin::PlanChange> set_weights(const std::string& pair, const std::string& rule,
                                                                 routing::Weights reads) override;
   [[nodiscard]] protocol::Result<admin::PlanChange> rollback(const std::string& pair) override;
+  [[nodiscard]] protocol::Result<admin::PinnedSessions> pinned_sessions(const std::string& pair) override;
   [[nodiscard]] protocol::Result<admin::ExplainResult> explain(const admin::ExplainRequest& request) override;
 
   /// How long a call of Control waits for a worker.

@@ -45,9 +45,8 @@ class PostgresClientHalf final : public ClientHalf {
 
   [[nodiscard]] NextRequest next_request(ByteView unread, const BackendHalf* current) override;
   [[nodiscard]] const Error& error() const override { return error_; }
-  [[nodiscard]] PinReason pin() const override {
-    return is_in_doubt_ ? PinReason::untracked_state : state_.pin();
-  }
+  [[nodiscard]] PinReason pin() const override;
+  [[nodiscard]] const Pins& pins() const override { return state_.pins(); }
   [[nodiscard]] RestoreState begin_restore(BackendHalf& target, Gather& to_backend, Gather& to_client) override;
   void let_go(BackendHalf& target) override;
   [[nodiscard]] bool is_in_line(const BackendHalf& target) const override;

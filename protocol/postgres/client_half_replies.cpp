@@ -328,7 +328,7 @@ void PostgresClientHalf::on_completed(PostgresBackendHalf& source, ExpectedReply
   const bool is_mixed = entry.effects->statement_count > 1 && !entry.effects->changes.empty() &&
                         entry.effects->transaction_effect == TransactionEffect::unclear;
   // Which of the changes a COMMIT or ROLLBACK among them kept is not known, whether all of them were made or not.
-  if (is_mixed) state_.pin_for(PinReason::untracked_state);
+  if (is_mixed) state_.pin_for(PinReason::untracked_state, entry.effects->fingerprint);
   if (!has_succeeded) {
     note_lasting_changes(source, *entry.effects, source.done);
     return;

@@ -50,7 +50,7 @@ void SessionState::on_success(const StatementFacts& facts) {
     case PinReason::loaded_library:
     case PinReason::untracked_state:
       // Session-level locks and loaded libraries outlive a rollback.
-      pins_.insert(facts.pin);
+      pins_.add(facts.pin, facts.fingerprint);
       break;
     case PinReason::temporary_object:
     case PinReason::listen:
@@ -58,7 +58,7 @@ void SessionState::on_success(const StatementFacts& facts) {
     case PinReason::replication:
     case PinReason::restore_failed:
     case PinReason::login_refused:
-      pending_.push_back(Pending{SessionChange{Kind::set_local, {}, {}}, facts.pin});
+      pending_.push_back(Pending{SessionChange{Kind::set_local, {}, {}}, Pin{facts.pin, facts.fingerprint}});
       break;
   }
 }
@@ -76,7 +76,7 @@ void SessionState::on_failure(const StatementFacts& facts, DoneCounts done) {
     }
   }
   // A lock that was taken before the error is held.
-  if (facts.pin == PinReason::advisory_lock) pins_.insert(facts.pin);
+  if (facts.pin == PinReason::advisory_lock) pins_.add(facts.pin, facts.fingerprint);
 }
 
 void SessionState::propose(const SessionChange& change) {
@@ -92,8 +92,8 @@ void SessionState::propose(const SessionChange& change) {
     }
     case Kind::deallocate: on_closed(change.name); return;
     case Kind::discard_all:
-      pins_.clear();
-      pending_.push_back(Pending{change, PinReason::none});
+      pins_.discard();
+      pending_.push_back(Pending{change});
       [[fallthrough]];
     case Kind::deallocate_all:
       statements_.clear();
@@ -101,7 +101,7 @@ void SessionState::propose(const SessionChange& change) {
       has_unnamed_ = false;
       statements_version_ = fresh_number();
       return;
-    case Kind::unlock_all: pins_.erase(PinReason::advisory_lock); return;
+    case Kind::unlock_all: pins_.remove(PinReason::advisory_lock); return;
     case Kind::rollback_to: roll_back_to(change.name); return;
     case Kind::release: return;  // what was done since stays pending
     case Kind::set_local: note_custom(change); return;
@@ -111,7 +111,7 @@ void SessionState::propose(const SessionChange& change) {
     case Kind::unlisten_all:
     case Kind::close_all_cursors:
     case Kind::discard_temporary:
-    case Kind::savepoint: pending_.push_back(Pending{change, PinReason::none}); return;
+    case Kind::savepoint: pending_.push_back(Pending{change}); return;
   }
 }
 
@@ -119,7 +119,7 @@ void SessionState::roll_back_to(const std::string& savepoint) {
   for (std::size_t i = pending_.size(); i > 0; --i) {
     const SessionChange& change = pending_[i - 1].change;
     if (change.kind != Kind::savepoint || change.name != savepoint) continue;
-    pending_.resize(i, Pending{SessionChange{Kind::savepoint, {}, {}}, PinReason::none});  // the savepoint itself stays
+    pending_.resize(i, Pending{SessionChange{Kind::savepoint, {}, {}}});  // the savepoint itself stays
     return;
   }
 }
@@ -153,8 +153,8 @@ void SessionState::settle_customs(Settings& settings) {
 }
 
 void SessionState::apply(const Pending& pending, Settings& settings) {
-  if (pending.pin != PinReason::none) {
-    pins_.insert(pending.pin);
+  if (pending.pin.reason != PinReason::none) {
+    pins_.add(pending.pin.reason, pending.pin.fingerprint);
     return;
   }
   switch (pending.change.kind) {
@@ -170,9 +170,9 @@ void SessionState::apply(const Pending& pending, Settings& settings) {
       return;
     }
     case Kind::discard_all: settings.clear(); return;
-    case Kind::unlisten_all: pins_.erase(PinReason::listen); return;
-    case Kind::close_all_cursors: pins_.erase(PinReason::hold_cursor); return;
-    case Kind::discard_temporary: pins_.erase(PinReason::temporary_object); return;
+    case Kind::unlisten_all: pins_.remove(PinReason::listen); return;
+    case Kind::close_all_cursors: pins_.remove(PinReason::hold_cursor); return;
+    case Kind::discard_temporary: pins_.remove(PinReason::temporary_object); return;
     case Kind::set_local:
     case Kind::prepare:
     case Kind::deallocate:
@@ -219,7 +219,5 @@ bool SessionState::is_reset(std::string_view name) const {
   }
   return settings_->count(std::string(name)) == 0;
 }
-
-PinReason SessionState::pin() const { return pins_.empty() ? PinReason::none : *pins_.begin(); }
 
 }  // namespace protocol::postgres

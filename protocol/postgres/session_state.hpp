@@ -1,11 +1,11 @@
 #pragma once
 
+#include "protocol/pin.hpp"
 #include "protocol/postgres/prepared_statement.hpp"
 #include "protocol/statement.hpp"
 
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -74,13 +74,14 @@ class SessionState {
   [[nodiscard]] const SettingsPointer& settings() const { return settings_; }
   /// `name` is back at its start-up value, or will be if the transaction under way commits.
   [[nodiscard]] bool is_reset(std::string_view name) const;
-  [[nodiscard]] PinReason pin() const;
-  void pin_for(PinReason reason) { pins_.insert(reason); }
+  [[nodiscard]] const Pins& pins() const { return pins_; }
+  /// `fingerprint`: of the statement that is the cause; 0 without one.
+  void pin_for(PinReason reason, std::uint64_t fingerprint = 0) { pins_.add(reason, fingerprint); }
 
  private:
   struct Pending {
     SessionChange change;       ///< kind set … unlock_all
-    PinReason pin = PinReason::none;  ///< a pin to add instead, where not none
+    Pin pin = {};  ///< to add instead, where its reason is not none
   };
   void propose(const SessionChange& change);
   void note_statement_change(std::string_view name);
@@ -93,7 +94,7 @@ class SessionState {
   std::vector<Pending> pending_;
   std::vector<std::string> customs_;  ///< names of extensions' settings that were set in this transaction
   StatementMap statements_;
-  std::set<PinReason> pins_;
+  Pins pins_;
   bool has_unnamed_ = false;
   std::uint64_t statements_version_ = 0;
   std::size_t statement_bytes_ = 0;

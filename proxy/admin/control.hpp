@@ -3,6 +3,7 @@
 #include "protocol/base/result.hpp"
 #include "protocol/statement.hpp"
 #include "proxy/telemetry/metrics.hpp"
+#include "proxy/telemetry/pinned_session.hpp"
 #include "routing/decide.hpp"
 #include "routing/plan.hpp"
 #include "routing/side.hpp"
@@ -64,6 +65,7 @@ struct ExplainResult {
 };
 
 using telemetry::PairMetrics;
+using telemetry::PinnedSessions;
 using telemetry::SideMetrics;
 
 class Control {
@@ -80,6 +82,7 @@ class Control {
                                                                  routing::Weights reads) = 0;
   /// Back to the plan before the newest one; a second call goes forth again.
   [[nodiscard]] virtual protocol::Result<PlanChange> rollback(const std::string& pair) = 0;
+  [[nodiscard]] virtual protocol::Result<PinnedSessions> pinned_sessions(const std::string& pair) = 0;
   [[nodiscard]] virtual protocol::Result<ExplainResult> explain(const ExplainRequest& request) = 0;
 };
 

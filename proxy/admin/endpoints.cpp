@@ -107,6 +107,14 @@ Response put_weights(const Call& call) {
   return response;
 }
 
+Response get_pins(const Call& call) {
+  const auto pinned = call.control.pinned_sessions(call.names[0]);
+  if (!pinned) return explained_failure(call.control, call.names[0], nullptr, pinned.error());
+  boost::json::object reply = pinned_sessions_json(*pinned);
+  reply["pair"] = call.names[0];
+  return json_response(reply);
+}
+
 Response post_rollback(const Call& call) {
   const std::string& pair = call.names[0];
   const auto change = call.control.rollback(pair);
@@ -128,13 +136,14 @@ Response post_explain(const Call& call) {
 
 constexpr std::string_view weights_path = "/api/v1/pairs/{pair}/rules/{rule}/weights";
 
-constexpr std::array<Endpoint, 8> endpoint_table{{
+constexpr std::array<Endpoint, 9> endpoint_table{{
     {"GET", "/healthz", Guard::open, Reach::none, get_health},
     {"GET", "/readyz", Guard::open, Reach::control, get_readiness},
     {"GET", "/metrics", Guard::guarded, Reach::control, get_metrics},
     {"GET", "/api/v1/status", Guard::guarded, Reach::control, get_status},
     {"GET", weights_path, Guard::guarded, Reach::control, get_weights},
     {"PUT", weights_path, Guard::guarded, Reach::control, put_weights},
+    {"GET", "/api/v1/pairs/{pair}/pins", Guard::guarded, Reach::control, get_pins},
     {"POST", "/api/v1/pairs/{pair}/rollback", Guard::guarded, Reach::control, post_rollback},
     {"POST", "/api/v1/explain", Guard::guarded, Reach::control, post_explain},
 }};

@@ -36,6 +36,33 @@ json::object pins_json(const std::map<protocol::PinReason, std::uint64_t>& pins)
   return object;
 }
 
+/// Sixteen hexadecimal digits: as a number it would lose some in JavaScript. Null: no statement is the cause.
+json::value digest_json(std::uint64_t fingerprint) {
+  if (fingerprint == 0) return nullptr;
+  std::string text;
+  for (int shift = 60; shift >= 0; shift -= 4) text += "0123456789abcdef"[(fingerprint >> shift) & 0xF];
+  return json::value(text);
+}
+
+json::object pinned_session_json(const telemetry::PinnedSession& session) {
+  json::array pins;
+  for (const telemetry::PinAge& each : session.pins) {
+    pins.push_back(json::object{{"reason", protocol::name_of(each.pin.reason)},
+                                {"age_ms", each.age.count()},
+                                {"digest", digest_json(each.pin.fingerprint)},
+                                {"cleared_by", protocol::clearing_of(each.pin.reason)}});
+  }
+  json::value process = nullptr;
+  if (session.backend_process != 0) process = session.backend_process;
+  return {{"session", session.session_number},
+          {"user", valid_utf8(session.user)},
+          {"database", valid_utf8(session.database)},
+          {"application_name", valid_utf8(session.application_name)},
+          {"side", routing::name_of(session.side)},
+          {"backend_pid", std::move(process)},
+          {"pins", std::move(pins)}};
+}
+
 json::array rules_json(const routing::Plan& plan) {
   json::array rules;
   for (const routing::Rule& rule : plan.rules) rules.push_back(rule_json(rule));
@@ -108,6 +135,12 @@ json::object change_json(const PlanChange& change) {
           {"rules", change.plan ? rules_json(*change.plan) : json::array{}},
           {"acknowledged_after_us", change.acknowledged_after.count()},
           {"acknowledged_by_all", change.is_acknowledged_by_all}};
+}
+
+json::object pinned_sessions_json(const PinnedSessions& pinned) {
+  json::array sessions;
+  for (const telemetry::PinnedSession& session : pinned.shown) sessions.push_back(pinned_session_json(session));
+  return {{"total", pinned.total}, {"sessions", std::move(sessions)}};
 }
 
 json::object explain_json(const ExplainResult& result, const routing::PlanSnapshot& plan) {

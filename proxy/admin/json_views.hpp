@@ -15,6 +15,8 @@ namespace proxy::admin {
 /// `plan` names the rule of the route; may be null.
 [[nodiscard]] boost::json::object explain_json(const ExplainResult& result, const routing::PlanSnapshot& plan);
 
+[[nodiscard]] boost::json::object pinned_sessions_json(const PinnedSessions& pinned);
+
 /// {"blue": 90, "green": 10}: whole percents as integers, others with up to two decimals.
 [[nodiscard]] boost::json::object weights_json(routing::Weights weights);
 

@@ -115,6 +115,28 @@ std::string status_text(const json::object& status) {
   return text;
 }
 
+std::string pinned_sessions_text(const json::object& pinned) {
+  Table table({{"session", Align::right}, {"user"}, {"database"}, {"application"}, {"side"}, {"pid", Align::right},
+               {"pinned by"}, {"for", Align::right}, {"digest"}, {"until"}});
+  const json::array& sessions = pinned.at("sessions").as_array();
+  for (const json::value& value : sessions) {
+    const json::object& session = value.as_object();
+    const bool has_process = !session.at("backend_pid").is_null();
+    for (const json::value& each : session.at("pins").as_array()) {
+      const json::object& pin = each.as_object();
+      table.add({number_at(session, "session"), text_at(session, "user"), text_at(session, "database"),
+                 text_at(session, "application_name"), text_at(session, "side"),
+                 has_process ? number_at(session, "backend_pid") : "", text_at(pin, "reason"),
+                 std::to_string(pin.at("age_ms").to_number<std::uint64_t>() / 1000) + " s",
+                 pin.at("digest").is_null() ? "" : text_at(pin, "digest"), text_at(pin, "cleared_by")});
+    }
+  }
+  const std::uint64_t total = pinned.at("total").to_number<std::uint64_t>();
+  std::string text = text_at(pinned, "pair") + ": " + counted(std::to_string(total), "pinned session");
+  if (total > sessions.size()) text += ", " + std::to_string(sessions.size()) + " of them shown";
+  return text + "\n" + (sessions.empty() ? "" : table.text("  "));
+}
+
 std::string explain_text(const json::object& explanation) {
   std::string route = text_at(explanation, "side") + ", because of " + text_at(explanation, "reason");
   if (!explanation.at("rule").is_null()) route += ", by rule \"" + text_at(explanation, "rule") + "\"";

@@ -10,6 +10,7 @@ namespace proxy::cli {
 /// answer. What came from outside is printed without its control characters: a terminal would obey them.
 [[nodiscard]] std::string status_text(const boost::json::object& status);
 [[nodiscard]] std::string explain_text(const boost::json::object& explanation);
+[[nodiscard]] std::string pinned_sessions_text(const boost::json::object& pinned);
 [[nodiscard]] std::string change_text(const boost::json::object& change);
 
 }  // namespace proxy::cli

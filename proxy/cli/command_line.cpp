@@ -29,6 +29,7 @@ struct Parsed {
   ExplainWish explain;
   ShiftWish shift;
   std::string rollback_pair;
+  std::string pins_pair;
   std::function<int()> action;
 };
 
@@ -107,6 +108,17 @@ void add_status(CLI::App& app, Parsed& parsed, const Terminal& terminal) {
   command->callback([&] { parsed.action = [&] { return with_remote(parsed, terminal, show_status); }; });
 }
 
+void add_pins(CLI::App& app, Parsed& parsed, const Terminal& terminal) {
+  CLI::App* command = app.add_subcommand("pins", "Which sessions cannot move, since when, and why");
+  command->add_option("--pair", parsed.pins_pair, "Needed where there are several");
+  add_remote_options(*command, parsed);
+  command->callback([&] {
+    parsed.action = [&] {
+      return with_remote(parsed, terminal, [&](const Remote& remote) { return show_pins(remote, parsed.pins_pair); });
+    };
+  });
+}
+
 void add_explain(CLI::App& app, Parsed& parsed, const Terminal& terminal) {
   CLI::App* command = app.add_subcommand("explain", "Where a statement would go, and why");
   ExplainWish& wish = parsed.explain;
@@ -173,6 +185,7 @@ int run_command_line(int argc, const char* const* argv, const Commands& commands
   add_check(app, parsed, commands);
   add_demo(app, parsed, commands);
   add_status(app, parsed, terminal);
+  add_pins(app, parsed, terminal);
   add_explain(app, parsed, terminal);
   add_shift(app, parsed, terminal);
   add_rollback(app, parsed, terminal);

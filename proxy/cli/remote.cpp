@@ -162,16 +162,31 @@ int show_status(const Remote& remote) {
   return show_outcome(remote, send(remote, "GET", "/api/v1/status"), {status_text, always_done});
 }
 
+/// Does `action` with the name of a pair: `pair`, or the only one there is.
+template <class Action>
+int with_pair(const Remote& remote, const std::string& pair, Action action) {
+  if (!pair.empty()) return action(pair);
+  const auto status = send(remote, "GET", "/api/v1/status");
+  if (!status || status->status != 200) return show_outcome(remote, status, {status_text, always_done});
+  const std::string only = only_pair(*status);
+  if (only.empty()) return complain(remote, "there are several pairs: say --pair NAME", ExitCode::usage);
+  return action(only);
+}
+
+int show_pins(const Remote& remote, const std::string& pair) {
+  return with_pair(remote, pair, [&](const std::string& name) {
+    return show_outcome(remote, send(remote, "GET", "/api/v1/pairs/" + path_segment(name) + "/pins"),
+                        {pinned_sessions_text, always_done});
+  });
+}
+
 int explain_statement(const Remote& remote, const ExplainWish& wish) {
-  ExplainWish complete = wish;
-  if (complete.pair.empty()) {
-    const auto status = send(remote, "GET", "/api/v1/status");
-    if (!status || status->status != 200) return show_outcome(remote, status, {status_text, always_done});
-    complete.pair = only_pair(*status);
-    if (complete.pair.empty()) return complain(remote, "there are several pairs: say --pair NAME", ExitCode::usage);
-  }
-  return show_outcome(remote, send(remote, "POST", "/api/v1/explain", explain_body(complete)),
-                      {explain_text, always_done});
+  return with_pair(remote, wish.pair, [&](const std::string& name) {
+    ExplainWish complete = wish;
+    complete.pair = name;
+    return show_outcome(remote, send(remote, "POST", "/api/v1/explain", explain_body(complete)),
+                        {explain_text, always_done});
+  });
 }
 
 int shift_reads(const Remote& remote, const ShiftWish& wish) {

@@ -59,6 +59,8 @@ struct ShiftWish {
 
 /// The commands that talk to a running proxy. Each shows the answer, or the complaint, and returns the exit code.
 [[nodiscard]] int show_status(const Remote& remote);
+/// `pair` empty: the only one there is.
+[[nodiscard]] int show_pins(const Remote& remote, const std::string& pair);
 [[nodiscard]] int explain_statement(const Remote& remote, const ExplainWish& wish);
 [[nodiscard]] int shift_reads(const Remote& remote, const ShiftWish& wish);
 [[nodiscard]] int roll_back(const Remote& remote, const std::string& pair);

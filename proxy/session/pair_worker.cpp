@@ -82,11 +82,22 @@ void PairWorker::on_session_end(Session& session) {
 telemetry::PairMetrics PairWorker::metrics() {
   metrics_.pins.clear();
   for (const auto& [address, session] : sessions_) {
-    if (const protocol::PinReason reason = session->pin(); reason != protocol::PinReason::none) {
-      ++metrics_.pins[reason];
-    }
+    const protocol::Pins* pins = session->pins();
+    if (pins == nullptr) continue;
+    for (const protocol::Pin& pin : *pins) ++metrics_.pins[pin.reason];
   }
   return metrics_;
+}
+
+telemetry::PinnedSessions PairWorker::pinned_sessions() const {
+  telemetry::PinnedSessions pinned;
+  for (const auto& [address, session] : sessions_) {
+    const protocol::Pins* pins = session->pins();
+    if (pins == nullptr || pins->empty()) continue;
+    ++pinned.total;
+    if (pinned.shown.size() < telemetry::PinnedSessions::shown_max) pinned.shown.push_back(session->describe_pins());
+  }
+  return pinned;
 }
 
 void PairWorker::stop_sessions(Session::Stop when) {

@@ -58,6 +58,7 @@ class PairWorker final : public SessionOwner, public SessionRegistry {
   [[nodiscard]] bool acknowledge(std::uint64_t epoch) { return plans_.plan().epoch >= epoch; }
   /// A copy of the counters, pins counted afresh.
   [[nodiscard]] telemetry::PairMetrics metrics();
+  [[nodiscard]] telemetry::PinnedSessions pinned_sessions() const;
   void stop_sessions(Session::Stop when);
   [[nodiscard]] std::size_t session_count() const { return sessions_.size(); }
   [[nodiscard]] runtime::Loop& loop() { return environment_.loop; }

@@ -8,6 +8,7 @@
 #include "proxy/net/channel.hpp"
 #include "proxy/session/environment.hpp"
 #include "proxy/session/in_flight.hpp"
+#include "proxy/session/pin_watch.hpp"
 #include "proxy/backend/connection.hpp"
 #include "routing/decide.hpp"
 #include "routing/facts.hpp"
@@ -57,7 +58,10 @@ class Session final : public net::StreamListener,
     std::shared_ptr<std::uint32_t> under_way;  ///< counts the cancel requests on their way there
   };
   [[nodiscard]] std::optional<RunningRequest> running_request();
-  [[nodiscard]] protocol::PinReason pin() const { return half_ ? half_->pin() : protocol::PinReason::none; }
+  /// Null before the conversation.
+  [[nodiscard]] const protocol::Pins* pins() const { return half_ ? &half_->pins() : nullptr; }
+  /// For people. Precondition: there are pins.
+  [[nodiscard]] telemetry::PinnedSession describe_pins() const;
 
   enum class Stop : std::uint8_t { when_idle, now };
   /// The proxy goes away: the session ends at its next boundary or now, with a word to the client.
@@ -138,6 +142,7 @@ class Session final : public net::StreamListener,
   std::optional<routing::Side> restoring_;   ///< the side that is being brought in line
   std::optional<protocol::CancelKey> key_;
   InFlightQueue in_flight_;
+  PinWatch pin_watch_;
   std::uint64_t batch_number_ = 0;
   bool has_changed_schema_ = false;  ///< and its transaction has not ended yet
   std::optional<Stop> stop_;

@@ -52,6 +52,21 @@ void Session::give_back_all() {
   environment_.pool.leave_queue(*this);
 }
 
+telemetry::PinnedSession Session::describe_pins() const {
+  telemetry::PinnedSession told;
+  told.session_number = facts_.session_number;
+  told.user = facts_.user;
+  told.database = facts_.database;
+  told.application_name = facts_.application_name;
+  told.side = current_.value_or(Side::blue);
+  if (const backend::Connection* link = current_link()) {
+    const protocol::CancelKey* key = link->half().cancel_key();
+    if (key != nullptr) told.backend_process = key->process_id;
+  }
+  told.pins = pin_watch_.ages(environment_.loop.now());
+  return told;
+}
+
 protocol::Error Session::no_connection_in_time() {
   return protocol::failure(ErrorCode::connections_exhausted, Blame::operator_,
                            "no backend connection became free in time");

@@ -53,6 +53,7 @@ void Session::relay_once(backend::Connection& link) {
   client_.send(environment_.to_client);
   environment_.to_client.clear();
   note_completions(side);
+  pin_watch_.look_at(half_->pins(), environment_.loop.now(), environment_.metrics);
   if (!progress) {
     fail(progress.error());
     return;

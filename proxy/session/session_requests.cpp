@@ -226,6 +226,7 @@ Session::Served Session::give_up_on(const routing::Route& route, protocol::Error
     const bool is_at_home = current_ == other_side && write_side() == other_side;
     if ((error.code == ErrorCode::restore_failed || is_own) && is_at_home) {
       half_->pin_for(is_own ? protocol::PinReason::login_refused : protocol::PinReason::restore_failed);
+      pin_watch_.look_at(half_->pins(), environment_.loop.now(), environment_.metrics);
       return Served::repeated;
     }
     if (error.code != ErrorCode::restore_failed && !is_avoided(other_side)) {

@@ -86,7 +86,8 @@ struct PairMetrics {
   std::uint64_t clients_total = 0;
   std::uint64_t logins_failed_total = 0;
   CodeCounts sessions_failed_total;                   ///< by name_of(ErrorCode)
-  std::map<protocol::PinReason, std::uint64_t> pins;  ///< sessions pinned now
+  std::map<protocol::PinReason, std::uint64_t> pins;  ///< sessions pinned now; each counts for every reason it has
+  std::map<protocol::PinReason, std::uint64_t> pins_total;
   routing::PerSide<SideMetrics> sides;
   bool operator==(const PairMetrics&) const = default;
 };

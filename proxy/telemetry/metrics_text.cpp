@@ -86,6 +86,12 @@ void write_pins(Exposition& page, const Pairs& pairs) {
       page.sample({{"pair", pair.pair}, {"reason", protocol::name_of(reason)}}, sessions);
     }
   }
+  page.begin("crossfade_pins_total", MetricType::counter, "What has tied sessions to a side or connection, by reason.");
+  for (const PairMetrics& pair : pairs) {
+    for (const auto& [reason, count] : pair.pins_total) {
+      page.sample({{"pair", pair.pair}, {"reason", protocol::name_of(reason)}}, count);
+    }
+  }
 }
 
 void write_requests(Exposition& page, const Pairs& pairs) {

@@ -87,6 +87,34 @@ class Admin(Through):
                                                                  "database": "shop"}).json
                 self.assertEqual((told["side"], told["class"]), (side, kind))
 
+    def test_pins(self):
+        """pinned sessions → listed with user, side, server process, reasons, ages and digests, never with a literal"""
+        connection = self.connect(application_name="till")
+        self.query(connection, "SELECT pg_advisory_lock(77123)")
+        self.query(connection, "CREATE TEMP TABLE seventy_seven AS SELECT 77124 AS a")
+        told = self.proxy.ask("GET", "/api/v1/pairs/shop/pins").json
+        self.assertEqual((told["pair"], told["total"]), ("shop", 1))
+        session = told["sessions"][0]
+        self.assertEqual((session["user"], session["database"], session["application_name"], session["side"]),
+                         ("postgres", "shop", "till", "blue"))
+        self.assertEqual(session["backend_pid"], self.value(connection, "SELECT pg_backend_pid()"))
+        self.assertEqual([each["reason"] for each in session["pins"]], ["temporary_object", "advisory_lock"])
+        for each in session["pins"]:
+            self.assertRegex(each["digest"], "^[0-9a-f]{16}$")
+            self.assertIn("DISCARD", each["cleared_by"])
+            self.assertLess(each["age_ms"], 20000)
+        said = self.run_crossfade("pins")
+        for word in ("till", "temporary_object", "advisory_lock", session["pins"][0]["digest"]):
+            self.assertIn(word, said)
+        for text in (said, str(told)):
+            self.assertNotRegex(text, "77123|77124|seventy")
+        self.assertRegex(self.proxy.ask("GET", "/metrics").text, r'crossfade_pins_total\{[^}]*advisory_lock[^}]*\} [1-9]')
+        self.assertEqual(self.proxy.ask("GET", "/api/v1/pairs/shap/pins").status, 404)
+
+    def run_crossfade(self, *words):
+        command = [proxy.CROSSFADE, *words, "--pair", "shop", "--admin", "http://" + self.proxy.addresses["admin"]]
+        return subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
+
     def test_metrics(self):
         """/metrics → requests, errors by SQLSTATE, latency buckets and bytes, labelled by pair and side"""
         connection = self.connect()

@@ -73,6 +73,15 @@ class Control : public proxy::admin::Control {
     return publish(*previous_);
   }
 
+  protocol::Result<proxy::admin::PinnedSessions> pinned_sessions(const std::string& pair) override {
+    if (pair != pair_name) return unknown();
+    proxy::telemetry::PinnedSession session{
+        7, "ann", "shop", "till\xFF", routing::Side::blue, 4711,
+        {{{protocol::PinReason::advisory_lock, 0x00ab}, std::chrono::milliseconds(1500)},
+         {{protocol::PinReason::listen, 0}, std::chrono::milliseconds(20)}}};
+    return proxy::admin::PinnedSessions{1, {std::move(session)}};
+  }
+
   protocol::Result<proxy::admin::ExplainResult> explain(const proxy::admin::ExplainRequest& request) override {
     if (request.pair != pair_name) return unknown();
     last_explained = request;

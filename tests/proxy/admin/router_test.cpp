@@ -155,6 +155,26 @@ TEST_CASE("rollback: after a change → the plan before; without one → 409; un
   CHECK(object_of(response).at("rules").at(0).at("reads").at("green") == 25);
 }
 
+TEST_CASE("pins: asked → each session with its side and server process, and each pin with reason, age and digest") {
+  Desk desk;
+  const Response response = desk.ask("GET", "/api/v1/pairs/shop/pins");
+  REQUIRE(response.status == 200);
+  const json::object reply = object_of(response);
+  CHECK(reply.at("pair") == "shop");
+  CHECK(reply.at("total") == 1);
+  const json::value& session = reply.at("sessions").at(0);
+  CHECK(session.at("session") == 7);
+  CHECK(session.at("user") == "ann");
+  CHECK(session.at("application_name") == "till\xEF\xBF\xBD");
+  CHECK(session.at("side") == "blue");
+  CHECK(session.at("backend_pid") == 4711);
+  CHECK(session.at("pins").at(0).at("reason") == "advisory_lock");
+  CHECK(session.at("pins").at(0).at("age_ms") == 1500);
+  CHECK(session.at("pins").at(0).at("digest") == "00000000000000ab");
+  CHECK(session.at("pins").at(1).at("digest").is_null());
+  CHECK(desk.ask("GET", "/api/v1/pairs/shap/pins").status == 404);
+}
+
 TEST_CASE("explain: asked → class, route, rule and steps; the facts reach the control") {
   Desk desk;
   const Response response = desk.ask("POST", "/api/v1/explain", R"({"pair":"shop","sql":"SELECT 1","user":"alice",

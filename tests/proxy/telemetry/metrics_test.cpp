@@ -57,6 +57,7 @@ TEST_CASE("merge: two workers → sums, the larger maximum, the name of the sum"
   first.pair = "shop";
   first.clients_open = 2;
   first.pins[protocol::PinReason::listen] = 1;
+  first.pins_total[protocol::PinReason::listen] = 3;
   SideMetrics& blue = first.sides[routing::Side::blue];
   blue.count_request(StatementClass::read);
   blue.record_latency(StatementClass::read, 0.5);
@@ -72,6 +73,7 @@ TEST_CASE("merge: two workers → sums, the larger maximum, the name of the sum"
   CHECK(sum.pair == "shop");
   CHECK(sum.clients_open == 4);
   CHECK(sum.pins.at(protocol::PinReason::listen) == 2);
+  CHECK(sum.pins_total.at(protocol::PinReason::listen) == 6);
   const SideMetrics& merged = sum.sides[routing::Side::blue];
   CHECK(merged.requests_total[index_of(StatementClass::read)] == 2);
   const LatencyHistogram& reads = merged.latency[index_of(StatementClass::read)];

@@ -24,6 +24,7 @@ PairMetrics busy_pair(const std::string& name) {
   pair.logins_failed_total = 2;
   pair.sessions_failed_total.count("backend_lost", 4);
   pair.pins[protocol::PinReason::listen] = 1;
+  pair.pins_total[protocol::PinReason::listen] = 3;
   SideMetrics& green = pair.sides[Side::green];
   green.bytes_to_backend_total = 1'000;
   green.bytes_to_client_total = 18'446'744'073'709'551'615U;
@@ -45,6 +46,7 @@ TEST_CASE("metrics page: two pairs → a page that a strict reader accepts, with
   CHECK(page.value("crossfade_logins_failed_total", {{"pair", "crm"}}) == 2);
   CHECK(page.value("crossfade_sessions_failed_total", {{"pair", "crm"}, {"reason", "backend_lost"}}) == 4);
   CHECK(page.value("crossfade_sessions_pinned", {{"pair", "crm"}, {"reason", "listen"}}) == 1);
+  CHECK(page.value("crossfade_pins_total", {{"pair", "shop"}, {"reason", "listen"}}) == 3);
   CHECK(page.value("crossfade_backend_sent_bytes_total", {{"pair", "crm"}, {"side", "green"}}) == 1000);
   CHECK(page.value("crossfade_backend_sent_bytes_total", {{"pair", "crm"}, {"side", "blue"}}) == 0);
   CHECK(page.value("crossfade_errors_total", {{"pair", "crm"}, {"side", "green"}, {"sqlstate", "40001"}}) == 5);
