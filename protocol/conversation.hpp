@@ -30,6 +30,8 @@ class BackendHalf {
   [[nodiscard]] virtual bool is_at_boundary() const = 0;
   /// At least one reply is outstanding.
   [[nodiscard]] virtual bool is_owing() const = 0;
+  /// Something may run that a cancel request could end. True where it cannot be told.
+  [[nodiscard]] virtual bool is_cancellable() const = 0;
   /// Part of a frame was passed to the client and its rest is still to come.
   [[nodiscard]] virtual bool is_mid_frame() const = 0;
   /// What came while no session used the connection: parameters are noted, notices and notifications dropped.

@@ -29,6 +29,7 @@ class PostgresBackendHalf final : public BackendHalf {
     return tracker.is_at_boundary() && frame_remaining == 0 && request_remaining == 0;
   }
   [[nodiscard]] bool is_owing() const override { return tracker.is_owing(); }
+  [[nodiscard]] bool is_cancellable() const override { return tracker.is_owing() || tracker.is_in_doubt(); }
   [[nodiscard]] bool is_mid_frame() const override {
     return frame_remaining > 0 && frame_verdict == ReplyTracker::Verdict::forward;
   }

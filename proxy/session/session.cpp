@@ -301,7 +301,7 @@ void Session::disarm_deadline() {
 
 std::optional<Session::RunningRequest> Session::running_request() {
   backend::Connection* link = current_link();
-  if (link == nullptr || !link->half().is_owing()) return std::nullopt;
+  if (link == nullptr || !link->half().is_cancellable()) return std::nullopt;
   protocol::Bytes bytes = environment_.dialect.write_cancel(link->half());
   if (bytes.empty()) return std::nullopt;
   return RunningRequest{link->side(), std::move(bytes), link->cancels_under_way()};

@@ -247,6 +247,26 @@ TEST_CASE("client half: Sync while COPY reads data → sent all the same: the ba
   CHECK(it.send(message('c', "") + sync_message(), it.blue) == text_of(message('c', "") + sync_message()));
 }
 
+TEST_CASE("client half: replies behind a COPY that failed early taken for those of a later batch → that one can be cancelled") {
+  Conversation it;
+  (void)it.send(query_message("SELECT 1"), it.blue);
+  CHECK(it.blue.is_cancellable());
+  (void)it.answer(complete("SELECT 1") + ready_message('I'), it.blue);
+  CHECK_FALSE(it.blue.is_cancellable());
+
+  (void)it.send(parse_message("", "COPY t FROM STDIN") + bind_message("") + execute_message(), it.blue);
+  (void)it.answer(message('1', "") + message('2', "") + message('G', "\0\0\0"s), it.blue);
+  const Bytes data = message('d', "x\n") + sync_message() + message('c', "");
+  (void)it.send(data + close_message('P', "p") + bind_message("none") + sync_message(), it.blue);
+  const Bytes later = close_message('S', "s") + parse_message("s", "SELECT pg_sleep(9)") + bind_message("s") + execute_message();
+  (void)it.send(later + flush_message(), it.blue);
+  // The COPY failed before the first Sync was read, so that is answered, and all that follows.
+  const Bytes replies = error("ERROR", "P0001") + ready_message('I') + message('3', "") + error("ERROR", "26000") + ready_message('I');
+  CHECK(it.answer(replies, it.blue) == text_of(replies));
+  CHECK_FALSE(it.blue.is_owing());
+  CHECK(it.blue.is_cancellable());
+}
+
 TEST_CASE("client half: a client encoding whose bytes may be mistaken for quotes → no text counts as understood") {
   Conversation it;
   it.send(query_message("SET client_encoding TO 'SJIS'"), it.blue);
