@@ -163,6 +163,8 @@ void PostgresClientHalf::append_setting_changes(const PostgresBackendHalf& targe
       if (restoring_pass_of(name) != pass || is_reported(name)) continue;
       const auto place = present.find(name);
       if (place != present.end() && place->second == text) continue;
+      // The text of a setting that was only named in the session leaves a value alone: here, another session's.
+      if (place != present.end() && name.find('.') != std::string::npos) sql += "RESET " + name + ";";
       sql += text;
       sql += ";";
     }

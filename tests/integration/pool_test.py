@@ -54,6 +54,16 @@ class Shared(OneConnection):
         self.query(other, "DISCARD ALL")
         self.assertEqual(self.value(other, "SHOW work_mem"), "4MB")
 
+    def test_setting_that_was_only_named(self):
+        """a setting of row security set by one client, taken back at once by another → the other does not see the value"""
+        one, other = self.connect(), self.connect()
+        for end in ("BEGIN; SET LOCAL app.tenant TO 'mine'; COMMIT", "BEGIN; SET app.tenant TO 'mine'; ROLLBACK"):
+            for each in end.split("; "):
+                self.query(other, each)
+            self.query(one, "SET app.tenant TO 'one'")
+            self.assertEqual(self.value(other, "SELECT current_setting('app.tenant', true)"), "")
+            self.assertEqual(self.value(one, "SELECT current_setting('app.tenant', true)"), "one")
+
     def test_roles(self):
         """SET ROLE of one client → the next one on the connection has its own rights back"""
         one, other = self.connect(), self.connect()
