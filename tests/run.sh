@@ -34,7 +34,8 @@ esac
 "$support/install_packages.sh" build run test
 if [[ $extent == full ]]; then
   NODE_PATH=$("$support/install_node.sh")
-  export NODE_PATH
+  POSTGRES_JS_PATH=$("$support/install_drivers.sh")
+  export NODE_PATH POSTGRES_JS_PATH
 fi
 echo "building into $folder" >&2
 "$support/build.sh" "$folder" "${options[@]}"

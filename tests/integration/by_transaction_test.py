@@ -4,6 +4,7 @@ import asyncpg_test
 import carry_test
 import errors_test
 import node_test
+import pgbench_test
 import pins_test
 import psql_test
 import psycopg2_test
@@ -40,6 +41,18 @@ class Errors(ByTransaction, errors_test.Errors):
 
 class Node(ByTransaction, node_test.Node):
     pass
+
+
+class Pgbench(ByTransaction, pgbench_test.Pgbench):
+    """Eight clients on three connections per side."""
+
+    THREADS = pgbench_test.CLIENTS  # one each: pgbench waits in PQprepare, and meanwhile serves nobody else of the thread
+
+    @classmethod
+    def settings(cls):
+        settings = super().settings()
+        settings["pairs"]["shop"]["pool"]["size"] = 3
+        return settings
 
 
 class Pins(ByTransaction, pins_test.Pins):

@@ -37,11 +37,13 @@ CLIENTS = 8
 
 
 class Pgbench(Through):
+    THREADS = 2
+
     def run_moving(self, script, mode, *more):
         """Runs pgbench and moves the weights round and round until it ends."""
         path = self.proxy.home / "script.sql"
         path.write_text(script)
-        words = [BIN / "pgbench", "-n", "-M", mode, "-c", str(CLIENTS), "-j", "2", "-t", str(TRANSACTIONS), "-f", str(path), *more]
+        words = [BIN / "pgbench", "-n", "-M", mode, "-c", str(CLIENTS), "-j", str(self.THREADS), "-t", str(TRANSACTIONS), "-f", str(path), *more]
         before = {side: self.side_requests(side) for side in ("blue", "green")}
         process = subprocess.Popen(words, env=self.environment(database="bench"), text=True, cwd="/",
                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
