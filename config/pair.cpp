@@ -175,6 +175,7 @@ Pair read_pair(const std::string& name, const Node& node, Reading& reading) {
   if (catalogue != nullptr) read_catalogue(*catalogue, section.path_of("catalogue"), reading, pair.catalogue);
   const Node* pool = section.take("pool");
   if (pool != nullptr) read_pool(*pool, section.path_of("pool"), reading, pair.pool);
+  read_console(section, reading, pair);
   read_rules(section, reading, pair);
   section.finish();
   return pair;

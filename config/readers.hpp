@@ -47,6 +47,8 @@ void read_access(Section& pair_section, Reading& reading, Pair& pair);
 /// `userlist_file` and `auth_query`.
 void read_secret_sources(Section& pair_section, Reading& reading, Pair& pair);
 void read_userlist(const std::string& written, Mark mark, const std::string& what, Reading& reading, Pair& pair);
+/// After the users.
+void read_console(Section& pair_section, Reading& reading, Pair& pair);
 void read_rules(Section& pair_section, Reading& reading, Pair& pair);
 
 inline const std::vector<std::pair<std::string_view, routing::Side>> side_choices{

@@ -151,6 +151,13 @@ struct Pool {
   }
 };
 
+/// Who may talk to the proxy itself, and under which names of a database.
+struct Console {
+  std::vector<std::string> databases{"crossfade"};
+  std::vector<std::string> admins;
+  std::vector<std::string> viewers;
+};
+
 struct Pair {
   std::string name;
   Dialect dialect = Dialect::postgres;
@@ -166,6 +173,7 @@ struct Pair {
   std::optional<AuthQuery> auth_query;
   Catalogue catalogue;
   Pool pool;
+  std::optional<Console> console;  ///< nothing: there is none
   routing::Plan plan;  ///< epoch 1
 };
 

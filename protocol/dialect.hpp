@@ -1,5 +1,6 @@
 #pragma once
 
+#include "protocol/console.hpp"
 #include "protocol/conversation.hpp"
 #include "protocol/dialogue.hpp"
 
@@ -23,6 +24,8 @@ class Dialect {
   /// `host` outlives the greeting.
   [[nodiscard]] virtual std::unique_ptr<Greeting> make_greeting(GreetingHost& host) = 0;
   [[nodiscard]] virtual std::unique_ptr<ClientHalf> make_client_half(const Login& login) = 0;
+  /// For a login to the console instead of a database.
+  [[nodiscard]] virtual std::unique_ptr<Console> make_console() = 0;
   /// `login` is the client's: its start-up parameters are repeated to the backend.
   [[nodiscard]] virtual std::unique_ptr<BackendLogin> make_backend_login(const Login& login,
                                                                          const BackendCredentials& credentials,

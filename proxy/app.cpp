@@ -65,6 +65,10 @@ protocol::Status App::start() {
   for (const config::Pair& pair : settings_.pairs) {
     pairs_.push_back(std::make_unique<AppPair>(
         pair, AppPair::Surroundings{settings_.limits, workers_, names_, nonces_, clients_open_, log_}));
+    if (pair.console) {
+      consoles_.push_back(std::make_unique<AppConsole>(*this, *pairs_.back(), settings_.limits, log_));
+      pairs_.back()->set_console(consoles_.back()->door());
+    }
     protocol::Status opened = pairs_.back()->open();
     if (!opened) {
       return protocol::failure(opened.error().code, opened.error().blame,
@@ -154,6 +158,7 @@ void App::drain(const std::function<bool()>& is_impatient) {
 }
 
 void App::stop_workers() {
+  for (const std::unique_ptr<AppConsole>& console : consoles_) console->stop();
   for (const std::unique_ptr<runtime::Worker>& worker : workers_) worker->stop();
   for (const std::unique_ptr<runtime::Worker>& worker : workers_) worker->join();
 }
@@ -208,6 +213,10 @@ admin::Status App::status() {
     told.plan = pair.history().current();
     told.has_previous_plan = pair.history().previous() != nullptr;
     told.pins = counted[i].pins;
+    told.hold = pair.hold().snapshot();
+    told.sessions_working = counted[i].sessions_working;
+    told.sessions_held = counted[i].sessions_held;
+    told.held_bytes = counted[i].held_bytes;
     for (const Side side : routing::both_sides) {
       const admin::SideMetrics& metrics = counted[i].sides[side];
       const config::EndpointAddress& endpoint = pair.settings().endpoints[side];

@@ -4,6 +4,7 @@
 #include "protocol/postgres/nonce_source.hpp"
 #include "proxy/admin/control.hpp"
 #include "proxy/admin/server.hpp"
+#include "proxy/app_console.hpp"
 #include "proxy/app_pair.hpp"
 #include "proxy/net/name_table.hpp"
 #include "proxy/runtime/worker.hpp"
@@ -48,15 +49,25 @@ class App final : public admin::Control {
                                                                 routing::Weights reads) override;
   [[nodiscard]] protocol::Result<admin::PlanChange> rollback(const std::string& pair) override;
   [[nodiscard]] protocol::Result<admin::PinnedSessions> pinned_sessions(const std::string& pair) override;
+  [[nodiscard]] protocol::Result<admin::HoldChange> pause(const std::string& pair,
+                                                          const routing::HoldScope& scope) override;
+  [[nodiscard]] protocol::Result<admin::HoldChange> resume(const std::string& pair,
+                                                           const routing::HoldScope& scope) override;
   [[nodiscard]] protocol::Result<admin::ExplainResult> explain(const admin::ExplainRequest& request) override;
 
   /// How long a call of Control waits for a worker.
   static constexpr std::chrono::seconds acknowledge_timeout{2};
 
  private:
+  friend class AppConsole;
   [[nodiscard]] AppPair* find_pair(const std::string& name) const;
   [[nodiscard]] protocol::Error unknown_pair(const std::string& name) const;
   [[nodiscard]] admin::PlanChange publish(AppPair& pair, routing::PlanSnapshot plan);
+  // app_hold.cpp. Any thread but a worker's. `on_end` is called once, on a worker; it may be empty.
+  admin::HoldChange hold(AppPair& pair, const routing::HoldScope& scope,
+                         std::function<void(session::DrainOutcome)> on_end);
+  admin::HoldChange release(AppPair& pair, const routing::HoldScope& scope);
+  void note_sessions(const std::string& pair, admin::HoldChange& change);
   /// Runs `task` with every worker's index on that worker's loop; false when some did not come to it in time.
   bool ask_workers(const std::function<void(std::size_t)>& task);
   void stop_workers();
@@ -68,6 +79,7 @@ class App final : public admin::Control {
   net::NameTable names_;
   std::atomic<std::uint32_t> clients_open_{0};
   std::vector<std::unique_ptr<runtime::Worker>> workers_;
+  std::vector<std::unique_ptr<AppConsole>> consoles_;  ///< of the pairs that have one; sessions use them to their end
   std::vector<std::unique_ptr<AppPair>> pairs_;
   std::unique_ptr<admin::AdminServer> admin_;
   std::string admin_text_;

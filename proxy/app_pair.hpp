@@ -61,6 +61,9 @@ class AppPair final : public backend::CredentialsSource {
   /// Changes of the plan: control thread only.
   [[nodiscard]] routing::PlanHistory& history() { return history_; }
   [[nodiscard]] session::PlanPublisher& publisher() { return shared_.plan; }
+  /// Before open().
+  void set_console(session::ConsoleDoor& door) { shared_.console = &door; }
+  [[nodiscard]] session::HoldPublisher& hold() { return shared_.hold; }
 
   [[nodiscard]] protocol::BackendCredentials credentials_for(const protocol::Login& login,
                                                              routing::Side side) const override;

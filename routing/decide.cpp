@@ -44,24 +44,6 @@ struct Subject {
   StatementClass statement_class;  ///< for matching: BEGIN READ ONLY alone is a read
 };
 
-/// A read to the router: changes nothing and opens no transaction that might. A batch that opens or ends
-/// other transactions is not one, whatever its class says.
-bool is_read(const BatchFacts& batch) {
-  switch (batch.statement_class) {
-    case StatementClass::read:
-      return batch.transaction_effect == TransactionEffect::none ||
-             batch.transaction_effect == TransactionEffect::begin_read_only;
-    case StatementClass::transaction_control:
-      return batch.transaction_effect == TransactionEffect::begin_read_only;
-    case StatementClass::session:
-    case StatementClass::write:
-    case StatementClass::schema_change:
-    case StatementClass::unknown:
-      return false;
-  }
-  return false;
-}
-
 template <class List, class Value>
 bool holds(const List& list, const Value& value) {
   return std::find(list.begin(), list.end(), value) != list.end();
@@ -300,6 +282,22 @@ Route walk(const Plan& plan, const SessionFacts& session, const BatchFacts& batc
 }
 
 }  // namespace
+
+bool is_read(const BatchFacts& batch) {
+  switch (batch.statement_class) {
+    case StatementClass::read:
+      return batch.transaction_effect == TransactionEffect::none ||
+             batch.transaction_effect == TransactionEffect::begin_read_only;
+    case StatementClass::transaction_control:
+      return batch.transaction_effect == TransactionEffect::begin_read_only;
+    case StatementClass::session:
+    case StatementClass::write:
+    case StatementClass::schema_change:
+    case StatementClass::unknown:
+      return false;
+  }
+  return false;
+}
 
 Route decide(const Plan& plan, const SessionFacts& session, const BatchFacts& batch,
              const Circumstances& circumstances) {

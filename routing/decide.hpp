@@ -14,6 +14,10 @@ namespace routing {
 [[nodiscard]] Route decide(const Plan& plan, const SessionFacts& session, const protocol::BatchFacts& batch,
                            const Circumstances& circumstances);
 
+/// A read to the router: changes nothing and opens no transaction that might. A batch that opens or ends
+/// other transactions is not one, whatever its class says.
+[[nodiscard]] bool is_read(const protocol::BatchFacts& batch);
+
 /// One step of the walk that decide() took, in words.
 struct ExplainStep {
   std::string subject;  ///< "transaction", "rule reports", …

@@ -25,6 +25,7 @@ std::string_view name_of(ErrorCode code) {
     case ErrorCode::backend_misbehaved: return "backend_misbehaved";
     case ErrorCode::backend_timeout: return "backend_timeout";
     case ErrorCode::restore_failed: return "restore_failed";
+    case ErrorCode::hold_timeout: return "hold_timeout";
     case ErrorCode::shutting_down: return "shutting_down";
     case ErrorCode::configuration_invalid: return "configuration_invalid";
     case ErrorCode::internal: return "internal";

@@ -32,6 +32,7 @@ enum class ErrorCode : std::uint8_t {
   backend_misbehaved,      ///< the backend sent what the protocol does not allow
   backend_timeout,         ///< the backend did not answer before the deadline
   restore_failed,          ///< the session's state could not be re-created on the other side
+  hold_timeout,            ///< the operator holds the traffic, and that for too long
   shutting_down,           ///< the proxy is going away
   configuration_invalid,   ///< a value given by the operator cannot be used
   internal,                ///< a broken invariant of ours that was survived

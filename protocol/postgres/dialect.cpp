@@ -2,6 +2,7 @@
 
 #include "protocol/postgres/backend_half.hpp"
 #include "protocol/postgres/backend_login.hpp"
+#include "protocol/postgres/console.hpp"
 #include "protocol/postgres/error_response.hpp"
 #include "protocol/postgres/greeting.hpp"
 #include "protocol/postgres/message.hpp"
@@ -60,6 +61,8 @@ std::unique_ptr<Greeting> PostgresDialect::make_greeting(GreetingHost& host) {
 std::unique_ptr<ClientHalf> PostgresDialect::make_client_half(const Login& login) {
   return std::make_unique<PostgresClientHalf>(login, analyser_for(login), options_.client_half);
 }
+
+std::unique_ptr<Console> PostgresDialect::make_console() { return std::make_unique<PostgresConsole>(); }
 
 std::unique_ptr<BackendLogin> PostgresDialect::make_backend_login(const Login& login,
                                                                   const BackendCredentials& credentials,

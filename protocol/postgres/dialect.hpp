@@ -36,6 +36,7 @@ class PostgresDialect final : public Dialect {
   [[nodiscard]] std::string_view name() const override { return "postgres"; }
   [[nodiscard]] std::unique_ptr<Greeting> make_greeting(GreetingHost& host) override;
   [[nodiscard]] std::unique_ptr<ClientHalf> make_client_half(const Login& login) override;
+  [[nodiscard]] std::unique_ptr<Console> make_console() override;
   [[nodiscard]] std::unique_ptr<BackendLogin> make_backend_login(const Login& login,
                                                                  const BackendCredentials& credentials,
                                                                  EncryptionWish wish) override;

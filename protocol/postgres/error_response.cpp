@@ -104,6 +104,8 @@ std::string_view sqlstate_of(const Error& error) {
     case ErrorCode::backend_lost:
     case ErrorCode::backend_timeout:
     case ErrorCode::restore_failed: return sqlstate::connection_failure;
+    // Nothing of the request has begun, and drivers try again on it.
+    case ErrorCode::hold_timeout: return sqlstate::cannot_connect_now;
     case ErrorCode::shutting_down: return sqlstate::admin_shutdown;
     case ErrorCode::configuration_invalid: return sqlstate::config_file_error;
     case ErrorCode::internal: return sqlstate::internal_error;
@@ -153,6 +155,7 @@ std::string_view message_of(const Error& error, SessionStage stage) {
       return is_greeting ? "the database server did not answer the login in time"
                          : "the database server did not answer in time";
     case ErrorCode::restore_failed: return "the session's settings could not be restored on another database server";
+    case ErrorCode::hold_timeout: return "the database is paused";
     case ErrorCode::shutting_down: return "terminating connection due to administrator command";
     case ErrorCode::configuration_invalid: return "the proxy's configuration cannot be used";
     case ErrorCode::internal: return "internal error of the proxy";

@@ -5,6 +5,7 @@
 #include "proxy/telemetry/metrics.hpp"
 #include "proxy/telemetry/pinned_session.hpp"
 #include "routing/decide.hpp"
+#include "routing/hold.hpp"
 #include "routing/plan.hpp"
 #include "routing/side.hpp"
 
@@ -36,6 +37,10 @@ struct PairStatus {
   bool has_previous_plan = false;
   routing::PerSide<SideStatus> sides;
   std::map<protocol::PinReason, std::uint64_t> pins;
+  routing::HoldSnapshot hold;           ///< what PAUSE keeps back; may be null
+  std::uint64_t sessions_working = 0;
+  std::uint64_t sessions_held = 0;
+  std::uint64_t held_bytes = 0;
 };
 
 struct Status {
@@ -50,6 +55,15 @@ struct PlanChange {
   routing::PlanSnapshot plan;
   std::chrono::microseconds acknowledged_after{0};
   bool is_acknowledged_by_all = false;  ///< false: some worker did not answer within acknowledge_timeout
+};
+
+/// A published hold, and what is left to wait for.
+struct HoldChange {
+  routing::HoldSnapshot hold;
+  std::chrono::microseconds acknowledged_after{0};
+  bool is_acknowledged_by_all = false;
+  std::uint64_t sessions_working = 0;  ///< of the pair; a pause is complete when none in its scope is left
+  std::uint64_t sessions_held = 0;
 };
 
 struct ExplainRequest {
@@ -83,6 +97,9 @@ class Control {
   /// Back to the plan before the newest one; a second call goes forth again.
   [[nodiscard]] virtual protocol::Result<PlanChange> rollback(const std::string& pair) = 0;
   [[nodiscard]] virtual protocol::Result<PinnedSessions> pinned_sessions(const std::string& pair) = 0;
+  /// New transactions and logins in `scope` wait from now on; does not wait for those under way. Errors: as above.
+  [[nodiscard]] virtual protocol::Result<HoldChange> pause(const std::string& pair, const routing::HoldScope& scope) = 0;
+  [[nodiscard]] virtual protocol::Result<HoldChange> resume(const std::string& pair, const routing::HoldScope& scope) = 0;
   [[nodiscard]] virtual protocol::Result<ExplainResult> explain(const ExplainRequest& request) = 0;
 };
 

@@ -124,6 +124,29 @@ Response post_rollback(const Call& call) {
   return response;
 }
 
+/// Of the pair, or of one database.
+std::string scope_text(const std::string& pair, const routing::HoldScope& scope) {
+  return "pair " + pair + (scope.database.empty() ? "" : ", database " + scope.database);
+}
+
+Response post_hold(const Call& call, protocol::Result<HoldChange> (Control::*act)(const std::string&, const routing::HoldScope&),
+                   std::string_view what) {
+  const std::string& pair = call.names[0];
+  const auto wish = parse_hold(call.request.body);
+  if (!wish) return error_response(400, wish.error().detail);
+  const auto change = (call.control.*act)(pair, wish->scope);
+  if (!change) return explained_failure(call.control, pair, nullptr, change.error());
+  boost::json::object reply{{"pair", pair}};
+  for (const auto& member : hold_change_json(*change)) reply[member.key()] = member.value();
+  Response response = json_response(reply);
+  response.change = scope_text(pair, wish->scope) + ": " + std::string(what);
+  if (!wish->why.empty()) response.change += ", because: " + wish->why;
+  return response;
+}
+
+Response post_pause(const Call& call) { return post_hold(call, &Control::pause, "paused"); }
+Response post_resume(const Call& call) { return post_hold(call, &Control::resume, "resumed"); }
+
 Response post_explain(const Call& call) {
   const auto wish = parse_explain(call.request.body);
   if (!wish) return error_response(400, wish.error().detail);
@@ -136,7 +159,7 @@ Response post_explain(const Call& call) {
 
 constexpr std::string_view weights_path = "/api/v1/pairs/{pair}/rules/{rule}/weights";
 
-constexpr std::array<Endpoint, 9> endpoint_table{{
+constexpr std::array<Endpoint, 11> endpoint_table{{
     {"GET", "/healthz", Guard::open, Reach::none, get_health},
     {"GET", "/readyz", Guard::open, Reach::control, get_readiness},
     {"GET", "/metrics", Guard::guarded, Reach::control, get_metrics},
@@ -145,6 +168,8 @@ constexpr std::array<Endpoint, 9> endpoint_table{{
     {"PUT", weights_path, Guard::guarded, Reach::control, put_weights},
     {"GET", "/api/v1/pairs/{pair}/pins", Guard::guarded, Reach::control, get_pins},
     {"POST", "/api/v1/pairs/{pair}/rollback", Guard::guarded, Reach::control, post_rollback},
+    {"POST", "/api/v1/pairs/{pair}/pause", Guard::guarded, Reach::control, post_pause},
+    {"POST", "/api/v1/pairs/{pair}/resume", Guard::guarded, Reach::control, post_resume},
     {"POST", "/api/v1/explain", Guard::guarded, Reach::control, post_explain},
 }};
 

@@ -147,6 +147,20 @@ protocol::Result<WeightsWish> parse_weights(std::string_view body) {
   return WeightsWish{*weights, *why};
 }
 
+protocol::Result<HoldWish> parse_hold(std::string_view body) {
+  static constexpr std::array<std::string_view, 2> keys{"database", "why"};
+  if (body.empty()) return HoldWish{};
+  const auto object = parse_object(body);
+  if (!object) return object.error();
+  if (auto complaint = unknown_key(*object, keys)) return refused(*complaint);
+  const auto database = string_field(*object, "database", "");
+  if (!database) return database.error();
+  const auto why = string_field(*object, "why", "");
+  if (!why) return why.error();
+  if (why->size() > why_bytes_max) return refused("\"why\" is longer than 500 bytes");
+  return HoldWish{{*database}, *why};
+}
+
 protocol::Result<ExplainRequest> parse_explain(std::string_view body) {
   static constexpr std::array<std::string_view, 7> keys{"pair",   "sql",           "user", "database", "application_name",
                                                         "client", "session_number"};

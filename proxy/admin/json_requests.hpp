@@ -21,6 +21,13 @@ inline constexpr std::size_t why_bytes_max = 500;  ///< a sentence or two, one l
 /// wrong, in words. Unknown keys are errors too: a misspelt one must not pass as if it had been obeyed.
 [[nodiscard]] protocol::Result<WeightsWish> parse_weights(std::string_view body);
 
+/// A wish to pause or resume: {"database": "shop", "why": "…"}, or nothing at all for the whole pair.
+struct HoldWish {
+  routing::HoldScope scope;
+  std::string why;  ///< for the log; may be empty
+};
+[[nodiscard]] protocol::Result<HoldWish> parse_hold(std::string_view body);
+
 /// {"pair": …, "sql": …, "user"?, "database"?, "application_name"?, "client"?: "10.0.0.1", "session_number"?: 7}.
 [[nodiscard]] protocol::Result<ExplainRequest> parse_explain(std::string_view body);
 

@@ -63,6 +63,15 @@ json::object pinned_session_json(const telemetry::PinnedSession& session) {
           {"pins", std::move(pins)}};
 }
 
+/// {"pair": "everything" or null, "databases": {"shop": "everything"}}.
+json::object hold_json(const routing::HoldSnapshot& hold) {
+  json::object databases;
+  if (!hold) return {{"pair", nullptr}, {"databases", databases}};
+  for (const auto& [name, held] : hold->databases) databases[valid_utf8(name)] = routing::name_of(held);
+  const json::value pair = hold->pair ? json::value(routing::name_of(*hold->pair)) : json::value(nullptr);
+  return {{"pair", pair}, {"databases", std::move(databases)}};
+}
+
 json::array rules_json(const routing::Plan& plan) {
   json::array rules;
   for (const routing::Rule& rule : plan.rules) rules.push_back(rule_json(rule));
@@ -115,7 +124,11 @@ json::object pair_json(const PairStatus& pair) {
                       {"has_previous_plan", pair.has_previous_plan},
                       {"rules", pair.plan ? rules_json(*pair.plan) : json::array{}},
                       {"sides", std::move(sides)},
-                      {"pinned", pins_json(pair.pins)}};
+                      {"pinned", pins_json(pair.pins)},
+                      {"held", hold_json(pair.hold)},
+                      {"sessions_working", pair.sessions_working},
+                      {"sessions_held", pair.sessions_held},
+                      {"held_bytes", pair.held_bytes}};
   if (pair.plan) object["default_writes"] = routing::name_of(pair.plan->default_writes);
   return object;
 }
@@ -141,6 +154,14 @@ json::object pinned_sessions_json(const PinnedSessions& pinned) {
   json::array sessions;
   for (const telemetry::PinnedSession& session : pinned.shown) sessions.push_back(pinned_session_json(session));
   return {{"total", pinned.total}, {"sessions", std::move(sessions)}};
+}
+
+json::object hold_change_json(const HoldChange& change) {
+  return {{"held", hold_json(change.hold)},
+          {"sessions_working", change.sessions_working},
+          {"sessions_held", change.sessions_held},
+          {"acknowledged_after_us", change.acknowledged_after.count()},
+          {"acknowledged_by_all", change.is_acknowledged_by_all}};
 }
 
 json::object explain_json(const ExplainResult& result, const routing::PlanSnapshot& plan) {

@@ -12,6 +12,7 @@ namespace proxy::admin {
 [[nodiscard]] boost::json::object pair_json(const PairStatus& pair);
 [[nodiscard]] boost::json::object rule_json(const routing::Rule& rule);
 [[nodiscard]] boost::json::object change_json(const PlanChange& change);
+[[nodiscard]] boost::json::object hold_change_json(const HoldChange& change);
 /// `plan` names the rule of the route; may be null.
 [[nodiscard]] boost::json::object explain_json(const ExplainResult& result, const routing::PlanSnapshot& plan);
 

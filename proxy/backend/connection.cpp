@@ -165,4 +165,15 @@ void Connection::log_in() {
   }
 }
 
+telemetry::BackendView Connection::view(runtime::Instant now) const {
+  telemetry::BackendView view;
+  view.side = side_;
+  view.state = phase_ == Phase::ready ? telemetry::BackendState::active : telemetry::BackendState::connecting;
+  view.age = std::chrono::duration_cast<std::chrono::microseconds>(now - born_);
+  view.idle_age = view.age;
+  if (half_ != nullptr && half_->cancel_key() != nullptr) view.process_id = half_->cancel_key()->process_id;
+  view.is_encrypted = channel_ && channel_->tls_facts().has_value();
+  return view;
+}
+
 }  // namespace proxy::backend

@@ -4,6 +4,7 @@
 #include "proxy/backend/connection_counts.hpp"
 #include "proxy/backend/surroundings.hpp"
 #include "proxy/net/channel.hpp"
+#include "proxy/telemetry/inventory.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -58,6 +59,8 @@ class Connection final : private net::StreamListener {
   [[nodiscard]] runtime::Instant deadline() const { return deadline_; }
   [[nodiscard]] runtime::Instant born() const { return born_; }
   [[nodiscard]] runtime::Instant idle_since() const { return idle_since_; }
+  /// For the console; whose it is the caller knows.
+  [[nodiscard]] telemetry::BackendView view(runtime::Instant now) const;
   [[nodiscard]] const protocol::Error& error() const { return error_; }  ///< after failed
   /// After failed: what the backend itself said and the client is to hear; may be empty.
   [[nodiscard]] protocol::ByteView refusal() const { return refusal_; }

@@ -259,6 +259,26 @@ void Pool::on_idle_ready(Connection& connection) {
   kept_back_.erase(kept);
 }
 
+void Pool::add_idle(std::vector<telemetry::BackendView>& backends, runtime::Instant now) const {
+  for (const auto& [key, group] : groups_) {
+    for (const Side side : routing::both_sides) {
+      for (const std::unique_ptr<Connection>& connection : group->shelves[side].idle) {
+        telemetry::BackendView& view = backends.emplace_back(connection->view(now));
+        view.user = group->login->user;
+        view.database = group->login->database;
+        view.state = telemetry::BackendState::idle;
+        view.idle_age = std::chrono::duration_cast<std::chrono::microseconds>(now - connection->idle_since());
+      }
+    }
+  }
+}
+
+void Pool::close_idle() {
+  for (const auto& [key, group] : groups_) {
+    for (const Side side : routing::both_sides) group->shelves[side].idle.clear();
+  }
+}
+
 void Pool::arm_sweep() {
   if (is_sweep_armed_) return;
   is_sweep_armed_ = true;

@@ -65,6 +65,10 @@ class Pool final : private Keeper {
   void leave_queue(Waiter& waiter);
   /// Somebody waits for what put_back() would give.
   [[nodiscard]] bool is_anyone_waiting(const Group& group, routing::Side side) const;
+  /// Closes what nobody has on loan; who waits for a connection still gets a new one.
+  void close_idle();
+  /// For the console.
+  void add_idle(std::vector<telemetry::BackendView>& backends, runtime::Instant now) const;
   /// A cancel request has arrived, so what was kept back for its sake may serve again.
   void on_cancel_end();
 

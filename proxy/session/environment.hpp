@@ -6,6 +6,9 @@
 #include "proxy/net/connector.hpp"
 #include "proxy/net/tls.hpp"
 #include "proxy/runtime/loop.hpp"
+#include "proxy/session/console_door.hpp"
+#include "proxy/session/hold_desk.hpp"
+#include "proxy/telemetry/inventory.hpp"
 #include "proxy/telemetry/log.hpp"
 #include "proxy/telemetry/metrics.hpp"
 #include "routing/plan.hpp"
@@ -68,6 +71,8 @@ class SessionRegistry {
   /// A key that nobody else has while the session lives.
   [[nodiscard]] virtual protocol::CancelKey enrol(Session& session) = 0;
   virtual void leave(const protocol::CancelKey& key) = 0;
+  /// Where the work for `database` is counted; for the life of the registry.
+  [[nodiscard]] virtual telemetry::DatabaseCounters& counters_of(const std::string& database) = 0;
   /// Cancels what runs for the session with this key, on whatever worker it is; `done` is called on this loop
   /// once the backend has heard of it or there was nobody to cancel.
   virtual void cancel(const protocol::CancelKey& key, std::function<void()> done) = 0;
@@ -79,6 +84,7 @@ struct Environment {
   protocol::Dialect& dialect;
   backend::Pool& pool;
   PlanReader& plans;
+  HoldDesk& holds;
   SessionRegistry& registry;
   telemetry::PairMetrics& metrics;
   const SessionOptions& options;
@@ -88,6 +94,7 @@ struct Environment {
   const std::function<void(const protocol::Login&)>* on_schema_change = nullptr;  ///< null: nobody asks
   net::TlsUpgrade* client_tls = nullptr;  ///< null: the dialect grants nobody TLS
   LoginGuard* failed_logins = nullptr;  ///< null: failures cost nothing
+  ConsoleDoor* console = nullptr;       ///< null: there is no console
   protocol::Gather to_backend{};   ///< scratch, empty between uses
   protocol::Gather to_client{};
   std::vector<protocol::Completion> completed{};

@@ -47,11 +47,12 @@ PairWorker::PairWorker(PairShared& shared, Identity identity, runtime::Loop& loo
     : shared_(shared),
       identity_(std::move(identity)),
       plans_(shared.plan),
+      holds_(shared.hold),
       surroundings_{loop,    dialect, connector,  credentials, metrics_, std::move(endpoints),
                     scratch, options.connect_timeout, encryption},
       pool_(std::make_unique<backend::Pool>(surroundings_, shared.connections, pool_options)),
-      environment_{loop,    dialect,     *pool_,     plans_,                   *this,      metrics_, options,
-                   scratch, shared.name, shared.log, &shared.on_schema_change, encryption.to_clients, shared.failed_logins} {}
+      environment_{loop,    dialect,     *pool_,     plans_,                   holds_,  *this,      metrics_, options,
+                   scratch, shared.name, shared.log, &shared.on_schema_change, encryption.to_clients, shared.failed_logins, shared.console} {}
 
 PairWorker::~PairWorker() {
   sessions_.clear();  // they leave the registry and the pool, which must still be there
@@ -81,7 +82,15 @@ void PairWorker::on_session_end(Session& session) {
 
 telemetry::PairMetrics PairWorker::metrics() {
   metrics_.pins.clear();
+  metrics_.sessions_working = 0;
+  metrics_.sessions_held = 0;
+  metrics_.held_bytes = 0;
   for (const auto& [address, session] : sessions_) {
+    if (session->is_working()) ++metrics_.sessions_working;
+    if (session->is_waiting_for_release()) {
+      ++metrics_.sessions_held;
+      metrics_.held_bytes += session->held_bytes();
+    }
     const protocol::Pins* pins = session->pins();
     if (pins == nullptr) continue;
     for (const protocol::Pin& pin : *pins) ++metrics_.pins[pin.reason];
@@ -100,8 +109,36 @@ telemetry::PinnedSessions PairWorker::pinned_sessions() const {
   return pinned;
 }
 
+void PairWorker::watch_drain(const routing::HoldScope& scope, routing::HoldClass hold_class,
+                             HoldDesk::OnDrained on_drained) {
+  std::unordered_set<Session*> working;
+  for (const auto& [address, session] : sessions_) {
+    if (scope.covers(session->facts().database) && session->is_working()) working.insert(address);
+  }
+  holds_.watch({scope, hold_class, std::move(working), std::move(on_drained)});
+}
+
 void PairWorker::stop_sessions(Session::Stop when) {
   for (const auto& [address, session] : sessions_) session->stop(when);
+}
+
+telemetry::Inventory PairWorker::inventory() const {
+  telemetry::Inventory inventory;
+  const runtime::Instant now = environment_.loop.now();
+  inventory.clients.reserve(sessions_.size());
+  for (const auto& [address, session] : sessions_) {
+    inventory.clients.push_back(session->view(now));
+    session->add_backends(inventory.backends, now);
+  }
+  pool_->add_idle(inventory.backends, now);
+  inventory.databases = databases_;
+  return inventory;
+}
+
+telemetry::DatabaseCounters& PairWorker::counters_of(const std::string& database) {
+  const auto known = databases_.find(database);
+  if (known != databases_.end()) return known->second;
+  return databases_[databases_.size() < telemetry::databases_max ? database : std::string(telemetry::other_databases)];
 }
 
 protocol::CancelKey PairWorker::enrol(Session& session) {
@@ -141,6 +178,10 @@ void PairWorker::cancel_here(const protocol::CancelKey& key, std::function<void(
   const auto place = enrolled_.find(key.process_id);
   if (place == enrolled_.end() || !is_equal(place->second.secret, key.secret) ||
       cancel_calls_.size() >= cancel_calls_max) {
+    done();
+    return;
+  }
+  if (place->second.session->cancel_console()) {
     done();
     return;
   }

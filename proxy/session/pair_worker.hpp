@@ -28,6 +28,8 @@ struct PairShared {
   /// A schema change of a session with this login has been answered. Called on workers; may be empty.
   std::function<void(const protocol::Login&)> on_schema_change = {};
   LoginGuard* failed_logins = nullptr;  ///< null: failures cost nothing
+  HoldPublisher hold = {};
+  ConsoleDoor* console = nullptr;  ///< null: there is no console; set before any worker of the pair is made
 };
 
 /// The sessions of one pair on one worker: takes in clients, finds sessions by their cancel keys, ends them.
@@ -59,6 +61,15 @@ class PairWorker final : public SessionOwner, public SessionRegistry {
   /// A copy of the counters, pins counted afresh.
   [[nodiscard]] telemetry::PairMetrics metrics();
   [[nodiscard]] telemetry::PinnedSessions pinned_sessions() const;
+  /// The pair's hold has changed: whoever waits judges again.
+  void on_hold_change() { holds_.on_change(); }
+  /// `on_drained` is called on this loop once every session of `scope` that works now has come to a boundary or its
+  /// end, or the hold is taken back.
+  void watch_drain(const routing::HoldScope& scope, routing::HoldClass hold_class, HoldDesk::OnDrained on_drained);
+  /// Closes the connections that nobody has on loan.
+  void close_idle_connections() { pool_->close_idle(); }
+  /// What there is now, for the console.
+  [[nodiscard]] telemetry::Inventory inventory() const;
   void stop_sessions(Session::Stop when);
   [[nodiscard]] std::size_t session_count() const { return sessions_.size(); }
   [[nodiscard]] runtime::Loop& loop() { return environment_.loop; }
@@ -66,6 +77,7 @@ class PairWorker final : public SessionOwner, public SessionRegistry {
   void on_session_end(Session& session) override;
   [[nodiscard]] protocol::CancelKey enrol(Session& session) override;
   void leave(const protocol::CancelKey& key) override;
+  [[nodiscard]] telemetry::DatabaseCounters& counters_of(const std::string& database) override;
   void cancel(const protocol::CancelKey& key, std::function<void()> done) override;
 
  private:
@@ -79,7 +91,9 @@ class PairWorker final : public SessionOwner, public SessionRegistry {
   PairShared& shared_;
   Identity identity_;
   WorkerPlanReader plans_;
+  HoldDesk holds_;
   telemetry::PairMetrics metrics_;
+  std::map<std::string, telemetry::DatabaseCounters, std::less<>> databases_;
   backend::Surroundings surroundings_;
   std::unique_ptr<backend::Pool> pool_;
   Environment environment_;

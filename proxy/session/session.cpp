@@ -15,6 +15,8 @@ Session::Session(Environment& environment, SessionOwner& owner, std::unique_ptr<
       owner_(owner),
       client_(std::move(client), *this),
       admission_(admission),
+      born_(environment.loop.now()),
+      last_request_(born_),
       signal_(environment.loop) {
   facts_.client = address;
   facts_.session_number = session_number;
@@ -25,6 +27,8 @@ Session::Session(Environment& environment, SessionOwner& owner, std::unique_ptr<
 Session::~Session() {
   --environment_.metrics.clients_open;
   if (key_) environment_.registry.leave(*key_);
+  environment_.holds.leave(*this);
+  environment_.holds.note_boundary(*this);
   environment_.pool.leave_queue(*this);
   if (group_ != nullptr) environment_.pool.leave(*group_);
 }
@@ -38,7 +42,10 @@ void Session::start() {
 Task<> Session::run() {
   Task<bool> greeting = greet();
   const bool is_greeted = co_await greeting;
-  if (is_greeted) {
+  if (is_greeted && is_for_console()) {
+    Task<> service = serve_console();
+    co_await service;
+  } else if (is_greeted) {
     Task<bool> welcoming = welcome();
     const bool is_welcome = co_await welcoming;
     if (is_welcome) {
@@ -206,20 +213,23 @@ Task<bool> Session::welcome() {
   half_->write_welcome(link.half(), *key_, words);
   client_.send(words);
   stage_ = SessionStage::conversing;
+  counters_ = &environment_.registry.counters_of(facts_.database);
   co_return true;
 }
 
 /// A first connection to `side`, when the pool has one. Suspends: at most queue_timeout.
 Task<bool> Session::await_turn(routing::Side side) {
   arm_deadline(environment_.loop.now() + environment_.options.queue_timeout);
-  while (!borrow(side)) {
-    if (is_expired_) fail(no_connection_in_time());
+  while (is_login_held() || !borrow(side)) {
+    if (is_login_held()) begin_hold();
+    if (is_expired_) fail(held_since_ ? held_too_long() : no_connection_in_time());
     if (stop_) fail(protocol::failure(ErrorCode::shutting_down, Blame::self, "stopped while waiting for a connection"));
     if (client_.state() == net::Channel::State::broken) end();
     if (is_over_) co_return false;
     co_await signal_.wait();
     client_.flush();
   }
+  end_hold();
   co_return true;
 }
 
@@ -231,6 +241,7 @@ Task<> Session::converse() {
     if (!is_over_) look_around();
     if (is_over_) co_return;
     give_back_idle();
+    note_boundary();
     co_await signal_.wait();
     client_.flush();
   }
@@ -239,6 +250,7 @@ Task<> Session::converse() {
 /// The last bytes leave to a client that takes them in time; backends get their goodbye from the links' end.
 Task<> Session::farewell() {
   give_back_all();
+  note_boundary();
   is_expired_ = false;
   if (client_.is_clogged() && client_.state() != net::Channel::State::broken) {
     arm_deadline(environment_.loop.now() + environment_.options.farewell_timeout);

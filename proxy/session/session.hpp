@@ -17,6 +17,7 @@
 #include <memory>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 namespace proxy::session {
 
@@ -62,6 +63,17 @@ class Session final : public net::StreamListener,
   [[nodiscard]] const protocol::Pins* pins() const { return half_ ? &half_->pins() : nullptr; }
   /// For people. Precondition: there are pins.
   [[nodiscard]] telemetry::PinnedSession describe_pins() const;
+  [[nodiscard]] const routing::SessionFacts& facts() const { return facts_; }
+  /// A connection is at work for it, or in its hands inside a transaction.
+  [[nodiscard]] bool is_working() const;
+  [[nodiscard]] bool is_waiting_for_release() const { return held_since_.has_value(); }
+  [[nodiscard]] std::size_t held_bytes() const { return client_.held_bytes(); }
+  /// For the console, at `now`.
+  [[nodiscard]] telemetry::ClientView view(runtime::Instant now) const;
+  void add_backends(std::vector<telemetry::BackendView>& backends, runtime::Instant now) const;
+  /// True: the session is one of the console's, whose command is taken back now.
+  [[nodiscard]] bool cancel_console();
+  void on_hold_change() { signal_.notify(); }
 
   enum class Stop : std::uint8_t { when_idle, now };
   /// The proxy goes away: the session ends at its next boundary or now, with a word to the client.
@@ -83,6 +95,12 @@ class Session final : public net::StreamListener,
   [[nodiscard]] const protocol::PeerAddress& client_address() const override { return facts_.client; }
   [[nodiscard]] bool is_barred(std::string_view user) override;
   void wake() override { signal_.notify(); }
+
+  // The console: session_console.cpp.
+  [[nodiscard]] bool is_for_console();
+  runtime::Task<> serve_console();
+  [[nodiscard]] bool advance_console(protocol::Console& console);
+  [[nodiscard]] telemetry::ClientState client_state() const;
 
   // Connections: session_connections.cpp.
   void on_pool_turn() override { signal_.notify(); }
@@ -114,6 +132,18 @@ class Session final : public net::StreamListener,
   [[nodiscard]] routing::Circumstances circumstances(const protocol::NextRequest& request) const;
   [[nodiscard]] backend::Connection* current_link() const;
 
+  // What a hold keeps back: session_hold.cpp.
+  [[nodiscard]] bool is_held(const protocol::NextRequest& request);
+  [[nodiscard]] bool is_login_held();
+  [[nodiscard]] bool is_preparing() const;
+  [[nodiscard]] Served wait_for_release(protocol::TransactionState transaction);
+  void begin_hold();
+  void end_hold();
+  [[nodiscard]] bool is_released();
+  [[nodiscard]] static protocol::Error held_too_long();
+  void note_boundary();
+  void count_wait(runtime::Instant since);
+
   // Replies: session_replies.cpp.
   void relay_replies();
   void relay_from(backend::Connection& link);
@@ -144,12 +174,22 @@ class Session final : public net::StreamListener,
   InFlightQueue in_flight_;
   PinWatch pin_watch_;
   std::uint64_t batch_number_ = 0;
+  runtime::Instant born_;
+  runtime::Instant last_request_;
+  std::optional<runtime::Instant> transaction_began_;  ///< until it is over
+  telemetry::DatabaseCounters* counters_ = nullptr;    ///< once conversing
+  std::optional<ConsoleRole> console_role_;            ///< for a session of the console
+  std::unique_ptr<ConsoleCall> console_call_;          ///< while it waits for an answer
+  bool is_console_cancelled_ = false;
   bool has_changed_schema_ = false;  ///< and its transaction has not ended yet
   std::optional<Stop> stop_;
   std::optional<runtime::Instant> turn_deadline_;  ///< while the session waits for a connection
 
+  std::optional<runtime::Instant> held_since_;     ///< while the session waits for the end of a hold
+  std::uint64_t hold_epoch_ = 0;                   ///< of the hold that was in force when it last judged
+
   /// What the front of the client's bytes waits for.
-  enum class Blocked : std::uint8_t { nothing, replies, some_reply, link, turn };
+  enum class Blocked : std::uint8_t { nothing, replies, some_reply, link, turn, hold };
   Blocked blocked_ = Blocked::nothing;
   routing::Side blocked_on_ = routing::Side::blue;  ///< for Blocked::link and Blocked::turn
 

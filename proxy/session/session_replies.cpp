@@ -50,6 +50,7 @@ void Session::relay_once(backend::Connection& link) {
   const protocol::Result<protocol::ReplyProgress> progress =
       half_->relay(link.half(), channel.unread(), environment_.to_client, environment_.completed);
   environment_.metrics.sides[side].bytes_to_client_total += environment_.to_client.total_bytes();
+  counters_->sent_bytes += environment_.to_client.total_bytes();
   client_.send(environment_.to_client);
   environment_.to_client.clear();
   note_completions(side);
@@ -80,9 +81,14 @@ void Session::note_completions(Side side) {
     if (in_flight_.empty()) continue;
     const InFlight batch = in_flight_.pop();
     if (batch.statement_class == protocol::StatementClass::schema_change) has_changed_schema_ = true;
+    counters_->query_time += std::chrono::duration_cast<std::chrono::microseconds>(now - batch.sent);
     metrics.record_latency(batch.statement_class, std::chrono::duration<double>(now - batch.sent).count());
   }
   environment_.completed.clear();
+  if (transaction_began_ && links_[side]->half().is_at_boundary()) {
+    counters_->transaction_time += std::chrono::duration_cast<std::chrono::microseconds>(now - *transaction_began_);
+    transaction_began_.reset();
+  }
   if (has_changed_schema_ && links_[side]->half().is_at_boundary()) {
     has_changed_schema_ = false;
     if (environment_.on_schema_change != nullptr && *environment_.on_schema_change) {

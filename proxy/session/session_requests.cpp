@@ -24,6 +24,7 @@ bool Session::is_still_blocked() const {
     case Blocked::nothing:
     case Blocked::some_reply:
     case Blocked::turn: return false;  // asking again is the way to find out
+    case Blocked::hold: return hold_epoch_ == environment_.holds.epoch();
     case Blocked::replies: {
       const backend::Connection* link = current_link();
       return link != nullptr && link->half().is_owing();
@@ -39,6 +40,7 @@ bool Session::is_still_blocked() const {
 }
 
 void Session::read_requests() {
+  if (blocked_ == Blocked::hold && !is_released()) return;
   if (is_still_blocked()) {
     if (!is_expired_ || blocked_ != Blocked::link) return;
     if (restoring_ == blocked_on_) {
@@ -77,8 +79,9 @@ void Session::look_around() {
     if (link == nullptr || !link->half().is_owing()) end();
   }
   if (!stop_ || is_over_) return;
+  const bool is_unbegun = blocked_ == Blocked::hold;  // what a hold keeps back was not begun, and is not
   const bool is_idle =
-      !is_waiting && client_.held_bytes() == 0 && (link == nullptr || link->half().is_at_boundary());
+      (is_unbegun && (link == nullptr || link->half().is_at_boundary())) || (!is_waiting && client_.held_bytes() == 0 && (link == nullptr || link->half().is_at_boundary()));
   if (is_idle || *stop_ == Stop::now) {
     fail(protocol::failure(ErrorCode::shutting_down, Blame::self, "the proxy is shutting down"));
   }
@@ -130,6 +133,8 @@ routing::Circumstances Session::circumstances(const protocol::NextRequest& reque
 }
 
 Session::Served Session::route_batch(const protocol::NextRequest& request) {
+  if (is_held(request)) return wait_for_release(request.transaction);
+  end_hold();
   const routing::Plan& plan = environment_.plans.plan();
   const routing::Circumstances now = circumstances(request);
   const routing::Route route = routing::decide(plan, facts_, request.facts, now);
@@ -153,7 +158,13 @@ Session::Served Session::route_batch(const protocol::NextRequest& request) {
     const Served prepared = prepare_link(route);
     if (prepared != Served::forwarded) return prepared;
   }
-  in_flight_.push(InFlight{environment_.loop.now(), request.facts.statement_class});
+  last_request_ = environment_.loop.now();
+  in_flight_.push(InFlight{last_request_, request.facts.statement_class});
+  ++counters_->query_count;
+  if (request.transaction != protocol::TransactionState::open) {
+    ++counters_->transaction_count;
+    if (!transaction_began_) transaction_began_ = last_request_;
+  }
   environment_.metrics.sides[route.side].count_request(request.facts.statement_class);
   if (request.transaction != protocol::TransactionState::open) ++batch_number_;
   forward(request);
@@ -173,7 +184,10 @@ Session::Served Session::prepare_link(const routing::Route& route) {
       }
       return Served::blocked;
     }
-    if (turn_deadline_) disarm_deadline();
+    if (turn_deadline_) {
+      count_wait(*turn_deadline_ - environment_.options.queue_timeout);
+      disarm_deadline();
+    }
     turn_deadline_.reset();
     if (links_[route.side]->phase() != backend::Connection::Phase::ready) arm_deadline(links_[route.side]->deadline());
   }
@@ -268,6 +282,7 @@ void Session::flush_to_backend() {
   if (environment_.to_backend.empty()) return;
   if (backend::Connection* link = current_link(); link != nullptr) {
     environment_.metrics.sides[*current_].bytes_to_backend_total += environment_.to_backend.total_bytes();
+    counters_->received_bytes += environment_.to_backend.total_bytes();
     link->channel().send(environment_.to_backend);
   }
   environment_.to_backend.clear();

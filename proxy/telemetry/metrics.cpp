@@ -64,6 +64,9 @@ void add(PairMetrics& sum, const PairMetrics& part) {
   sum.clients_total += part.clients_total;
   sum.logins_failed_total += part.logins_failed_total;
   add(sum.sessions_failed_total, part.sessions_failed_total);
+  sum.sessions_working += part.sessions_working;
+  sum.sessions_held += part.sessions_held;
+  sum.held_bytes += part.held_bytes;
   for (const auto& [reason, sessions] : part.pins) sum.pins[reason] += sessions;
   for (const auto& [reason, count] : part.pins_total) sum.pins_total[reason] += count;
   for (const routing::Side side : routing::both_sides) add(sum.sides[side], part.sides[side]);

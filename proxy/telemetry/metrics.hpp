@@ -86,6 +86,9 @@ struct PairMetrics {
   std::uint64_t clients_total = 0;
   std::uint64_t logins_failed_total = 0;
   CodeCounts sessions_failed_total;                   ///< by name_of(ErrorCode)
+  std::uint64_t sessions_working = 0;  ///< now: a connection works for them, or they are in a transaction
+  std::uint64_t sessions_held = 0;     ///< now: they wait for the end of a hold
+  std::uint64_t held_bytes = 0;        ///< of requests that wait so
   std::map<protocol::PinReason, std::uint64_t> pins;  ///< sessions pinned now; each counts for every reason it has
   std::map<protocol::PinReason, std::uint64_t> pins_total;
   routing::PerSide<SideMetrics> sides;

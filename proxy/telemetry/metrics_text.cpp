@@ -20,12 +20,17 @@ struct PairFamily {
   std::uint64_t PairMetrics::*value;
 };
 
-constexpr std::array<PairFamily, 3> pair_families{{
+constexpr std::array<PairFamily, 6> pair_families{{
     {"crossfade_clients_open", MetricType::gauge, "Client sessions open now.", &PairMetrics::clients_open},
     {"crossfade_clients_total", MetricType::counter, "Client sessions that were ever accepted.",
      &PairMetrics::clients_total},
     {"crossfade_logins_failed_total", MetricType::counter, "Client logins that failed.",
      &PairMetrics::logins_failed_total},
+    {"crossfade_sessions_working", MetricType::gauge, "Sessions that a backend works for, or that are in a transaction, now.",
+     &PairMetrics::sessions_working},
+    {"crossfade_sessions_held", MetricType::gauge, "Sessions that wait for the end of a hold now.", &PairMetrics::sessions_held},
+    {"crossfade_held_bytes", MetricType::gauge, "Bytes of requests that wait for the end of a hold now.",
+     &PairMetrics::held_bytes},
 }};
 
 /// One number per pair and side.

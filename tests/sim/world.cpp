@@ -140,6 +140,18 @@ void World::set_green_weight(std::uint32_t hundredths) {
   shared_->plan.publish(plan_with(hundredths, shared_->plan.epoch() + 1));
 }
 
+void World::pause(routing::HoldClass hold_class, proxy::session::HoldDesk::OnDrained on_drained) {
+  loop_.note("paused");
+  shared_->hold.publish([=](const routing::Hold& now) { return routing::with_hold(now, {}, hold_class); });
+  worker_->watch_drain({}, hold_class, std::move(on_drained));
+}
+
+void World::resume() {
+  loop_.note("resumed");
+  shared_->hold.publish([](const routing::Hold& now) { return routing::without_hold(now, {}); });
+  worker_->on_hold_change();
+}
+
 void World::kill(Side side, test_support::CutKind kind) {
   loop_.note(std::string(routing::name_of(side)) + " is killed");
   fates_[side].answer = ConnectAnswer::refuse;

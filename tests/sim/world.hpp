@@ -40,9 +40,14 @@ class World {
   Client& add_client(Script script, Client::Pace pace = Client::Pace::eager);
   /// Takes effect for the next batch of every session.
   void set_green_weight(std::uint32_t hundredths);
+  /// What is held from now on, and what is released; on_drained is told when nobody works any more.
+  void pause(routing::HoldClass hold_class, proxy::session::HoldDesk::OnDrained on_drained);
+  void resume();
   /// Connections to `side` are refused or never answered from now on, and existing ones end or fall silent.
   void kill(routing::Side side, test_support::CutKind kind);
   void stall(routing::Side side);
+  /// Connections to `side` are accepted again.
+  void revive(routing::Side side) { fates_[side].answer = test_support::ConnectAnswer::accept; }
   /// Until nothing happens any more, at most `span` of the clock.
   void run(std::chrono::seconds span = std::chrono::seconds(600)) { loop_.run_until_quiet(span); }
 

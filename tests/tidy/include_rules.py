@@ -47,6 +47,7 @@ ZONES = {
     "proxy/mirror": (SESSION_SIDE, SESSION_LIBRARIES),
     "proxy/compare": (SESSION_SIDE, SESSION_LIBRARIES),
     "proxy/switchover": (SESSION_SIDE, SESSION_LIBRARIES),
+    "proxy/console": (NEUTRAL + ["routing", "proxy/runtime", "proxy/session", "proxy/telemetry"], [POSIX]),
     "proxy/catalogue": (NEUTRAL + ["proxy/telemetry"], ["libpq", POSIX]),
     "proxy/secrets": (NEUTRAL + ["routing", "proxy/runtime", "proxy/session"], ["libpq", POSIX]),
     "proxy/migrate": (["protocol/base", "routing", "proxy/telemetry"], ["libpq", "spdlog", POSIX]),

@@ -82,6 +82,18 @@ class Control : public proxy::admin::Control {
     return proxy::admin::PinnedSessions{1, {std::move(session)}};
   }
 
+  protocol::Result<proxy::admin::HoldChange> pause(const std::string& pair, const routing::HoldScope& scope) override {
+    if (pair != pair_name) return unknown();
+    hold = routing::with_hold(hold, scope, routing::HoldClass::everything);
+    return proxy::admin::HoldChange{std::make_shared<const routing::Hold>(hold), std::chrono::microseconds(9), true, 2, 1};
+  }
+
+  protocol::Result<proxy::admin::HoldChange> resume(const std::string& pair, const routing::HoldScope& scope) override {
+    if (pair != pair_name) return unknown();
+    hold = routing::without_hold(hold, scope);
+    return proxy::admin::HoldChange{std::make_shared<const routing::Hold>(hold), std::chrono::microseconds(9), true, 0, 0};
+  }
+
   protocol::Result<proxy::admin::ExplainResult> explain(const proxy::admin::ExplainRequest& request) override {
     if (request.pair != pair_name) return unknown();
     last_explained = request;
@@ -101,6 +113,7 @@ class Control : public proxy::admin::Control {
   bool is_acknowledged = true;
   std::optional<protocol::Error> failure;
   std::function<void()> on_status;
+  routing::Hold hold;
   std::optional<proxy::admin::ExplainRequest> last_explained;
 
   [[nodiscard]] const routing::Plan& plan() const { return *plan_; }

@@ -175,6 +175,21 @@ TEST_CASE("pins: asked → each session with its side and server process, and ea
   CHECK(desk.ask("GET", "/api/v1/pairs/shap/pins").status == 404);
 }
 
+TEST_CASE("pause and resume: a pair, a database → held and released; unknown pairs and fields → 404 and 400") {
+  Desk desk;
+  const Response paused = desk.ask("POST", "/api/v1/pairs/shop/pause", R"({"database": "orders", "why": "restart"})");
+  CHECK(paused.status == 200);
+  CHECK(paused.body.find(R"("databases":{"orders":"everything"})") != std::string::npos);
+  CHECK(paused.body.find(R"("sessions_working":2)") != std::string::npos);
+  CHECK(paused.change.find("orders") != std::string::npos);
+  CHECK(desk.ask("POST", "/api/v1/pairs/shop/pause", "").status == 200);
+  CHECK(desk.control.hold.pair == routing::HoldClass::everything);
+  CHECK(desk.ask("POST", "/api/v1/pairs/shop/resume", "").body.find(R"("pair":null)") != std::string::npos);
+  CHECK(desk.control.hold.is_empty());
+  CHECK(desk.ask("POST", "/api/v1/pairs/shap/pause", "").status == 404);
+  CHECK(desk.ask("POST", "/api/v1/pairs/shop/pause", R"({"databse": "orders"})").status == 400);
+}
+
 TEST_CASE("explain: asked → class, route, rule and steps; the facts reach the control") {
   Desk desk;
   const Response response = desk.ask("POST", "/api/v1/explain", R"({"pair":"shop","sql":"SELECT 1","user":"alice",

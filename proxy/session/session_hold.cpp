@@ -1,0 +1,137 @@
+#include "proxy/session/session.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace proxy::session {
+
+using protocol::Blame;
+using protocol::ErrorCode;
+using protocol::TransactionState;
+using routing::Side;
+
+void HoldDesk::on_change() {
+  for (Session* session : waiting_) session->on_hold_change();
+  const routing::Hold* hold = in_force();
+  std::vector<OnDrained> given_up;
+  std::erase_if(watches_, [&](Watch& watch) {
+    if (hold != nullptr && routing::has_hold(*hold, watch.scope, watch.hold_class)) return false;
+    given_up.push_back(std::move(watch.on_drained));
+    return true;
+  });
+  for (const OnDrained& on_drained : given_up) on_drained(DrainOutcome::released);
+}
+
+void HoldDesk::watch(Watch watch) {
+  const routing::Hold* hold = in_force();
+  if (hold == nullptr || !routing::has_hold(*hold, watch.scope, watch.hold_class)) {
+    watch.on_drained(DrainOutcome::released);
+  } else if (watch.working.empty()) {
+    watch.on_drained(DrainOutcome::drained);
+  } else {
+    watches_.push_back(std::move(watch));
+  }
+}
+
+void HoldDesk::note_boundary(Session& session) {
+  std::vector<OnDrained> drained;
+  std::erase_if(watches_, [&](Watch& watch) {
+    watch.working.erase(&session);
+    if (!watch.working.empty()) return false;
+    drained.push_back(std::move(watch.on_drained));
+    return true;
+  });
+  for (const OnDrained& on_drained : drained) on_drained(DrainOutcome::drained);
+}
+
+/// The batch would begin something that is held. What is inside a transaction goes on, and so does a batch for which a
+/// connection is being made: the hold is drained when both are over.
+bool Session::is_held(const protocol::NextRequest& request) {
+  const routing::Hold* hold = environment_.holds.in_force();
+  if (hold == nullptr || request.transaction == TransactionState::open || is_preparing()) return false;
+  return routing::holds(*hold, facts_.database, request.facts);
+}
+
+bool Session::is_login_held() {
+  const routing::Hold* hold = environment_.holds.in_force();
+  return hold != nullptr && routing::held_class(*hold, facts_.database) == routing::HoldClass::everything;
+}
+
+bool Session::is_preparing() const {
+  const auto is_on_its_way = [](const std::unique_ptr<backend::Connection>& link) {
+    return link != nullptr && link->phase() != backend::Connection::Phase::ready &&
+           link->phase() != backend::Connection::Phase::failed;
+  };
+  return restoring_.has_value() || std::ranges::any_of(links_.values, is_on_its_way);
+}
+
+bool Session::is_working() const {
+  const auto is_busy = [](const std::unique_ptr<backend::Connection>& link) {
+    return link != nullptr && link->phase() == backend::Connection::Phase::ready && !link->half().is_at_boundary();
+  };
+  // What streams for ever never comes to a boundary: a hold does not wait for it.
+  return !login_.is_replication && (is_preparing() || std::ranges::any_of(links_.values, is_busy));
+}
+
+Session::Served Session::wait_for_release(TransactionState transaction) {
+  if (transaction == TransactionState::unsettled) {  // it may be inside a transaction, which goes on
+    blocked_ = Blocked::replies;
+    return Served::blocked;
+  }
+  blocked_ = Blocked::hold;
+  begin_hold();
+  // The client may have gone already, and nobody would say so again.
+  if (client_.is_readable() || client_.state() != net::Channel::State::open) signal_.notify();
+  return Served::blocked;
+}
+
+/// A place in the queue for a connection is given up: it would be kept from those who may use it.
+void Session::begin_hold() {
+  hold_epoch_ = environment_.holds.epoch();
+  if (held_since_) return;
+  held_since_ = environment_.loop.now();
+  environment_.pool.leave_queue(*this);
+  turn_deadline_.reset();
+  environment_.holds.enter(*this);
+  arm_deadline(*held_since_ + environment_.options.queue_timeout);
+}
+
+void Session::end_hold() {
+  if (!held_since_) return;
+  count_wait(*held_since_);
+  held_since_.reset();
+  environment_.holds.leave(*this);
+  disarm_deadline();
+}
+
+/// While the session waits: it hears its client's goodbye, and what the client sends meanwhile is kept up to a bound.
+/// True: something has changed, judge again.
+bool Session::is_released() {
+  if (hold_epoch_ != environment_.holds.epoch()) return true;
+  if (is_expired_) {
+    fail(held_too_long());
+    return false;
+  }
+  while (client_.is_readable() && client_.held_bytes() < environment_.scratch.size()) {
+    client_.receive(environment_.scratch);
+    client_.keep_unread();
+  }
+  // A client that is gone will not hear the answer: what it asked for has not begun, and never does.
+  if (client_.state() != net::Channel::State::open) end();
+  return false;
+}
+
+protocol::Error Session::held_too_long() {
+  return protocol::failure(ErrorCode::hold_timeout, Blame::operator_, "held longer than queue_timeout");
+}
+
+void Session::count_wait(runtime::Instant since) {
+  if (counters_ == nullptr) return;
+  counters_->wait_time += std::chrono::duration_cast<std::chrono::microseconds>(environment_.loop.now() - since);
+}
+
+void Session::note_boundary() {
+  if (environment_.holds.is_watching() && !is_working()) environment_.holds.note_boundary(*this);
+}
+
+}  // namespace proxy::session
