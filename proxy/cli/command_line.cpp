@@ -1,5 +1,6 @@
 #include "proxy/cli/command_line.hpp"
 
+#include "proxy/cli/convert/command.hpp"
 #include "proxy/cli/exit_code.hpp"
 #include "proxy/cli/remote.hpp"
 
@@ -17,6 +18,7 @@ namespace {
 
 /// Everything the command line can say, and what it chose to have done.
 struct Parsed {
+  std::string convert_target;
   std::string path;
   std::string ready_file;
   DemoOptions demo;
@@ -83,6 +85,16 @@ void add_check(CLI::App& app, Parsed& parsed, const Commands& commands) {
     parsed.action = [&] {
       return parsed.are_users_checked ? commands.check_users(parsed.path) : commands.check(parsed.path);
     };
+  });
+}
+
+void add_convert(CLI::App& app, Parsed& parsed, const Terminal& terminal) {
+  CLI::App* command = app.add_subcommand("convert", "Make a configuration from PgBouncer's");
+  command->add_option("INI", parsed.path, "pgbouncer.ini")->required();
+  command->add_option("-o,--output", parsed.convert_target, "Write to this file, which must not be there yet");
+  command->footer("Exit code 1: something could not be carried over; it stands at the head of the configuration.");
+  command->callback([&] {
+    parsed.action = [&] { return convert(parsed.path, parsed.convert_target, terminal.out, terminal.complaints); };
   });
 }
 
@@ -183,6 +195,7 @@ int run_command_line(int argc, const char* const* argv, const Commands& commands
   Parsed parsed;
   add_run(app, parsed, commands);
   add_check(app, parsed, commands);
+  add_convert(app, parsed, terminal);
   add_demo(app, parsed, commands);
   add_status(app, parsed, terminal);
   add_pins(app, parsed, terminal);
