@@ -6,6 +6,7 @@
 
 #include <array>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -49,8 +50,8 @@ enum class EncryptionWish : std::uint8_t {
   required,   ///< it does, and fails when the server declines
 };
 
-/// The key that a client presents to cancel a request. Eight bytes of our own making for our clients;
-/// whatever the backend gave for backends.
+/// The key that a client presents to cancel a request. Of our own making for our clients, as long as their protocol
+/// allows; whatever the backend gave for backends.
 struct CancelKey {
   std::uint32_t process_id = 0;
   Bytes secret;
@@ -90,6 +91,7 @@ struct Login {
   /// Every start-up parameter as the client gave it, user and database included.
   std::map<std::string, std::string> parameters;
   bool is_replication = false;
+  std::size_t cancel_secret_bytes = 4;  ///< of the key that cancels its requests
   LoginProofPointer proof;  ///< null: the login has shown nothing that a backend could be shown
 };
 

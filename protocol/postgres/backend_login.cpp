@@ -26,7 +26,7 @@ Blame blame_of_refusal(std::string_view code) {
 
 StartupMessage make_backend_startup(const Login& login, std::string_view user) {
   StartupMessage startup;
-  startup.version = protocol_version_latest;
+  startup.version = protocol_version_to_backends;
   startup.parameters = login.parameters;
   startup.parameters.insert_or_assign("user", std::string(user));
   if (login.database.empty()) {

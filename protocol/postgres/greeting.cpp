@@ -3,6 +3,7 @@
 #include "protocol/postgres/message.hpp"
 #include "protocol/postgres/sqlstate.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace protocol::postgres {
@@ -33,8 +34,11 @@ bool speaks_version_3(ByteView packet) {
 }  // namespace
 
 PostgresGreeting::PostgresGreeting(Admission admission, NonceSource& nonces, GreetingHost& host,
-                                   ClientEncryption encryption)
-    : admission_(std::move(admission)), authentication_(admission_, nonces, host), encryption_(encryption) {}
+                                   ClientEncryption encryption, ProtocolVersion newest)
+    : admission_(std::move(admission)),
+      authentication_(admission_, nonces, host),
+      encryption_(encryption),
+      newest_(newest) {}
 
 DialogueProgress PostgresGreeting::advance(ByteView received, Bytes& to_send) {
   std::size_t consumed = 0;
@@ -82,7 +86,7 @@ PostgresGreeting::Taken PostgresGreeting::take_startup_packet(ByteView unread, B
 
   const std::size_t bytes = **packet_bytes;
   const bool has_more = unread.size() > bytes;
-  Result<StartupRequest> request = decode_startup_packet(unread.first(bytes));
+  Result<StartupRequest> request = decode_startup_packet(unread.first(bytes), newest_);
   if (!request) return {bytes, verdict_of(refuse_startup(request.error(), unread, to_send))};
   if (std::holds_alternative<SslRequest>(*request)) return answer_request(ssl_, "SSL", has_more, bytes, to_send);
   if (std::holds_alternative<GssencRequest>(*request)) {
@@ -114,7 +118,7 @@ PostgresGreeting::Taken PostgresGreeting::answer_request(Request& request, std::
   if (request == Request::answered) {
     // The server takes a second request for a version number.
     const std::string minor = is_for_tls ? "5679" : "5680";
-    const std::string message = "unsupported frontend protocol 1234." + minor + ": server supports 3.0 to 3.0";
+    const std::string message = "unsupported frontend protocol 1234." + minor + supported_versions(newest_);
     return {packet_bytes, verdict_of(fail(failure(ErrorCode::version_unsupported, Blame::client, message),
                                           fatal(sqlstate::feature_not_supported, message), to_send))};
   }
@@ -177,9 +181,12 @@ bool PostgresGreeting::accept_startup(StartupMessage&& message, Bytes& to_send) 
                       "Valid values are: \"false\", 0, \"true\", 1, \"database\"."),
                 to_send);
   }
-  if (message.version.minor > protocol_version_latest.minor || !message.protocol_options.empty()) {
-    write_negotiate_protocol_version(message.protocol_options, to_send);
+  const ProtocolVersion spoken = std::min(message.version, newest_);
+  if (spoken != message.version || !message.protocol_options.empty()) {
+    write_negotiate_protocol_version(spoken, message.protocol_options, to_send);
   }
+  const bool takes_long_keys = spoken >= ProtocolVersion{3, 2};
+  login_.cancel_secret_bytes = takes_long_keys ? cancel_secret_bytes_long : cancel_secret_bytes_short;
   login_.user = value_of("user").substr(0, name_bytes_max);
   if (login_.user.empty()) {
     return fail(failure(ErrorCode::startup_parameter_invalid, Blame::client, "no user name in the startup message"),

@@ -27,9 +27,10 @@ namespace protocol::postgres {
 ///   authenticating --ClientAuthentication is finished--> done
 class PostgresGreeting final : public Greeting {
  public:
-  /// `nonces` and `host` outlive the greeting.
+  /// `nonces` and `host` outlive the greeting. `newest` is what is spoken with clients who ask for it or for more.
   PostgresGreeting(Admission admission, NonceSource& nonces, GreetingHost& host,
-                   ClientEncryption encryption = ClientEncryption::refused);
+                   ClientEncryption encryption = ClientEncryption::refused,
+                   ProtocolVersion newest = protocol_version_latest);
 
   [[nodiscard]] DialogueProgress advance(ByteView received, Bytes& to_send) override;
   void on_encrypted(const TlsFacts& facts) override { tls_ = facts; }
@@ -64,6 +65,7 @@ class PostgresGreeting final : public Greeting {
   ClientAuthentication authentication_;
   Step step_ = Step::reading_startup;
   const ClientEncryption encryption_;
+  const ProtocolVersion newest_;
   Request ssl_ = Request::not_made;
   Request gssenc_ = Request::not_made;
   bool is_direct_ = false;       ///< TLS began without an SSLRequest

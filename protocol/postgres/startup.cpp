@@ -88,6 +88,10 @@ bool is_abbreviation(std::string_view text, std::string_view word, std::size_t c
 
 }  // namespace
 
+std::string supported_versions(ProtocolVersion newest) {
+  return ": server supports 3.0 to " + std::to_string(newest.major) + "." + std::to_string(newest.minor);
+}
+
 Result<std::optional<std::size_t>> scan_startup_packet(ByteView bytes) {
   if (bytes.size() < length_bytes) return std::optional<std::size_t>();
   const std::uint32_t length = ByteReader(bytes).read_u32_be();
@@ -97,7 +101,7 @@ Result<std::optional<std::size_t>> scan_startup_packet(ByteView bytes) {
   return std::optional<std::size_t>(length);
 }
 
-Result<StartupRequest> decode_startup_packet(ByteView packet) {
+Result<StartupRequest> decode_startup_packet(ByteView packet, ProtocolVersion newest) {
   ByteReader reader(packet);
   const std::uint32_t length = reader.read_u32_be();
   const std::uint32_t code = reader.read_u32_be();
@@ -108,10 +112,10 @@ Result<StartupRequest> decode_startup_packet(ByteView packet) {
   if (code == ssl_request_code) return StartupRequest(SslRequest{});
   if (code == gssenc_request_code) return StartupRequest(GssencRequest{});
   const ProtocolVersion version{static_cast<std::uint16_t>(code >> 16), static_cast<std::uint16_t>(code & 0xFFFF)};
-  if (version.major != protocol_version_latest.major) {
+  if (version.major != newest.major) {
     return failure(ErrorCode::version_unsupported, Blame::client,
                    "unsupported frontend protocol " + std::to_string(version.major) + "." +
-                       std::to_string(version.minor) + ": server supports 3.0 to 3.0");
+                       std::to_string(version.minor) + supported_versions(newest));
   }
   return decode_parameters(version, body);
 }
@@ -146,9 +150,9 @@ Status encode_startup_packet(const StartupRequest& request, Bytes& target) {
   return {};
 }
 
-void write_negotiate_protocol_version(const std::vector<std::string>& unrecognised_options, Bytes& target) {
+void write_negotiate_protocol_version(ProtocolVersion spoken, const std::vector<std::string>& unrecognised_options, Bytes& target) {
   FrameWriter frame(target, BackendMessage::negotiate_protocol_version);
-  frame.fields().write_u32_be(protocol_version_latest.code());
+  frame.fields().write_u32_be(spoken.code());
   frame.fields().write_u32_be(static_cast<std::uint32_t>(unrecognised_options.size()));
   for (const std::string& option : unrecognised_options) frame.fields().write_text_z(option);
   frame.finish();

@@ -4,6 +4,7 @@
 #include "protocol/base/result.hpp"
 #include "protocol/dialogue.hpp"
 
+#include <compare>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -28,12 +29,18 @@ inline constexpr std::size_t name_bytes_max = 63;
 struct ProtocolVersion {
   std::uint16_t major = 3;
   std::uint16_t minor = 0;
-  bool operator==(const ProtocolVersion&) const = default;
+  auto operator<=>(const ProtocolVersion&) const = default;
   [[nodiscard]] std::uint32_t code() const { return (std::uint32_t{major} << 16) | minor; }
 };
 
-/// The newest version that Crossfade speaks, to clients and to backends.
-inline constexpr ProtocolVersion protocol_version_latest{3, 0};
+/// The newest version that Crossfade speaks with clients. 3.2 is 3.0 with longer cancel keys, 3.1 was left out.
+/// Source: PostgreSQL 18 manual, 54.1.4 "Protocol Versions" and 54.7, BackendKeyData.
+inline constexpr ProtocolVersion protocol_version_latest{3, 2};
+/// What backends are asked for: every server of version 7.4 and later speaks it.
+inline constexpr ProtocolVersion protocol_version_to_backends{3, 0};
+/// The secret of the cancel keys that we make: as the server does, for 3.0 and from 3.2 on.
+inline constexpr std::size_t cancel_secret_bytes_short = 4;
+inline constexpr std::size_t cancel_secret_bytes_long = 32;
 
 struct SslRequest {
   bool operator==(const SslRequest&) const = default;
@@ -54,24 +61,29 @@ struct StartupMessage {
 /// A CancelKey is the content of a CancelRequest.
 using StartupRequest = std::variant<SslRequest, GssencRequest, CancelKey, StartupMessage>;
 
+/// The end of the sentence about a version that is not spoken.
+[[nodiscard]] std::string supported_versions(ProtocolVersion newest);
+
 /// Bytes of the whole packet at the front of `bytes`, length field included; nullopt while fewer than four
 /// bytes are there. The packet itself may not have arrived yet.
 /// Errors: frame_length_invalid (blame client) when the length is below 8 or above the maximum.
 [[nodiscard]] Result<std::optional<std::size_t>> scan_startup_packet(ByteView bytes);
 
-/// Decodes one whole packet.
+/// Decodes one whole packet; `newest` is named to those who speak another protocol altogether.
 /// Errors, blame client: version_unsupported with the server's sentence as detail; message_malformed;
 /// frame_length_invalid for a CancelRequest whose key is too short or too long.
-[[nodiscard]] Result<StartupRequest> decode_startup_packet(ByteView packet);
+[[nodiscard]] Result<StartupRequest> decode_startup_packet(ByteView packet,
+                                                          ProtocolVersion newest = protocol_version_latest);
 
 /// Appends the packet; leaves `target` as it was on failure. Errors: startup_parameter_invalid (blame operator) when it would be longer than the
 /// server accepts, when a text holds a NUL or when a name is empty; message_malformed for a key of a wrong size.
 [[nodiscard]] Status encode_startup_packet(const StartupRequest& request, Bytes& target);
 
-/// Appends the answer to a client that asks for more than 3.0 or for unknown options.
+/// Appends the answer to a client that asks for more than `newest` or for unknown options: what is spoken from here on,
+/// and which of its options nobody knows.
 /// Source: 55.7, NegotiateProtocolVersion. The server sends the full version code (196608 for 3.0) where the
 /// manual says "minor version"; libpq relies on the former.
-void write_negotiate_protocol_version(const std::vector<std::string>& unrecognised_options, Bytes& target);
+void write_negotiate_protocol_version(ProtocolVersion spoken, const std::vector<std::string>& unrecognised_options, Bytes& target);
 
 /// What the `replication` parameter asks for.
 enum class ReplicationMode : std::uint8_t { none, physical, database };

@@ -10,7 +10,6 @@ namespace {
 /// and is positive, as drivers expect.
 constexpr std::uint32_t number_bits = 24;
 constexpr std::uint32_t number_mask = (1U << number_bits) - 1;
-constexpr std::size_t secret_bytes = 4;  // protocol 3.0 has no room for more
 
 /// Cancel requests under way at once; more are dropped, as the server may drop them.
 constexpr std::size_t cancel_calls_max = 256;
@@ -141,7 +140,7 @@ telemetry::DatabaseCounters& PairWorker::counters_of(const std::string& database
   return databases_[databases_.size() < telemetry::databases_max ? database : std::string(telemetry::other_databases)];
 }
 
-protocol::CancelKey PairWorker::enrol(Session& session) {
+protocol::CancelKey PairWorker::enrol(Session& session, std::size_t secret_bytes) {
   std::uint32_t process_id = 0;
   do {
     process_id = (identity_.worker_index << number_bits) | (next_number_ & number_mask);
@@ -149,8 +148,11 @@ protocol::CancelKey PairWorker::enrol(Session& session) {
   } while (process_id == 0 || enrolled_.count(process_id) != 0);
   protocol::CancelKey key;
   key.process_id = process_id;
-  const std::uint32_t secret = identity_.random_bits();
-  for (std::size_t i = 0; i < secret_bytes; ++i) key.secret.push_back(static_cast<std::byte>(secret >> (8 * i)));
+  while (key.secret.size() < secret_bytes) {
+    const std::uint32_t secret = identity_.random_bits();
+    for (std::size_t i = 0; i < sizeof secret; ++i) key.secret.push_back(static_cast<std::byte>(secret >> (8 * i)));
+  }
+  key.secret.resize(secret_bytes);
   enrolled_.emplace(process_id, Enrolled{&session, key.secret});
   return key;
 }

@@ -75,7 +75,7 @@ class PairWorker final : public SessionOwner, public SessionRegistry {
   [[nodiscard]] runtime::Loop& loop() { return environment_.loop; }
 
   void on_session_end(Session& session) override;
-  [[nodiscard]] protocol::CancelKey enrol(Session& session) override;
+  [[nodiscard]] protocol::CancelKey enrol(Session& session, std::size_t secret_bytes) override;
   void leave(const protocol::CancelKey& key) override;
   [[nodiscard]] telemetry::DatabaseCounters& counters_of(const std::string& database) override;
   void cancel(const protocol::CancelKey& key, std::function<void()> done) override;

@@ -208,7 +208,7 @@ Task<bool> Session::welcome() {
   disarm_deadline();
   deadline_timer_.reset();
   current_ = route.side;
-  key_ = environment_.registry.enrol(*this);
+  key_ = environment_.registry.enrol(*this, login_.cancel_secret_bytes);
   protocol::Bytes words;
   half_->write_welcome(link.half(), *key_, words);
   client_.send(words);

@@ -6,7 +6,7 @@ import psycopg2
 
 from through import Through
 from waiting import Stopwatch, until
-from wire import Wire, cancel, query
+from wire import PROTOCOL_3_0, Wire, cancel, query
 
 
 class Cancel(Through):
@@ -63,6 +63,20 @@ class Cancel(Through):
         for key in (wrong, wire.key[:4], b"", wire.key[:4] + bytes(4)):
             cancel(self.proxy.address(), key)
         self.assertTrue(self.running(self.house.blue, "sleeper three"))
+        cancel(self.proxy.address(), wire.key)
+        self.assertEqual([each for each in wire.read_until("Z") if each.kind == "E"][0].fields["C"], "57014")
+
+    def test_long_key(self):
+        """a client of protocol 3.2 → a key of 32 bytes, which cancels whole and in no part; nothing is negotiated"""
+        wire = Wire(self.proxy.address(), seconds=60)
+        self.addCleanup(wire.close)
+        self.assertEqual([each for each in wire.log_in(version=PROTOCOL_3_0 + 2) if each.kind == "v"], [])
+        self.assertEqual(len(wire.key), 4 + 32)
+        wire.send(query("/* sleeper 32 */ SELECT pg_sleep(50)"))
+        until(lambda: self.running(self.house.blue, "sleeper 32"), "it runs")
+        for key in (wire.key[:8], wire.key[:-1], wire.key + b"\0", wire.key[:-1] + bytes([wire.key[-1] ^ 1]), wire.key + bytes(221)):
+            cancel(self.proxy.address(), key)
+        self.assertTrue(self.running(self.house.blue, "sleeper 32"))
         cancel(self.proxy.address(), wire.key)
         self.assertEqual([each for each in wire.read_until("Z") if each.kind == "E"][0].fields["C"], "57014")
 

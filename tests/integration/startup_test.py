@@ -36,12 +36,13 @@ class Startup(Through):
         self.assertLess(answers, 100)
 
     def test_newer_minor(self):
-        """protocol 3.9 → NegotiateProtocolVersion to 3.0, and the session goes on"""
+        """protocol 3.9 → NegotiateProtocolVersion to 3.2, and the session goes on"""
         wire = self.open()
         messages = wire.log_in(version=PROTOCOL_3_0 + 9)
         negotiated = [each for each in messages if each.kind == "v"]
         self.assertEqual(len(negotiated), 1)
-        self.assertEqual(struct.unpack("!ii", negotiated[0].body[:8])[1], 0)
+        self.assertEqual(struct.unpack("!ii", negotiated[0].body), (PROTOCOL_3_0 + 2, 0))
+        self.assertEqual(len(wire.key), 4 + 32)
         self.assertEqual(wire.rows("SELECT 1"), [[b"1"]])
 
     def test_protocol_options(self):

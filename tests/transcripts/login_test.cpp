@@ -76,7 +76,8 @@ MakeDialogue make_greeting(const std::vector<TranscriptLine>& lines) {
   admitted.rules = std::make_shared<const AccessRules>(std::move(rules));
   return [nonces, admitted = std::move(admitted)] {
     static FakeGreetingHost host;
-    return std::make_unique<PostgresGreeting>(admitted, *nonces, host);
+    return std::make_unique<PostgresGreeting>(admitted, *nonces, host, protocol::postgres::ClientEncryption::refused,
+                                              protocol::postgres::ProtocolVersion{3, 0});  // as the recorded server
   };
 }
 

@@ -96,9 +96,9 @@ TEST_CASE("greeting: protocol 2 → 0A000 in the words that such a client can re
   const Played played = play("> StartupMessage major=2 minor=0 parameters=[]");
   CHECK(played.state == DialogueState::failed);
   CHECK(played.error.code == ErrorCode::version_unsupported);
-  CHECK(played.sent == std::string("EFATAL:  unsupported frontend protocol 2.0: server supports 3.0 to 3.0\n\0", 72));
+  CHECK(played.sent == std::string("EFATAL:  unsupported frontend protocol 2.0: server supports 3.0 to 3.2\n\0", 72));
   CHECK(play("> StartupMessage major=4 minor=0 parameters=[]").sent ==
-        text_of("< ErrorResponse S=\"FATAL\" V=\"FATAL\" C=\"0A000\" M=\"unsupported frontend protocol 4.0: server supports 3.0 to 3.0\""));
+        text_of("< ErrorResponse S=\"FATAL\" V=\"FATAL\" C=\"0A000\" M=\"unsupported frontend protocol 4.0: server supports 3.0 to 3.2\""));
 }
 
 TEST_CASE("greeting: a startup message without its terminator → 08P01") {

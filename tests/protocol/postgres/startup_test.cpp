@@ -81,7 +81,7 @@ TEST_CASE("startup: other major versions → version_unsupported in the server's
   const auto request = decode_startup_packet(packet(std::string("\0\2\0\1", 4)));
   REQUIRE(!request);
   CHECK(request.error().code == ErrorCode::version_unsupported);
-  CHECK(request.error().detail == "unsupported frontend protocol 2.1: server supports 3.0 to 3.0");
+  CHECK(request.error().detail == "unsupported frontend protocol 2.1: server supports 3.0 to 3.2");
 }
 
 TEST_CASE("cancel request: keys of 4 to 256 bytes → read and written; others refused") {
