@@ -144,6 +144,24 @@ void read_pool(const Node& node, const std::string& path, Reading& reading, Pool
   section->finish();
 }
 
+void read_health(const Node& node, const std::string& path, Reading& reading, Health& health) {
+  auto section = Section::open(node, reading.findings, path);
+  if (!section) return;
+  section->read_duration("interval", 100ms, 1h, health.interval);
+  section->read_duration("timeout", 10ms, 1min, health.timeout);
+  section->read_count("rise", 1, 100, health.rise);
+  section->read_count("fall", 1, 100, health.fall);
+  const auto user = section->take_text("user");
+  const auto password = take_secret(*section, "password", reading);
+  const auto database = section->take_text("database");
+  if (user) health.login = BackendLogin{*user, password};
+  if (database) health.database = *database;
+  if (!section->has("user") && has_secret(*section, "password")) {
+    reading.findings.error(section->mark(), about(path, "gives a password but no `user`"));
+  }
+  section->finish();
+}
+
 }  // namespace
 
 bool is_name(std::string_view text) {
@@ -176,6 +194,9 @@ Pair read_pair(const std::string& name, const Node& node, Reading& reading) {
   const Node* pool = section.take("pool");
   if (pool != nullptr) read_pool(*pool, section.path_of("pool"), reading, pair.pool);
   read_console(section, reading, pair);
+  section.read_flag("retry_reads", pair.repeats_reads);
+  const Node* health = section.take("health");
+  if (health != nullptr) read_health(*health, section.path_of("health"), reading, pair.health);
   read_rules(section, reading, pair);
   section.finish();
   return pair;

@@ -158,6 +158,16 @@ struct Console {
   std::vector<std::string> viewers;
 };
 
+/// How the sides are looked after.
+struct Health {
+  std::chrono::milliseconds interval{2'000};  ///< between two probes of a side; a quarter of it while it is not up
+  std::chrono::milliseconds timeout{2'000};   ///< of one probe
+  std::uint32_t rise = 2;                     ///< good probes in a row until a side that was down is up
+  std::uint32_t fall = 3;                     ///< bad probes in a row until it is down
+  std::optional<BackendLogin> login;          ///< nothing: see README.md
+  std::string database = "postgres";
+};
+
 struct Pair {
   std::string name;
   Dialect dialect = Dialect::postgres;
@@ -174,6 +184,8 @@ struct Pair {
   Catalogue catalogue;
   Pool pool;
   std::optional<Console> console;  ///< nothing: there is none
+  Health health;
+  bool repeats_reads = true;  ///< reads that a backend took along when it went are made again
   routing::Plan plan;  ///< epoch 1
 };
 

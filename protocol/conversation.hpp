@@ -21,6 +21,14 @@ struct Completion {
   std::array<char, 5> error_code{};  ///< the dialect's code (SQLSTATE) of the first error; zeros without one
 };
 
+/// What a server has said of itself, as far as an operator wants to see it.
+struct ServerTraits {
+  std::string version;          ///< empty: not told
+  bool is_in_recovery = false;  ///< it repeats what another server has written
+  bool is_read_only = false;    ///< its sessions begin read-only
+  bool operator==(const ServerTraits&) const = default;
+};
+
 /// What one backend connection owes and is known to hold: the reply tracker and the backend's session state.
 /// One per backend connection, made by Dialect::make_backend_half, filled by the login dialogue.
 class BackendHalf {
@@ -34,11 +42,16 @@ class BackendHalf {
   [[nodiscard]] virtual bool is_cancellable() const = 0;
   /// Part of a frame was passed to the client and its rest is still to come.
   [[nodiscard]] virtual bool is_mid_frame() const = 0;
+  /// Of the reply to the oldest unanswered batch, the client was passed something.
+  [[nodiscard]] virtual bool is_answering() const = 0;
+  /// What the backend has said of its end and was held back, in case the client need not know; may be empty.
+  [[nodiscard]] virtual ByteView last_words() const = 0;
   /// What came while no session used the connection: parameters are noted, notices and notifications dropped.
   /// The bytes used; fails when the backend ends the connection or says what nobody asked for.
   [[nodiscard]] virtual Result<std::size_t> absorb_idle(ByteView unread) = 0;
   /// The key that cancels what runs here; null if the backend gave none.
   [[nodiscard]] virtual const CancelKey* cancel_key() const = 0;
+  [[nodiscard]] virtual ServerTraits traits() const = 0;
 };
 
 /// What the front of the client's unread bytes is.
@@ -71,6 +84,10 @@ struct ReplyProgress {
   std::size_t consumed = 0;         ///< bytes taken from the front of the unread bytes
   bool is_session_over = false;     ///< the backend ended the session (FATAL); forwarded already where the client is owed it
   bool is_link_lost = false;        ///< the backend ended an idle connection; the client was told nothing
+  /// With is_session_over: so many bytes at the end of what goes to the client are the backend's last words and what it
+  /// has said of its reply to the oldest unanswered batch, when it goes for reasons of its own (it stops, or has crashed)
+  /// and nothing of that reply was given earlier. Whoever makes the requests again takes them off.
+  std::size_t farewell_bytes = 0;
 };
 
 enum class RestoreState : std::uint8_t { not_needed, under_way, done, failed };
@@ -109,6 +126,11 @@ class ClientHalf {
   /// Precondition: next_request() was called last, with the same `unread`; after a route, begin_restore() said
   /// not_needed or restore_state() is done.
   virtual void forward(const NextRequest& request, ByteView unread, BackendHalf& target, Gather& to_backend) = 0;
+
+  /// `lost` is gone, with requests unanswered of which nothing was passed to the client: they were never made, and the
+  /// same bytes will be judged again.
+  /// Precondition: those are batches of reads outside of transactions.
+  virtual void abandon(BackendHalf& lost) = 0;
 
   /// Takes note that the bytes covered by `request` were thrown away, there being no backend whom they could concern.
   /// Precondition: next_request() said ignore.

@@ -36,6 +36,9 @@ class Dialect {
   [[nodiscard]] virtual Bytes write_cancel(const BackendHalf& half) = 0;
   /// Delivers what write_cancel() wrote, on a connection of its own; finished when all that must be said is said.
   [[nodiscard]] virtual std::unique_ptr<Dialogue> make_cancellation(Bytes cancel_bytes, EncryptionWish wish) = 0;
+  /// Asks a server for a sign of life, without a user: finished when it has given one. It says nothing of whether
+  /// sessions would be taken.
+  [[nodiscard]] virtual std::unique_ptr<Dialogue> make_ping() = 0;
   /// The polite goodbye to a backend.
   [[nodiscard]] virtual Bytes write_terminate() = 0;
   /// Tells a client of an error that ends its session. Addresses and internals are left out.

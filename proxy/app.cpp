@@ -28,6 +28,21 @@ std::uint32_t default_worker_count() {
   return std::min(64U, cores - 1);
 }
 
+void tell_health(const backend::SideReport& report, admin::SideStatus& told) {
+  told.health = name_of(report.state);
+  if (report.reason) told.health_reason = name_of(*report.reason);
+  told.health_for = std::chrono::duration_cast<std::chrono::seconds>(runtime::Clock::now() - report.since);
+  told.server_version = report.traits.version;
+  told.is_in_recovery = report.traits.is_in_recovery;
+  told.is_read_only = report.traits.is_read_only;
+}
+
+void count_health(const backend::SideReport& report, admin::SideMetrics& metrics) {
+  metrics.is_up = report.state == backend::HealthState::down ? 0 : 1;
+  metrics.health_changes_total = report.transitions;
+  metrics.probes_failed_total = report.failed_probes;
+}
+
 /// Counts down from the number of workers; shared with work that may run after the caller has gone.
 class Countdown {
  public:
@@ -194,6 +209,9 @@ std::vector<admin::PairMetrics> App::metrics() {
     }
   });
   const std::lock_guard lock(sums->mutex);
+  for (std::size_t i = 0; i < pairs_.size(); ++i) {
+    for (const Side side : routing::both_sides) count_health(pairs_[i]->health().report(side), sums->pairs[i].sides[side]);
+  }
   return sums->pairs;
 }
 
@@ -225,12 +243,18 @@ admin::Status App::status() {
       told.sides[side].connections = metrics.connections_open;
       for (const std::uint64_t requests : metrics.requests_total) told.sides[side].requests += requests;
       told.sides[side].errors = metrics.errors_total.total();
+      tell_health(pair.health().report(side), told.sides[side]);
     }
   }
   return status;
 }
 
-bool App::is_ready() { return ask_workers([](std::size_t) {}); }
+bool App::is_ready() {
+  const bool can_serve = std::all_of(pairs_.begin(), pairs_.end(), [](const std::unique_ptr<AppPair>& pair) {
+    return !pair->health().is_down(Side::blue) || !pair->health().is_down(Side::green);
+  });
+  return can_serve && ask_workers([](std::size_t) {});
+}
 
 protocol::Result<routing::Rule> App::rule(const std::string& pair_name, const std::string& rule_name) {
   AppPair* pair = find_pair(pair_name);

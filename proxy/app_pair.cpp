@@ -13,7 +13,8 @@ using routing::Side;
 
 namespace {
 
-session::SessionOptions session_options_from(const config::Limits& limits, const config::Pool& pool) {
+session::SessionOptions session_options_from(const config::Limits& limits, const config::Pair& pair) {
+  const config::Pool& pool = pair.pool;
   session::SessionOptions options;
   const bool is_by_session = pool.mode == config::PoolMode::session;
   options.pooling = is_by_session ? session::Pooling::session : session::Pooling::transaction;
@@ -21,6 +22,7 @@ session::SessionOptions session_options_from(const config::Limits& limits, const
   options.login_timeout = limits.login_timeout;
   options.connect_timeout = limits.connect_timeout;
   options.statement_bytes_max = limits.statement_bytes_max;
+  options.repeats_reads = pair.repeats_reads;
   return options;
 }
 
@@ -52,9 +54,10 @@ secrets::FailedLogins::Options failed_login_options(const config::Limits& limits
 AppPair::AppPair(const config::Pair& settings, Surroundings surroundings)
     : settings_(settings),
       surroundings_(std::move(surroundings)),
-      session_options_(session_options_from(surroundings_.limits, settings.pool)),
+      session_options_(session_options_from(surroundings_.limits, settings)),
       history_(settings.plan),
       failed_logins_(failed_login_options(surroundings_.limits)),
+      health_(settings.name, thresholds(), &surroundings_.log, runtime::Clock::now()),
       shared_{session::PlanPublisher(history_.current()), {},
               surroundings_.clients_open, surroundings_.limits.clients_max,
               backend::ConnectionCounts({settings.pool.size_or_default(), settings.pool.connections_max}),
@@ -62,7 +65,7 @@ AppPair::AppPair(const config::Pair& settings, Surroundings surroundings)
               [this](const protocol::Login& login) {
                 refresher_->request_refresh(catalogue::CatalogueKey{settings_.name, login.database});
               },
-              &failed_logins_},
+              &failed_logins_, {}, nullptr, &health_},
       admission_(make_admission()),
       secret_desk_(make_secret_desk()),
       refresher_(make_refresher()) {}
@@ -104,6 +107,7 @@ protocol::Status AppPair::open() {
     parts_.push_back(std::make_unique<Part>(*this, *surroundings_.workers[i], static_cast<std::uint32_t>(i)));
     peers.push_back(parts_.back()->pair_worker.get());
   }
+  begin_probing();
   std::vector<net::Listener::Target> targets;
   for (std::size_t i = 0; i < parts_.size(); ++i) {
     session::PairWorker* pair_worker = peers[i];
@@ -135,6 +139,7 @@ std::unique_ptr<catalogue::CatalogueRefresher> AppPair::make_refresher() {
 }
 
 void AppPair::demand_catalogue(const protocol::Login& login) {
+  offer_probe_login(login);
   catalogue::CatalogueSource source;
   const config::EndpointAddress blue = libpq_address(settings_.endpoints[Side::blue]);
   source.host = blue.host;
@@ -177,7 +182,10 @@ void AppPair::stop_listening() {
 }
 
 void AppPair::close_on(std::size_t index) {
-  if (index == 0) listener_.reset();
+  if (index == 0) {
+    listener_.reset();
+    lookout_.reset();
+  }
   if (index < parts_.size()) parts_[index]->pair_worker.reset();
 }
 

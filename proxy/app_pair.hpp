@@ -2,6 +2,8 @@
 
 #include "config/settings.hpp"
 #include "protocol/postgres/dialect.hpp"
+#include "proxy/backend/health.hpp"
+#include "proxy/backend/prober.hpp"
 #include "proxy/catalogue/refresher.hpp"
 #include "proxy/net/listener.hpp"
 #include "proxy/net/tcp_connector.hpp"
@@ -13,11 +15,13 @@
 #include "proxy/session/pair_worker.hpp"
 #include "routing/plan.hpp"
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -58,6 +62,8 @@ class AppPair final : public backend::CredentialsSource {
   [[nodiscard]] session::PairWorker& worker(std::size_t index) { return *parts_[index]->pair_worker; }
   [[nodiscard]] protocol::postgres::PostgresDialect& dialect(std::size_t index) { return parts_[index]->dialect; }
 
+  [[nodiscard]] const backend::Health& health() const { return health_; }
+
   /// Changes of the plan: control thread only.
   [[nodiscard]] routing::PlanHistory& history() { return history_; }
   [[nodiscard]] session::PlanPublisher& publisher() { return shared_.plan; }
@@ -82,6 +88,27 @@ class AppPair final : public backend::CredentialsSource {
     routing::PerSide<std::unique_ptr<net::TlsUpgrade>> backend_tls;
     std::unique_ptr<session::PairWorker> pair_worker;
   };
+  /// What looks after the sides, on the first worker's loop.
+  struct Lookout {
+    Lookout(AppPair& pair, Part& part, runtime::Worker& worker);
+    class Identity final : public backend::CredentialsSource {
+     public:
+      explicit Identity(const AppPair& pair) : pair_(pair) {}
+      [[nodiscard]] protocol::BackendCredentials credentials_for(const protocol::Login& login,
+                                                                 routing::Side side) const override;
+
+     private:
+      const AppPair& pair_;
+    };
+    Identity identity;
+    telemetry::PairMetrics metrics;  ///< of the probes; nobody looks at them
+    backend::Surroundings surroundings;
+    backend::Prober prober;
+  };
+  [[nodiscard]] std::optional<config::BackendLogin> configured_probe_login() const;
+  [[nodiscard]] backend::Health::Thresholds thresholds() const;
+  void offer_probe_login(const protocol::Login& login);
+  void begin_probing();
   [[nodiscard]] net::TcpOptions tcp_options() const;
   [[nodiscard]] protocol::Status open_tls();
   [[nodiscard]] backend::Encryption encryption_of(const Part& part) const;
@@ -104,6 +131,8 @@ class AppPair final : public backend::CredentialsSource {
   session::SessionOptions session_options_;
   routing::PlanHistory history_;
   secrets::FailedLogins failed_logins_;
+  backend::Health health_;
+  std::atomic<bool> has_probe_login_{false};
   session::PairShared shared_;
   protocol::postgres::Admission admission_;
   std::unique_ptr<net::TlsSource> client_tls_;  ///< null: none towards clients
@@ -111,6 +140,7 @@ class AppPair final : public backend::CredentialsSource {
   mutable secrets::CredentialStore credentials_;
   std::unique_ptr<secrets::SecretDesk> secret_desk_;  ///< null without auth_query
   std::vector<std::unique_ptr<Part>> parts_;  ///< by worker
+  std::unique_ptr<Lookout> lookout_;          ///< lives on the first worker's loop
   std::unique_ptr<net::Listener> listener_;   ///< lives on the first worker's loop
   std::unique_ptr<catalogue::CatalogueRefresher> refresher_;  ///< last: its thread uses all of the above
 };

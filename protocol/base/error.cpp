@@ -21,6 +21,7 @@ std::string_view name_of(ErrorCode code) {
     case ErrorCode::backend_unreachable: return "backend_unreachable";
     case ErrorCode::backend_secret_missing: return "backend_secret_missing";
     case ErrorCode::backend_refused: return "backend_refused";
+    case ErrorCode::backend_not_ready: return "backend_not_ready";
     case ErrorCode::backend_lost: return "backend_lost";
     case ErrorCode::backend_misbehaved: return "backend_misbehaved";
     case ErrorCode::backend_timeout: return "backend_timeout";

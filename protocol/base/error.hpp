@@ -28,6 +28,7 @@ enum class ErrorCode : std::uint8_t {
   backend_unreachable,     ///< no TCP connection to the endpoint
   backend_secret_missing,  ///< nothing that is known of the user satisfies this backend's login
   backend_refused,         ///< the backend ended the login with an error of its own
+  backend_not_ready,       ///< the backend says that it takes nobody now: it starts, recovers or stops
   backend_lost,            ///< the connection broke while something was owed
   backend_misbehaved,      ///< the backend sent what the protocol does not allow
   backend_timeout,         ///< the backend did not answer before the deadline

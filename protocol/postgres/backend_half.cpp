@@ -15,6 +15,15 @@ ParameterPointer with_status(const ParameterMap& parameters, ByteView payload) {
   return changed;
 }
 
+/// Source: PostgreSQL 15 manual 55.2.7, the parameters that are reported; the last two are from version 14 on.
+ServerTraits PostgresBackendHalf::traits() const {
+  const auto value_of = [this](const char* name) {
+    const auto place = parameters->find(name);
+    return place == parameters->end() ? std::string() : place->second;
+  };
+  return {value_of("server_version"), value_of("in_hot_standby") == "on", value_of("default_transaction_read_only") == "on"};
+}
+
 /// Source: PostgreSQL 15 manual 55.2.7: what may come at any time.
 Result<std::size_t> PostgresBackendHalf::absorb_idle(ByteView unread) {
   std::size_t used = 0;

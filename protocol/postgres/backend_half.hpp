@@ -33,8 +33,11 @@ class PostgresBackendHalf final : public BackendHalf {
   [[nodiscard]] bool is_mid_frame() const override {
     return frame_remaining > 0 && frame_verdict == ReplyTracker::Verdict::forward;
   }
+  [[nodiscard]] bool is_answering() const override { return has_answered; }
+  [[nodiscard]] ByteView last_words() const override { return held_back; }
   [[nodiscard]] Result<std::size_t> absorb_idle(ByteView unread) override;
   [[nodiscard]] const CancelKey* cancel_key() const override { return key_ ? &*key_ : nullptr; }
+  [[nodiscard]] ServerTraits traits() const override;
 
   ReplyTracker tracker;
   const ParameterPointer startup_parameters;  ///< as reported at the login
@@ -56,6 +59,11 @@ class PostgresBackendHalf final : public BackendHalf {
   // The batch that is being answered.
   std::array<char, 5> error_code{};
   Bytes kept_error;                       ///< the error of a message of ours that made the batch fail; see keep_error
+  Bytes held_back;                        ///< a warning that the backend goes, and what of the reply came with it
+  bool has_answered = false;              ///< see is_answering()
+  /// Where the reply under way begins in what this relay() gives the client; see in_part.
+  std::size_t answer_start = 0;
+  static constexpr std::size_t in_part = SIZE_MAX;  ///< of answer_start: some of it was given earlier
   bool has_error = false;
   bool tag_was_rollback = false;          ///< the last CommandComplete said ROLLBACK
   DoneCounts done;                        ///< of the query under way

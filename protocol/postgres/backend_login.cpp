@@ -22,6 +22,12 @@ Blame blame_of_refusal(std::string_view code) {
   return Blame::backend;
 }
 
+/// The server would refuse anybody now: it starts, recovers, crashed or stops.
+/// Source: PostgreSQL 15 manual, appendix A, class 57.
+bool is_not_ready(std::string_view code) {
+  return code == sqlstate::cannot_connect_now || code == sqlstate::admin_shutdown || code == sqlstate::crash_shutdown;
+}
+
 }  // namespace
 
 StartupMessage make_backend_startup(const Login& login, std::string_view user) {
@@ -289,7 +295,8 @@ bool BackendLoginDialogue::accept_refusal(ByteView frame) {
     return lacks_secret("the backend refused what the client has shown of user \"" + user_ +
                         "\": it holds another SCRAM verifier, or the role's VALID UNTIL has passed there");
   }
-  return fail(failure(ErrorCode::backend_refused, blame, std::move(detail)));
+  const ErrorCode code = is_not_ready(refusal_code_) ? ErrorCode::backend_not_ready : ErrorCode::backend_refused;
+  return fail(failure(code, blame, std::move(detail)));
 }
 
 bool BackendLoginDialogue::fail(Error error) {

@@ -31,9 +31,8 @@ struct BackendIdentity {
 ///
 /// Failures: backend_misbehaved when the server breaks the protocol or cannot prove that it knows the
 /// password; authentication_unsupported when it wants another method; backend_refused when it answers with an
-/// ErrorResponse; backend_secret_missing when nothing that is known of the user answers what it asks;
-/// startup_parameter_invalid when the parameters do
-/// not fit a startup message.
+/// ErrorResponse (backend_not_ready when it would refuse anybody now); backend_secret_missing when nothing that is
+/// known of the user answers what it asks; startup_parameter_invalid when the parameters do not fit a startup message.
 ///
 /// Source: PostgreSQL 15 manual, 55.2.1 "Start-up", 55.3.1 "SCRAM-SHA-256 Authentication".
 ///

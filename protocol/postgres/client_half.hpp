@@ -53,6 +53,7 @@ class PostgresClientHalf final : public ClientHalf {
   [[nodiscard]] RestoreState restore_state(const BackendHalf& target) const override;
   void pin_for(PinReason reason) override { state_.pin_for(reason); }
   void forward(const NextRequest& request, ByteView unread, BackendHalf& target, Gather& to_backend) override;
+  void abandon(BackendHalf& lost) override;
   void ignore(const NextRequest& request) override;
   [[nodiscard]] Result<ReplyProgress> relay(BackendHalf& source, ByteView unread, Gather& to_client,
                                             std::vector<Completion>& completed) override;
@@ -108,6 +109,9 @@ class PostgresClientHalf final : public ClientHalf {
   void relay_asynchronous(PostgresBackendHalf& source, BackendMessage tag, ByteView frame, Gather& to_client);
   [[nodiscard]] ReplyTracker::Verdict judge_error_message(PostgresBackendHalf& source, ByteView frame,
                                                           ReplyProgress& progress);
+  void pass_on(PostgresBackendHalf& source, BackendMessage tag, ByteView frame, Gather& to_client, ReplyProgress& progress);
+  [[nodiscard]] static bool holds_back(PostgresBackendHalf& source, ByteView notice, Gather& to_client);
+  static void note_told_between(PostgresBackendHalf& source, const Gather& to_client);
   void on_parameter_status(PostgresBackendHalf& source, ByteView frame, Gather& to_client);
   [[nodiscard]] bool is_anothers_name(const PostgresBackendHalf& source, ByteView payload) const;
   void tell_own_name(Gather& to_client);

@@ -1,6 +1,7 @@
 #include "protocol/postgres/client_half.hpp"
 
 #include "protocol/postgres/frame_writer.hpp"
+#include "protocol/postgres/reply_look.hpp"
 #include "protocol/wire/byte_reader.hpp"
 
 #include <algorithm>
@@ -18,66 +19,6 @@ constexpr std::string_view application_name_setting = "application_name";
 /// Above this a message that would be looked at whole passes by its header alone.
 constexpr std::size_t inspected_frame_bytes_max = std::size_t{64} << 10;
 constexpr std::uint32_t backend_length_max = 0x7FFFFFFE;
-
-/// Whether a message is understood from its header alone.
-enum class Look : std::uint8_t { header, whole, never };
-
-Look look_for(BackendMessage tag) {
-  switch (tag) {
-    case BackendMessage::bind_complete:
-    case BackendMessage::close_complete:
-    case BackendMessage::copy_both_response:
-    case BackendMessage::copy_data:
-    case BackendMessage::copy_done:
-    case BackendMessage::copy_in_response:
-    case BackendMessage::copy_out_response:
-    case BackendMessage::data_row:
-    case BackendMessage::empty_query_response:
-    case BackendMessage::function_call_response:
-    case BackendMessage::no_data:
-    case BackendMessage::parameter_description:
-    case BackendMessage::parse_complete:
-    case BackendMessage::portal_suspended:
-    case BackendMessage::row_description: return Look::header;
-    case BackendMessage::command_complete:
-    case BackendMessage::error_response:
-    case BackendMessage::notice_response:
-    case BackendMessage::notification_response:
-    case BackendMessage::parameter_status:
-    case BackendMessage::ready_for_query: return Look::whole;
-    case BackendMessage::authentication:
-    case BackendMessage::backend_key_data:
-    case BackendMessage::negotiate_protocol_version: break;  // only during login
-  }
-  return Look::never;
-}
-
-/// The fields of an ErrorResponse that decide what happens next.
-struct ErrorSummary {
-  std::array<char, 5> code{};
-  bool is_fatal = false;
-};
-
-ErrorSummary summarise_error(ByteView payload) {
-  ErrorSummary summary;
-  ByteReader reader(payload);
-  bool has_plain_severity = false;
-  while (reader.ok() && reader.remaining() > 0) {
-    const char field = static_cast<char>(reader.read_u8());
-    if (field == 0) break;
-    const std::string_view value = reader.read_text_z();
-    const bool is_fatal = value == "FATAL" || value == "PANIC";
-    if (field == 'V') {  // never localised, from PostgreSQL 9.6 on
-      summary.is_fatal = is_fatal;
-      has_plain_severity = true;
-    } else if (field == 'S' && !has_plain_severity) {
-      summary.is_fatal = is_fatal;
-    } else if (field == 'C' && value.size() == summary.code.size()) {
-      std::copy(value.begin(), value.end(), summary.code.begin());
-    }
-  }
-  return summary;
-}
 
 /// Counts a command that leaves something behind even when its transaction is rolled back.
 /// Source: PostgreSQL 15 manual 55.7, CommandComplete: the tag is usually the command's name.
@@ -98,6 +39,11 @@ void withdraw(std::vector<UnderWay>& ways, const PreparedStatementPointer& state
   if (place != ways.end()) ways.erase(place);
 }
 
+bool is_whole_frame(ByteView frame) {
+  const std::optional<FrameHeader> header = scan_frame_header(frame);
+  return header && header->frame_bytes() == frame.size();
+}
+
 Error misbehaved(std::string_view what) {
   return failure(ErrorCode::backend_misbehaved, Blame::backend, std::string(what));
 }
@@ -108,6 +54,7 @@ Result<ReplyProgress> PostgresClientHalf::relay(BackendHalf& backend, ByteView u
                                                 std::vector<Completion>& completed) {
   auto& source = static_cast<PostgresBackendHalf&>(backend);
   ReplyProgress progress;
+  source.answer_start = source.has_answered ? PostgresBackendHalf::in_part : to_client.total_bytes();
   while (progress.consumed < unread.size()) {
     const ByteView rest = unread.subspan(progress.consumed);
     if (source.frame_remaining > 0) {
@@ -143,12 +90,14 @@ Result<PostgresClientHalf::FrameStep> PostgresClientHalf::relay_frame(PostgresBa
   const ByteView payload = frame.subspan(frame_header_bytes);
 
   Verdict verdict = Verdict::forward;
-  if (const std::optional<Verdict> passed = source.tracker.pass_row(tag)) {
+  const std::optional<Verdict> passed = source.tracker.pass_row(tag);
+  if (passed) {
     verdict = *passed;
   } else if (tag == BackendMessage::error_response) {
     verdict = judge_error_message(source, frame, progress);
     if (verdict == Verdict::forward && !source.kept_error.empty()) {
       to_client.own(std::exchange(source.kept_error, {}));
+      source.has_answered = true;
       verdict = Verdict::swallow;
     }
   } else {
@@ -172,7 +121,12 @@ Result<PostgresClientHalf::FrameStep> PostgresClientHalf::relay_frame(PostgresBa
     }
   }
   if (&source == current_) is_in_doubt_ = source.tracker.is_in_doubt();
-  if (verdict == Verdict::forward) to_client.borrow(frame);
+  if (verdict == Verdict::forward && passed && source.held_back.empty()) {
+    to_client.borrow(frame);
+    source.has_answered = true;
+  } else if (verdict == Verdict::forward) {
+    pass_on(source, tag, frame, to_client, progress);
+  }
   source.frame_verdict = verdict;
   source.frame_remaining = header->frame_bytes() - available;
   if (tag == BackendMessage::ready_for_query && source.restore == RestorePhase::under_way &&
@@ -218,6 +172,7 @@ ReplyTracker::Verdict PostgresClientHalf::judge_error_message(PostgresBackendHal
     return is_silent ? Verdict::swallow : Verdict::forward;
   }
   progress.is_session_over = summary.is_fatal;
+  if (summary.is_fatal && summary.is_of_its_own && is_whole_frame(frame)) progress.farewell_bytes = frame.size();
   if (judgement.verdict == Verdict::swallow && !summary.is_fatal) {
     const std::vector<ExpectedReply>& discarded = source.tracker.discarded();
     if (!discarded.empty() && discarded.front().disposition == Disposition::keep_error) {
@@ -234,12 +189,15 @@ ReplyTracker::Verdict PostgresClientHalf::judge_error_message(PostgresBackendHal
 void PostgresClientHalf::relay_asynchronous(PostgresBackendHalf& source, BackendMessage tag, ByteView frame,
                                             Gather& to_client) {
   if (tag == BackendMessage::parameter_status) {
+    const std::size_t bytes_before = to_client.total_bytes();
     on_parameter_status(source, frame, to_client);
+    if (to_client.total_bytes() != bytes_before) note_told_between(source, to_client);
     return;
   }
   const bool is_clients = &source == current_ && source.restore != RestorePhase::under_way &&
                           source.tracker.front_disposition() != Disposition::swallow;
   const bool is_notification = tag == BackendMessage::notification_response;
+  if (is_clients && tag == BackendMessage::notice_response && holds_back(source, frame, to_client)) return;
   if (is_clients || (is_notification && &source == current_)) to_client.borrow(frame);
 }
 

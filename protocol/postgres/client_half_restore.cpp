@@ -18,6 +18,10 @@ constexpr std::array<std::string_view, 7> settable_reported{
     "client_encoding", "DateStyle", "IntervalStyle", "TimeZone", "application_name", "standard_conforming_strings",
     "search_path"};
 
+/// What a driver relies on not to change after the start-up, so that no session can go where it is otherwise.
+/// Source: the same section, on pseudo-parameters; that server_version changes with a move is what a move may be for.
+constexpr std::array<std::string_view, 2> fixed_reported{"server_encoding", "integer_datetimes"};
+
 /// Client encodings whose characters may hold bytes that mean something else in ASCII, a quote or a backslash.
 /// Source: PostgreSQL 15 manual 24.3.1 "Supported Character Sets", those not allowed as server encodings.
 constexpr std::array<std::string_view, 7> unreadable_encodings{"BIG5", "GB18030", "GBK",  "JOHAB",
@@ -81,6 +85,13 @@ const std::string* find_value(const ParameterMap& parameters, std::string_view n
 RestoreState PostgresClientHalf::begin_restore(BackendHalf& backend, Gather& to_backend, Gather& to_client) {
   auto& target = static_cast<PostgresBackendHalf&>(backend);
   if (is_in_line(target)) return RestoreState::not_needed;
+  for (const std::string_view name : fixed_reported) {
+    const std::string* told = find_value(*client_parameters_, name);
+    const std::string* present = find_value(*target.parameters, name);
+    if (told == nullptr || present == nullptr || *told == *present) continue;
+    target.restore = RestorePhase::failed;
+    return RestoreState::failed;
+  }
   const std::string sql = restoration_sql(target);
   if (sql.empty()) {
     finish_restore(target, to_client);

@@ -130,6 +130,8 @@ std::unique_ptr<Dialogue> PostgresDialect::make_cancellation(Bytes cancel_bytes,
   return std::make_unique<Cancellation>(std::move(cancel_bytes), wish);
 }
 
+std::unique_ptr<Dialogue> PostgresDialect::make_ping() { return std::make_unique<Ping>(); }
+
 Bytes PostgresDialect::write_terminate() {
   Bytes message;
   ByteWriter writer(message);

@@ -43,6 +43,7 @@ class PostgresDialect final : public Dialect {
   [[nodiscard]] std::string pool_key(const Login& login) const override;
   [[nodiscard]] Bytes write_cancel(const BackendHalf& half) override;
   [[nodiscard]] std::unique_ptr<Dialogue> make_cancellation(Bytes cancel_bytes, EncryptionWish wish) override;
+  [[nodiscard]] std::unique_ptr<Dialogue> make_ping() override;
   [[nodiscard]] Bytes write_terminate() override;
   [[nodiscard]] Bytes write_fatal(const Error& error, SessionStage stage) override;
   [[nodiscard]] std::string_view code_of(const Error& error) const override;

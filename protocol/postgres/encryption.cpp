@@ -29,6 +29,17 @@ EncryptionRequest::Answer EncryptionRequest::judge(ByteView received) {
   return Answer::failed;
 }
 
+DialogueProgress Ping::advance(ByteView received, Bytes& to_send) {
+  if (!has_asked_) (void)encode_startup_packet(GssencRequest{}, to_send);  // nothing in it could be wrong
+  has_asked_ = true;
+  if (received.empty()) return {DialogueState::reading, 0};
+  const char answer = std::to_integer<char>(received[0]);
+  // E: a server before version 12, which takes the request for a version that it does not speak.
+  if (answer == 'G' || answer == 'N' || answer == 'E') return {DialogueState::finished, 1};
+  error_ = failure(ErrorCode::backend_misbehaved, Blame::backend, "a senseless answer to a GSSENCRequest");
+  return {DialogueState::failed, 1};
+}
+
 DialogueProgress Cancellation::advance(ByteView received, Bytes& to_send) {
   if (step_ == Step::starting) {
     step_ = request_.is_wanted() ? Step::asking : Step::telling;

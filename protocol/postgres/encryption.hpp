@@ -58,4 +58,18 @@ class Cancellation final : public Dialogue {
   Step step_ = Step::starting;
 };
 
+/// Has a server answer whether it would encrypt by GSSAPI, and leaves. Any of its three answers is a sign of life, and
+/// a server that has answered this request is left without an entry in its log, whatever it said; behind an SSLRequest
+/// that is so only where it has no TLS.
+/// Source: PostgreSQL 15 manual 55.2.11 "GSSAPI Session Encryption"; the silence is the server's behaviour.
+class Ping final : public Dialogue {
+ public:
+  [[nodiscard]] DialogueProgress advance(ByteView received, Bytes& to_send) override;
+  [[nodiscard]] const Error& error() const override { return error_; }
+
+ private:
+  bool has_asked_ = false;
+  Error error_;
+};
+
 }  // namespace protocol::postgres

@@ -100,6 +100,7 @@ std::string_view sqlstate_of(const Error& error) {
     case ErrorCode::memory_limit_reached: return sqlstate::configuration_limit_exceeded;
     case ErrorCode::backend_secret_missing:
     case ErrorCode::backend_refused: return sqlstate::server_rejected_connection;
+    case ErrorCode::backend_not_ready: return sqlstate::cannot_connect_now;
     case ErrorCode::backend_unreachable:
     case ErrorCode::backend_lost:
     case ErrorCode::backend_timeout:
@@ -149,6 +150,7 @@ std::string_view message_of(const Error& error, SessionStage stage) {
     case ErrorCode::backend_secret_missing:
       return "nothing that the proxy knows of this user satisfies the database server";
     case ErrorCode::backend_refused: return "the database server rejected the connection";
+    case ErrorCode::backend_not_ready: return "the database server takes no connections now";
     case ErrorCode::backend_lost: return "the connection to the database server was lost";
     case ErrorCode::backend_misbehaved: return "the database server broke the protocol";
     case ErrorCode::backend_timeout:

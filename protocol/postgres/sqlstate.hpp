@@ -29,6 +29,7 @@ inline constexpr std::string_view configuration_limit_exceeded = "53400";
 inline constexpr std::string_view object_not_in_prerequisite_state = "55000";
 inline constexpr std::string_view query_canceled = "57014";
 inline constexpr std::string_view admin_shutdown = "57P01";
+inline constexpr std::string_view crash_shutdown = "57P02";
 inline constexpr std::string_view cannot_connect_now = "57P03";
 inline constexpr std::string_view config_file_error = "F0000";
 inline constexpr std::string_view internal_error = "XX000";

@@ -40,6 +40,31 @@ class Gather {
     slices_.push_back(Slice{nullptr, offset, piece.size()});
   }
 
+  /// A copy of the last `bytes`. Precondition: there are as many.
+  [[nodiscard]] Bytes tail(std::size_t bytes) const {
+    Bytes copy;
+    std::size_t skipped = total_bytes_ - bytes;
+    for (std::size_t i = 0; i < slices_.size(); ++i) {
+      const ByteView piece = slice(i);
+      const std::size_t out = skipped < piece.size() ? skipped : piece.size();
+      skipped -= out;
+      append(copy, piece.subspan(out));
+    }
+    return copy;
+  }
+  /// Takes off the last `bytes`. Precondition: there are as many.
+  void shorten(std::size_t bytes) {
+    total_bytes_ -= bytes;
+    borrowed_end_ = nullptr;
+    while (bytes > 0) {
+      Slice& last = slices_.back();
+      const std::size_t taken = bytes < last.size ? bytes : last.size;
+      last.size -= taken;
+      bytes -= taken;
+      if (last.size == 0) slices_.pop_back();
+    }
+  }
+
   [[nodiscard]] bool empty() const { return slices_.empty(); }
   [[nodiscard]] std::size_t slice_count() const { return slices_.size(); }
   [[nodiscard]] std::size_t total_bytes() const { return total_bytes_; }

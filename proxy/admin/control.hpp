@@ -26,6 +26,12 @@ struct SideStatus {
   std::uint64_t connections = 0;        ///< open backend connections
   std::uint64_t requests = 0;
   std::uint64_t errors = 0;
+  std::string health = "up";            ///< up, suspect or down
+  std::string health_reason = {};       ///< the last bad sign; empty while up
+  std::chrono::seconds health_for{0};   ///< how long it has been so
+  std::string server_version = {};      ///< empty: not known
+  bool is_in_recovery = false;
+  bool is_read_only = false;
 };
 
 struct PairStatus {

@@ -21,11 +21,21 @@ json::array texts_json(const std::vector<std::string>& texts) {
   return array;
 }
 
+json::object health_json(const SideStatus& side) {
+  return {{"state", side.health},
+          {"reason", side.health_reason.empty() ? json::value(nullptr) : json::value(side.health_reason)},
+          {"for_seconds", side.health_for.count()}};
+}
+
 json::object side_json(const SideStatus& side) {
   return {{"endpoint", valid_utf8(side.endpoint)},
           {"connections", side.connections},
           {"requests", side.requests},
-          {"errors", side.errors}};
+          {"errors", side.errors},
+          {"health", health_json(side)},
+          {"server_version", side.server_version.empty() ? json::value(nullptr) : json::value(valid_utf8(side.server_version))},
+          {"in_recovery", side.is_in_recovery},
+          {"read_only", side.is_read_only}};
 }
 
 json::object pins_json(const std::map<protocol::PinReason, std::uint64_t>& pins) {

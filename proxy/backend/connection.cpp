@@ -91,6 +91,8 @@ void Connection::fail(protocol::Error error) {
   phase_ = Phase::failed;
   ++surroundings_.metrics.sides[side_].connect_failures_total;
   channel_->close();
+  const std::optional<HealthSign> sign = sign_of(error_);
+  if (sign && surroundings_.health != nullptr) surroundings_.health->note_sign(side_, *sign, surroundings_.loop.now());
 }
 
 bool Connection::try_other_way(const protocol::Error& error) {

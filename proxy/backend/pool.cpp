@@ -244,6 +244,9 @@ void Pool::on_room() {
 
 void Pool::on_idle_ready(Connection& connection) {
   if (connection.absorb()) return;
+  if (surroundings_.health != nullptr) {
+    surroundings_.health->note_sign(connection.side(), HealthSign::lost, surroundings_.loop.now());
+  }
   const auto is_it = [&](const std::unique_ptr<Connection>& idle) { return idle.get() == &connection; };
   for (const auto& [key, group] : groups_) {
     std::vector<std::unique_ptr<Connection>>& idle = group->shelves[connection.side()].idle;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "protocol/dialect.hpp"
+#include "proxy/backend/health.hpp"
 #include "proxy/net/connector.hpp"
 #include "proxy/net/tls.hpp"
 #include "proxy/runtime/loop.hpp"
@@ -50,6 +51,7 @@ struct Surroundings {
   std::span<std::byte> scratch;                     ///< the worker's receive buffer
   std::chrono::milliseconds connect_timeout{5'000};  ///< from connect until the backend is logged in
   Encryption encryption{};
+  Health* health = nullptr;  ///< hears of connections that fail; null: nobody does
 };
 
 }  // namespace proxy::backend

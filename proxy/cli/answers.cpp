@@ -45,12 +45,23 @@ std::string listed(const json::array& texts) {
   return list.empty() ? "none" : list;
 }
 
+/// "up for 3 s, in recovery", "down for 12 s: refused".
+std::string health_text(const json::object& side) {
+  const json::object& health = side.at("health").as_object();
+  std::string text = text_at(health, "state") + " for " + number_at(health, "for_seconds") + " s";
+  if (!health.at("reason").is_null()) text += ": " + text_at(health, "reason");
+  if (side.at("in_recovery").as_bool()) text += ", in recovery";
+  if (side.at("read_only").as_bool()) text += ", read-only";
+  return text;
+}
+
 std::string sides_text(const json::object& sides) {
-  Table table({{"side"}, {"endpoint"}, {"connections", Align::right}, {"requests", Align::right}, {"errors", Align::right}});
+  Table table({{"side"}, {"endpoint"}, {"connections", Align::right}, {"requests", Align::right}, {"errors", Align::right},
+               {"health"}});
   for (const std::string_view name : {"blue", "green"}) {
     const json::object& side = sides.at(name).as_object();
     table.add({std::string(name), text_at(side, "endpoint"), number_at(side, "connections"), number_at(side, "requests"),
-               number_at(side, "errors")});
+               number_at(side, "errors"), health_text(side)});
   }
   return table.text("  ");
 }

@@ -54,6 +54,12 @@ std::size_t Channel::receive(std::span<std::byte> scratch) {
   return outcome.bytes;
 }
 
+void Channel::put_back(ByteView bytes) {
+  held_.erase(held_.begin(), held_.begin() + static_cast<std::ptrdiff_t>(held_.size() - view_.size()));
+  held_.insert(held_.begin(), bytes.begin(), bytes.end());
+  view_ = held_;
+}
+
 void Channel::keep_unread() {
   if (view_.empty()) {
     if (!held_.empty()) release(held_);

@@ -46,6 +46,8 @@ class Channel {
   [[nodiscard]] protocol::ByteView unread() const { return view_; }
   /// The first `bytes` of unread() are used.
   void use(std::size_t bytes) { view_ = view_.subspan(bytes); }
+  /// Puts `bytes` in front of what is unread. Precondition: what is unread was kept.
+  void put_back(protocol::ByteView bytes);
   /// Must be called before control leaves the session: keeps what is unread in a buffer of its own.
   void keep_unread();
 

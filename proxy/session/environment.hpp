@@ -8,6 +8,7 @@
 #include "proxy/runtime/loop.hpp"
 #include "proxy/session/console_door.hpp"
 #include "proxy/session/hold_desk.hpp"
+#include "proxy/session/kept_requests.hpp"
 #include "proxy/telemetry/inventory.hpp"
 #include "proxy/telemetry/log.hpp"
 #include "proxy/telemetry/metrics.hpp"
@@ -39,8 +40,9 @@ struct SessionOptions {
   std::chrono::milliseconds login_timeout{15'000};     ///< from accept until the client is authenticated
   std::chrono::milliseconds connect_timeout{5'000};    ///< from connect until a backend is logged in
   std::chrono::milliseconds farewell_timeout{5'000};   ///< for the last bytes to leave to a slow client
-  std::chrono::milliseconds retry_after{1'000};        ///< reads avoid a side that refused for this long
+  std::chrono::milliseconds retry_after{1'000};        ///< a session's reads avoid a side that could not serve it for this long
   std::size_t statement_bytes_max = std::size_t{1} << 20;  ///< a client may make us hold this much plus one read
+  bool repeats_reads = true;  ///< reads that a backend took along when it went are made again
   std::uint32_t in_flight_max = 10'000;                ///< batches sent and unanswered; beyond, the client is not read
 };
 
@@ -97,8 +99,9 @@ struct Environment {
   ConsoleDoor* console = nullptr;       ///< null: there is no console
   protocol::Gather to_backend{};   ///< scratch, empty between uses
   protocol::Gather to_client{};
+  BufferShelf kept_buffers{};
   std::vector<protocol::Completion> completed{};
-  routing::PerSide<runtime::Instant> avoid_until{};  ///< a side that could not be reached takes no reads until then
+  backend::Health* health = nullptr;  ///< a side that is down takes no reads; null: nothing is known
 };
 
 }  // namespace proxy::session

@@ -4,6 +4,7 @@
 #include "proxy/runtime/loop.hpp"
 
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 namespace proxy::session {
@@ -12,6 +13,7 @@ namespace proxy::session {
 struct InFlight {
   runtime::Instant sent;
   protocol::StatementClass statement_class;
+  std::uint32_t kept_bytes = 0;  ///< in KeptRequests
 };
 
 /// The batches that are sent and not answered, oldest first. Almost always none or one.
@@ -20,6 +22,10 @@ class InFlightQueue {
   void push(InFlight batch) { batches_.push_back(batch); }
   [[nodiscard]] bool empty() const { return front_ == batches_.size(); }
   [[nodiscard]] std::size_t size() const { return batches_.size() - front_; }
+  void clear() {
+    batches_.clear();
+    front_ = 0;
+  }
   /// Precondition: not empty.
   InFlight pop() {
     const InFlight batch = batches_[front_++];

@@ -48,10 +48,12 @@ PairWorker::PairWorker(PairShared& shared, Identity identity, runtime::Loop& loo
       plans_(shared.plan),
       holds_(shared.hold),
       surroundings_{loop,    dialect, connector,  credentials, metrics_, std::move(endpoints),
-                    scratch, options.connect_timeout, encryption},
+                    scratch, options.connect_timeout, encryption, shared.health},
       pool_(std::make_unique<backend::Pool>(surroundings_, shared.connections, pool_options)),
       environment_{loop,    dialect,     *pool_,     plans_,                   holds_,  *this,      metrics_, options,
-                   scratch, shared.name, shared.log, &shared.on_schema_change, encryption.to_clients, shared.failed_logins, shared.console} {}
+                   scratch, shared.name, shared.log, &shared.on_schema_change, encryption.to_clients, shared.failed_logins, shared.console} {
+  environment_.health = shared.health;
+}
 
 PairWorker::~PairWorker() {
   sessions_.clear();  // they leave the registry and the pool, which must still be there
@@ -138,6 +140,10 @@ telemetry::DatabaseCounters& PairWorker::counters_of(const std::string& database
   const auto known = databases_.find(database);
   if (known != databases_.end()) return known->second;
   return databases_[databases_.size() < telemetry::databases_max ? database : std::string(telemetry::other_databases)];
+}
+
+void PairWorker::on_side_down(routing::Side side) {
+  for (const auto& [address, session] : sessions_) session->on_side_down(side);
 }
 
 protocol::CancelKey PairWorker::enrol(Session& session, std::size_t secret_bytes) {

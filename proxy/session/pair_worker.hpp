@@ -30,6 +30,7 @@ struct PairShared {
   LoginGuard* failed_logins = nullptr;  ///< null: failures cost nothing
   HoldPublisher hold = {};
   ConsoleDoor* console = nullptr;  ///< null: there is no console; set before any worker of the pair is made
+  backend::Health* health = nullptr;    ///< null: nothing is known of the sides
 };
 
 /// The sessions of one pair on one worker: takes in clients, finds sessions by their cancel keys, ends them.
@@ -71,6 +72,7 @@ class PairWorker final : public SessionOwner, public SessionRegistry {
   /// What there is now, for the console.
   [[nodiscard]] telemetry::Inventory inventory() const;
   void stop_sessions(Session::Stop when);
+  void on_side_down(routing::Side side);
   [[nodiscard]] std::size_t session_count() const { return sessions_.size(); }
   [[nodiscard]] runtime::Loop& loop() { return environment_.loop; }
 

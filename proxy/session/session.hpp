@@ -8,6 +8,7 @@
 #include "proxy/net/channel.hpp"
 #include "proxy/session/environment.hpp"
 #include "proxy/session/in_flight.hpp"
+#include "proxy/session/kept_requests.hpp"
 #include "proxy/session/pin_watch.hpp"
 #include "proxy/backend/connection.hpp"
 #include "routing/decide.hpp"
@@ -76,6 +77,8 @@ class Session final : public net::StreamListener,
   void on_hold_change() { signal_.notify(); }
 
   enum class Stop : std::uint8_t { when_idle, now };
+  /// A side is down from now on.
+  void on_side_down(routing::Side side);
   /// The proxy goes away: the session ends at its next boundary or now, with a word to the client.
   void stop(Stop when);
 
@@ -122,8 +125,9 @@ class Session final : public net::StreamListener,
   void serve_requests();
   [[nodiscard]] Served serve_one();
   [[nodiscard]] Served route_batch(const protocol::NextRequest& request);
-  [[nodiscard]] Served prepare_link(const routing::Route& route);
-  [[nodiscard]] Served give_up_on(const routing::Route& route, protocol::Error error);
+  [[nodiscard]] Served prepare_link(const routing::Route& route, const routing::Circumstances& now);
+  [[nodiscard]] Served give_up_on(const routing::Route& route, const routing::Circumstances& now, protocol::Error error);
+  void drop_unready_but(routing::Side side);
   [[nodiscard]] routing::Side write_side() const;
   [[nodiscard]] bool is_avoided(routing::Side side) const;
   void forward(const protocol::NextRequest& request);
@@ -144,12 +148,19 @@ class Session final : public net::StreamListener,
   void note_boundary();
   void count_wait(runtime::Instant since);
 
+  // Reads made again: session_repeat.cpp.
+  [[nodiscard]] std::uint32_t keep_for_repeat(const protocol::NextRequest& request);
+  void note_answered(const InFlight& batch);
+  [[nodiscard]] bool can_repeat(backend::Connection& link) const;
+  void repeat_reads(routing::Side side);
+
   // Replies: session_replies.cpp.
   void relay_replies();
   void relay_from(backend::Connection& link);
   void relay_once(backend::Connection& link);
   void note_completions(routing::Side side);
   void on_link_end(backend::Connection& link);
+  void note_lost(routing::Side side);
   void drop_link(routing::Side side);
 
   void fail(const protocol::Error& error);
@@ -173,6 +184,8 @@ class Session final : public net::StreamListener,
   std::optional<protocol::CancelKey> key_;
   InFlightQueue in_flight_;
   PinWatch pin_watch_;
+  KeptRequests kept_;
+  std::size_t repeated_bytes_ = 0;  ///< at the front of what the client sent: batches that are made for the second time
   std::uint64_t batch_number_ = 0;
   runtime::Instant born_;
   runtime::Instant last_request_;
@@ -182,6 +195,7 @@ class Session final : public net::StreamListener,
   std::unique_ptr<ConsoleCall> console_call_;          ///< while it waits for an answer
   bool is_console_cancelled_ = false;
   bool has_changed_schema_ = false;  ///< and its transaction has not ended yet
+  routing::PerSide<runtime::Instant> avoid_until_{};  ///< a side that could not serve this session
   std::optional<Stop> stop_;
   std::optional<runtime::Instant> turn_deadline_;  ///< while the session waits for a connection
 

@@ -51,9 +51,11 @@ void Session::relay_once(backend::Connection& link) {
       half_->relay(link.half(), channel.unread(), environment_.to_client, environment_.completed);
   environment_.metrics.sides[side].bytes_to_client_total += environment_.to_client.total_bytes();
   counters_->sent_bytes += environment_.to_client.total_bytes();
+  note_completions(side);
+  const bool is_repeated = progress && progress->farewell_bytes != 0 && can_repeat(link);
+  if (is_repeated) environment_.to_client.shorten(progress->farewell_bytes);
   client_.send(environment_.to_client);
   environment_.to_client.clear();
-  note_completions(side);
   pin_watch_.look_at(half_->pins(), environment_.loop.now(), environment_.metrics);
   if (!progress) {
     fail(progress.error());
@@ -61,6 +63,11 @@ void Session::relay_once(backend::Connection& link) {
   }
   channel.use(progress->consumed);
   channel.keep_unread();
+  if (progress->is_session_over || progress->is_link_lost) note_lost(side);
+  if (is_repeated) {
+    repeat_reads(side);
+    return;
+  }
   if (progress->is_session_over) {
     report(protocol::failure(ErrorCode::backend_lost, Blame::backend, "the backend ended the session"),
            "a backend ended a session");
@@ -80,6 +87,7 @@ void Session::note_completions(Side side) {
     }
     if (in_flight_.empty()) continue;
     const InFlight batch = in_flight_.pop();
+    note_answered(batch);
     if (batch.statement_class == protocol::StatementClass::schema_change) has_changed_schema_ = true;
     counters_->query_time += std::chrono::duration_cast<std::chrono::microseconds>(now - batch.sent);
     metrics.record_latency(batch.statement_class, std::chrono::duration<double>(now - batch.sent).count());
@@ -100,6 +108,7 @@ void Session::note_completions(Side side) {
 /// The backend's stream is over. A session that has nothing under way and nothing that lives only there goes on
 /// and connects again when it needs to.
 void Session::on_link_end(backend::Connection& link) {
+  note_lost(link.side());
   const bool is_current = current_ == link.side();
   const bool is_harmless = link.half().is_at_boundary() && (!is_current || half_->pin() == protocol::PinReason::none);
   const bool is_restoring = restoring_ == link.side();
@@ -107,7 +116,17 @@ void Session::on_link_end(backend::Connection& link) {
     drop_link(link.side());
     return;
   }
+  if (can_repeat(link)) {
+    repeat_reads(link.side());
+    return;
+  }
+  if (is_current && !link.half().is_mid_frame()) client_.send(link.half().last_words());
   fail(protocol::failure(ErrorCode::backend_lost, Blame::backend, link.channel().failure()));
+}
+
+/// Perhaps it was only this connection; a probe will tell.
+void Session::note_lost(Side side) {
+  if (environment_.health != nullptr) environment_.health->note_sign(side, backend::HealthSign::lost, environment_.loop.now());
 }
 
 void Session::drop_link(Side side) {

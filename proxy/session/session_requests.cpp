@@ -95,7 +95,8 @@ void Session::serve_requests() {
   }
   flush_to_backend();
   client_.keep_unread();
-  const std::size_t held_bytes_max = environment_.options.statement_bytes_max + environment_.scratch.size();
+  const std::size_t held_bytes_max =
+      environment_.options.statement_bytes_max + environment_.scratch.size() + KeptRequests::bytes_max;
   if (!is_over_ && client_.held_bytes() > held_bytes_max && blocked_ == Blocked::nothing) {
     fail(protocol::failure(ErrorCode::memory_limit_reached, Blame::client, "a request larger than the limit"));
   }
@@ -110,7 +111,10 @@ Session::Served Session::serve_one() {
       half_->ignore(request);
       client_.use(request.bytes);
       return Served::forwarded;
-    case RequestVerdict::follow: forward(request); return Served::forwarded;
+    case RequestVerdict::follow:
+      kept_.forfeit(environment_.kept_buffers);
+      forward(request);
+      return Served::forwarded;
     case RequestVerdict::await_reply: blocked_ = Blocked::some_reply; return Served::blocked;
     case RequestVerdict::route: return route_batch(request);
     case RequestVerdict::terminate: end(); return Served::blocked;
@@ -155,11 +159,13 @@ Session::Served Session::route_batch(const protocol::NextRequest& request) {
       return Served::blocked;
     }
     flush_to_backend();
-    const Served prepared = prepare_link(route);
+    drop_unready_but(route.side);
+    const Served prepared = prepare_link(route, now);
     if (prepared != Served::forwarded) return prepared;
   }
+  const std::uint32_t kept_bytes = keep_for_repeat(request);
   last_request_ = environment_.loop.now();
-  in_flight_.push(InFlight{last_request_, request.facts.statement_class});
+  in_flight_.push(InFlight{last_request_, request.facts.statement_class, kept_bytes});
   ++counters_->query_count;
   if (request.transaction != protocol::TransactionState::open) {
     ++counters_->transaction_count;
@@ -173,7 +179,7 @@ Session::Served Session::route_batch(const protocol::NextRequest& request) {
 
 /// Makes the route's side ready to serve this session: connected, logged in, and with the session's state.
 /// `forwarded` means that it is.
-Session::Served Session::prepare_link(const routing::Route& route) {
+Session::Served Session::prepare_link(const routing::Route& route, const routing::Circumstances& now) {
   blocked_on_ = route.side;
   if (links_[route.side] == nullptr) {
     if (!borrow(route.side)) {
@@ -193,7 +199,7 @@ Session::Served Session::prepare_link(const routing::Route& route) {
   }
   std::unique_ptr<backend::Connection>& link = links_[route.side];
   if (link->phase() != backend::Connection::Phase::ready) link->advance();
-  if (link->phase() == backend::Connection::Phase::failed) return give_up_on(route, link->error());
+  if (link->phase() == backend::Connection::Phase::failed) return give_up_on(route, now, link->error());
   if (link->phase() != backend::Connection::Phase::ready) {
     blocked_ = Blocked::link;
     return Served::blocked;
@@ -217,7 +223,7 @@ Session::Served Session::prepare_link(const routing::Route& route) {
   restoring_.reset();
   deadline_timer_.reset();
   if (state == protocol::RestoreState::failed) {
-    return give_up_on(route, protocol::failure(ErrorCode::restore_failed, Blame::backend, "the session's state"));
+    return give_up_on(route, now, protocol::failure(ErrorCode::restore_failed, Blame::backend, "the session's state"));
   }
   current_ = route.side;
   return Served::forwarded;
@@ -225,7 +231,7 @@ Session::Served Session::prepare_link(const routing::Route& route) {
 
 /// The route's side cannot serve. A read is as good on the other side; anything else ends the session.
 /// `error` by value: the link that it came from does not outlive the first lines.
-Session::Served Session::give_up_on(const routing::Route& route, protocol::Error error) {
+Session::Served Session::give_up_on(const routing::Route& route, const routing::Circumstances& now, protocol::Error error) {
   const protocol::Bytes refusal(links_[route.side]->refusal().begin(), links_[route.side]->refusal().end());
   drop_link(route.side);
   deadline_timer_.reset();
@@ -243,8 +249,10 @@ Session::Served Session::give_up_on(const routing::Route& route, protocol::Error
       pin_watch_.look_at(half_->pins(), environment_.loop.now(), environment_.metrics);
       return Served::repeated;
     }
-    if (error.code != ErrorCode::restore_failed && !is_avoided(other_side)) {
-      environment_.avoid_until[route.side] = environment_.loop.now() + environment_.options.retry_after;
+    // Chosen although it was known to be of no use: there is no other choice.
+    const bool was_avoided = now.is_unavailable[route.side];
+    if (!was_avoided && !is_avoided(other_side)) {
+      avoid_until_[route.side] = environment_.loop.now() + environment_.options.retry_after;
       return Served::repeated;
     }
   }
@@ -258,6 +266,13 @@ Session::Served Session::give_up_on(const routing::Route& route, protocol::Error
   return Served::blocked;
 }
 
+/// The route has changed while a connection was being made: nobody waits for that one any more.
+void Session::drop_unready_but(Side side) {
+  const Side other_side = routing::other(side);
+  const backend::Connection* link = links_[other_side].get();
+  if (link != nullptr && link->phase() != backend::Connection::Phase::ready) drop_link(other_side);
+}
+
 /// The side of a write that touches no table.
 Side Session::write_side() const {
   protocol::StatementFacts write;
@@ -266,11 +281,11 @@ Side Session::write_side() const {
   return routing::decide(environment_.plans.plan(), facts_, protocol::batch_facts_of(write, no_tags), {}).side;
 }
 
+/// A side that is down takes no reads of anybody; one that could not serve this session takes none of it for a while.
 bool Session::is_avoided(Side side) const {
-  const runtime::Instant until = environment_.avoid_until[side];
-  if (until == runtime::Instant{}) return false;
-  const bool has_link = links_[side] && links_[side]->phase() == backend::Connection::Phase::ready;
-  return !has_link && environment_.loop.now() < until;
+  if (environment_.health != nullptr && environment_.health->is_down(side)) return true;
+  const runtime::Instant until = avoid_until_[side];
+  return until != runtime::Instant{} && environment_.loop.now() < until;
 }
 
 void Session::forward(const protocol::NextRequest& request) {

@@ -49,9 +49,13 @@ void add(CodeCounts& sum, const CodeCounts& part) {
 }
 
 void add(SideMetrics& sum, const SideMetrics& part) {
+  sum.is_up = std::max(sum.is_up, part.is_up);
+  sum.health_changes_total += part.health_changes_total;
+  sum.probes_failed_total += part.probes_failed_total;
   sum.connections_open += part.connections_open;
   sum.connects_total += part.connects_total;
   sum.connect_failures_total += part.connect_failures_total;
+  sum.reads_repeated_total += part.reads_repeated_total;
   sum.bytes_to_backend_total += part.bytes_to_backend_total;
   sum.bytes_to_client_total += part.bytes_to_client_total;
   std::ranges::transform(sum.requests_total, part.requests_total, sum.requests_total.begin(), std::plus<>{});

@@ -64,9 +64,13 @@ using PerClass = std::array<T, statement_class_count>;  ///< indexed by Statemen
 }
 
 struct SideMetrics {
+  std::uint64_t is_up = 0;  ///< 0 while the side is down; this and the next two are of the whole process, not a worker's
+  std::uint64_t health_changes_total = 0;
+  std::uint64_t probes_failed_total = 0;
   std::uint64_t connections_open = 0;  ///< now
   std::uint64_t connects_total = 0;
   std::uint64_t connect_failures_total = 0;
+  std::uint64_t reads_repeated_total = 0;  ///< begun here and made again on another connection
   std::uint64_t bytes_to_backend_total = 0;
   std::uint64_t bytes_to_client_total = 0;
   PerClass<std::uint64_t> requests_total{};  ///< counted when sent to the backend

@@ -41,13 +41,20 @@ struct SideFamily {
   std::uint64_t SideMetrics::*value;
 };
 
-constexpr std::array<SideFamily, 5> side_families{{
+constexpr std::array<SideFamily, 9> side_families{{
+    {"crossfade_side_up", MetricType::gauge, "1, or 0 while the side is down and takes no reads.", &SideMetrics::is_up},
+    {"crossfade_side_health_changes_total", MetricType::counter, "Changes of a side's health between up, suspect and down.",
+     &SideMetrics::health_changes_total},
+    {"crossfade_side_probes_failed_total", MetricType::counter, "Probes of a side that failed.",
+     &SideMetrics::probes_failed_total},
     {"crossfade_backend_connections_open", MetricType::gauge, "Backend connections open now.",
      &SideMetrics::connections_open},
     {"crossfade_backend_connects_total", MetricType::counter, "Backend connections that were opened and logged in.",
      &SideMetrics::connects_total},
     {"crossfade_backend_connect_failures_total", MetricType::counter, "Backend connections that could not be opened.",
      &SideMetrics::connect_failures_total},
+    {"crossfade_reads_repeated_total", MetricType::counter,
+     "Reads whose connection to this side broke and that were made again elsewhere.", &SideMetrics::reads_repeated_total},
     {"crossfade_backend_sent_bytes_total", MetricType::counter, "Bytes sent to backends.",
      &SideMetrics::bytes_to_backend_total},
     {"crossfade_client_sent_bytes_total", MetricType::counter, "Bytes of a side's replies sent to clients.",

@@ -62,6 +62,7 @@ pairs:
     allow_same_endpoint: true
     authentication: trust
     pool: {{mode: {pool}, size: {pool_size}}}
+    health: {{interval: 1h}}
     users:
       bench: {{}}
     rules:

@@ -10,7 +10,7 @@ import proxy
 from clusters import Cluster, free_port, house
 from through import Through
 from waiting import Stopwatch, until
-from wire import Closed, Wire, message, query, startup
+from wire import Closed, Wire, cancel, message, query, startup
 
 AUTHENTICATED = message("R", struct.pack("!i", 0))
 READY = message("Z", b"I")
@@ -121,6 +121,18 @@ class LoginFaults(Through):
                     errors = [each.fields["C"] for each in wire.read_all() if each.kind == "E"]
                     impostor_ends.cancel()
                 self.assertEqual([code[:2] for code in errors], ["08"])
+
+    def test_no_key(self):
+        """blue gives no BackendKeyData → the client has a key all the same, and a cancel that goes nowhere does no harm"""
+        impostor = Impostor(AUTHENTICATED + READY, "answer")
+        impostor.reply = message("C", b"SELECT 0\0") + READY
+        self.addCleanup(impostor.close)
+        other = self.start(impostor.port)
+        with Stopwatch(8), Wire(other.address()) as wire:
+            wire.log_in()
+            self.assertEqual(len(wire.key), 8)
+            cancel(other.address(), wire.key)
+            self.assertEqual([each.kind for each in wire.ask("SELECT 1")], ["C", "Z"])
 
     def test_green_is_dead(self):
         """green refuses, reads are moved there → an error of class 08 in bounded time; back on blue all is well"""

@@ -158,9 +158,10 @@ class Cluster:
         self.run("pgbench", "-i", "-q", "-I", "dtgvp", "-s", "1", "-h", self.home, "-p", self.port, "-U", "postgres", "bench")
 
     def sessions(self, where="true"):
-        """The client backends that are here now, but for the one that asks."""
+        """The client backends that are here now, but for the one that asks and a probe that looks in."""
         return self.query("SELECT pid, usename, application_name, state, query FROM pg_stat_activity "
-                          f"WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND ({where})")
+                          f"WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() "
+                          f"AND application_name <> 'crossfade health' AND ({where})")
 
 
 class House:

@@ -63,6 +63,13 @@ void Backend::on_stream_ready() {
   if (has_started_) {
     std::vector<model::ServerMessage> messages;
     model::take_messages(unread_, messages);
+    if (!messages.empty() && !last_words_.empty()) {
+      unsent_ = last_words_;
+      flush();
+      is_closed_ = true;
+      plain_->finish_writing();
+      return;
+    }
     for (const model::ServerMessage& message : messages) {
       server_.take(message.tag, message.payload, unsent_);
     }

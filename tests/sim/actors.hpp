@@ -30,6 +30,8 @@ class Backend final : public proxy::net::StreamListener {
   /// Reads nothing and says nothing from now on.
   void stall() { is_stalled_ = true; }
   void kill(test_support::CutKind kind);
+  /// Whatever is asked first is answered with `words`, and the connection ends. Empty: it is answered.
+  void answer_with(std::string words) { last_words_ = std::move(words); }
 
  private:
   void take_startup();
@@ -42,6 +44,7 @@ class Backend final : public proxy::net::StreamListener {
   MiniServer server_;
   std::string unread_;
   std::string unsent_;
+  std::string last_words_;
   bool has_started_ = false;
   bool is_closed_ = false;
   bool is_stalled_ = false;

@@ -70,6 +70,11 @@ bool has_rows(std::string_view statement) { return statement.starts_with("SELECT
 
 }  // namespace
 
+std::string farewell_message(char tag, std::string_view code) {
+  const std::string severity = tag == 'E' ? "FATAL" : "WARNING";
+  return message(tag, text_z("S" + severity) + text_z("V" + severity) + text_z("C" + std::string(code)) + text_z("Mgoing") + '\0');
+}
+
 MiniServer::MiniServer(char mark) : mark_(mark), settings_{{"timezone", "UTC"}, {"work_mem", "4MB"}} {
   committed_ = settings_;
   reported_time_zone_ = "UTC";

@@ -57,4 +57,7 @@ class MiniServer {
   std::vector<std::string> executed_;
 };
 
+/// What a server that goes says last: an ErrorResponse of severity FATAL ('E') or a NoticeResponse ('N').
+[[nodiscard]] std::string farewell_message(char tag, std::string_view code);
+
 }  // namespace sim

@@ -219,9 +219,12 @@ TEST_CASE("session: the answering side dies at any moment → the client has a t
     check_prefix(heard, client, seed);
     std::vector<std::string> ran = world.executed("cx", Side::blue);
     for (const std::string& statement : world.executed("cx", Side::green)) ran.push_back(statement);
+    // Reads may be made again; writes never.
     std::vector<std::string> due = client.script().executed;
-    std::sort(ran.begin(), ran.end());
-    std::sort(due.begin(), due.end());
+    for (std::vector<std::string>* statements : {&ran, &due}) {
+      std::erase_if(*statements, [](const std::string& statement) { return !statement.starts_with("INSERT"); });
+      std::sort(statements->begin(), statements->end());
+    }
     CHECK_MESSAGE(std::includes(due.begin(), due.end(), ran.begin(), ran.end()), "seed " << seed << ": something ran twice");
   }
 }

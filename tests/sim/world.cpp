@@ -81,6 +81,8 @@ World::World(std::uint64_t seed, const Weather& weather)
   options_.pooling = weather.pool_size == 0 ? proxy::session::Pooling::session : proxy::session::Pooling::transaction;
   shared_.reset(new proxy::session::PairShared{proxy::session::PlanPublisher(plan_with(weather.green_weight, 1)), 0, clients_open_,
                                                clients_max, proxy::backend::ConnectionCounts({weather.pool_size, 0})});
+  health_ = std::make_unique<proxy::backend::Health>("sim", proxy::backend::Health::Thresholds{}, nullptr, loop_.now());
+  shared_->health = health_.get();
   worker_ = std::make_unique<proxy::session::PairWorker>(
       *shared_, proxy::session::PairWorker::Identity{0, [] { return 7U; }}, loop_, *dialect_, connector_, credentials_, options_,
       proxy::backend::Pool::Options{pool_idle_timeout, {}},
@@ -114,6 +116,10 @@ test_support::SimConnector::Behaviour World::behaviour(const Endpoint& endpoint)
   behaviour.delay = std::chrono::microseconds(200);
   behaviour.to_server = faults(number);
   behaviour.to_client = faults(number + 1);
+  if (connection_count_[side] == 1) {
+    behaviour.to_client.cut_after_bytes = fates_[side].cut_after_bytes;
+    behaviour.to_client.cut_kind = fates_[side].cut_kind;
+  }
   return behaviour;
 }
 
@@ -121,6 +127,7 @@ void World::accept(const Endpoint& endpoint, std::unique_ptr<test_support::Memor
   loop_.note("a connection to " + endpoint.host);
   const Side side = side_of(endpoint);
   backends_.push_back(std::make_unique<Backend>(side, std::move(server), encryption_ ? &encryption_->serving : nullptr));
+  if (connection_count_[side] == 1) backends_.back()->answer_with(fates_[side].last_words);
   const auto is_open = [side](const auto& backend) { return backend->side() == side && !backend->is_closed(); };
   const auto open = static_cast<std::size_t>(std::count_if(backends_.begin(), backends_.end(), is_open));
   most_open_[side] = std::max(most_open_[side], open);
@@ -150,6 +157,16 @@ void World::resume() {
   loop_.note("resumed");
   shared_->hold.publish([](const routing::Hold& now) { return routing::without_hold(now, {}); });
   worker_->on_hold_change();
+}
+
+void World::find_down(Side side) {
+  health_->note_sign(side, proxy::backend::HealthSign::refused, loop_.now());
+  worker_->on_side_down(side);
+}
+
+void World::cut_first(Side side, std::size_t after_bytes, test_support::CutKind kind) {
+  fates_[side].cut_after_bytes = after_bytes;
+  fates_[side].cut_kind = kind;
 }
 
 void World::kill(Side side, test_support::CutKind kind) {

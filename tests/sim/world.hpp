@@ -48,6 +48,12 @@ class World {
   void stall(routing::Side side);
   /// Connections to `side` are accepted again.
   void revive(routing::Side side) { fates_[side].answer = test_support::ConnectAnswer::accept; }
+  /// Probes have found that nobody answers there.
+  void find_down(routing::Side side);
+  /// The first connection to `side` breaks when its server has said so much.
+  void cut_first(routing::Side side, std::size_t after_bytes, test_support::CutKind kind);
+  /// The first connection to `side` answers its first request with `words`, and ends.
+  void answer_first_with(routing::Side side, std::string words) { fates_[side].last_words = std::move(words); }
   /// Until nothing happens any more, at most `span` of the clock.
   void run(std::chrono::seconds span = std::chrono::seconds(600)) { loop_.run_until_quiet(span); }
 
@@ -68,6 +74,9 @@ class World {
  private:
   struct Fate {
     test_support::ConnectAnswer answer = test_support::ConnectAnswer::accept;
+    std::size_t cut_after_bytes = test_support::StreamFaults::never;  ///< of the first connection
+    test_support::CutKind cut_kind = test_support::CutKind::reset;
+    std::string last_words;  ///< of the first connection
   };
   class Credentials final : public proxy::backend::CredentialsSource {
    public:
@@ -105,6 +114,7 @@ class World {
   proxy::session::SessionOptions options_;
   std::array<std::byte, std::size_t{64} << 10> scratch_{};
   std::atomic<std::uint32_t> clients_open_{0};
+  std::unique_ptr<proxy::backend::Health> health_;
   std::unique_ptr<proxy::session::PairShared> shared_;
   std::unique_ptr<proxy::session::PairWorker> worker_;
 };

@@ -228,13 +228,13 @@ TEST_CASE("backend login: recorded servers, whole and byte by byte → the recor
   }
 }
 
-TEST_CASE("backend login: an error at each step → backend_refused, the error in the server's form") {
+TEST_CASE("backend login: a server that starts up, at each step → backend_not_ready, the error in the server's form") {
   const Bytes starting = bytes_of("< ErrorResponse S=\"FATAL\" V=\"FATAL\" C=\"57P03\" M=\"the database system is starting up\"");
   for (const char* name : logins) {
     CAPTURE(name);
     const Login login = login_of(load(name));
     check_wrong_at_each_step(login_script(load(name), login), Role::client, [&] { return make_login(login); }, starting,
-                             {ErrorCode::backend_refused}, [&](Dialogue& dialogue, const Bytes&) {
+                             {ErrorCode::backend_not_ready}, [&](Dialogue& dialogue, const Bytes&) {
                                CHECK(dialogue.error().blame == Blame::backend);
                                const ByteView refusal = dynamic_cast<BackendLoginDialogue&>(dialogue).refusal();
                                CHECK(std::equal(refusal.begin(), refusal.end(), starting.begin(), starting.end()));

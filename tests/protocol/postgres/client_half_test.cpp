@@ -216,6 +216,21 @@ TEST_CASE("client half: a parameter that cannot be set differs on green → the 
   CHECK(text_of(to_client) == text_of(parameter("server_version", "17")));
 }
 
+TEST_CASE("client half: the encoding of green's database is another one → the session cannot be restored there, and nothing is said") {
+  for (const char* name : {"server_encoding", "integer_datetimes"}) {
+    Conversation it;
+    PostgresBackendHalf other{std::make_shared<const ParameterMap>(ParameterMap{{"TimeZone", "UTC"}, {name, "other"}}), std::nullopt};
+    Gather to_backend;
+    Gather to_client;
+    it.send(query_message("SELECT 1"), it.blue);
+    it.answer(parameter(name, "one") + complete("SELECT 1") + ready_message('I'), it.blue);
+    CHECK(it.client.begin_restore(other, to_backend, to_client) == RestoreState::failed);
+    CHECK(it.client.restore_state(other) == RestoreState::failed);
+    CHECK(to_backend.empty());
+    CHECK(to_client.empty());
+  }
+}
+
 TEST_CASE("client half: restoring fails → failed, and nothing of it reaches the client") {
   Conversation it;
   it.send(query_message("SET my.thing TO 'x'"), it.blue);

@@ -109,6 +109,7 @@ TEST_CASE("errors told to a client: the table of protocol/README.md → these SQ
       {ErrorCode::backend_unreachable, Blame::backend, "08006"},
       {ErrorCode::backend_secret_missing, Blame::operator_, "08004"},
       {ErrorCode::backend_refused, Blame::operator_, "08004"},
+      {ErrorCode::backend_not_ready, Blame::backend, "57P03"},
       {ErrorCode::backend_lost, Blame::backend, "08006"},
       {ErrorCode::backend_misbehaved, Blame::backend, "08P01"},
       {ErrorCode::backend_timeout, Blame::backend, "08006"},

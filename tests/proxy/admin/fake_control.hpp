@@ -38,6 +38,11 @@ class Control : public proxy::admin::Control {
     shop.has_previous_plan = previous_ != nullptr;
     shop.sides[routing::Side::blue] = {"blue.example:5432", 2, 100, 1};
     shop.sides[routing::Side::green] = {"green.example:5432", 1, 10, 0};
+    shop.sides[routing::Side::green].health = "down";
+    shop.sides[routing::Side::green].health_reason = "refused";
+    shop.sides[routing::Side::green].health_for = std::chrono::seconds(12);
+    shop.sides[routing::Side::blue].server_version = "15.4";
+    shop.sides[routing::Side::blue].is_in_recovery = true;
     shop.pins[protocol::PinReason::listen] = 1;
     return {"0.1.0", std::chrono::seconds(7), 2, {shop}};
   }

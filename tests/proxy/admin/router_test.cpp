@@ -62,6 +62,10 @@ TEST_CASE("status: asked → pairs with sides, rules and weights") {
   CHECK(shop.at("epoch") == 1);
   CHECK(shop.at("clients") == 3);
   CHECK(shop.at("sides").at("green").at("endpoint") == "green.example:5432");
+  CHECK(shop.at("sides").at("green").at("health") == boost::json::object{{"state", "down"}, {"reason", "refused"}, {"for_seconds", 12}});
+  CHECK(shop.at("sides").at("blue").at("health").at("reason").is_null());
+  CHECK(shop.at("sides").at("blue").at("server_version") == "15.4");
+  CHECK(shop.at("sides").at("blue").at("in_recovery") == true);
   CHECK(shop.at("rules").at(0).at("reads").at("green") == 25);
   CHECK(shop.at("pinned").at("listen") == 1);
 }

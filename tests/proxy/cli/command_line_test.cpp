@@ -134,6 +134,8 @@ TEST_CASE("status: of a running proxy → sides, rules and weights") {
   REQUIRE(outcome.exit_code == 0);
   CHECK(outcome.says("shop (postgres) on 127.0.0.1:6432: 3 clients, epoch 1"));
   CHECK(outcome.says("  green  green.example:5432"));
+  CHECK(outcome.says("down for 12 s: refused"));
+  CHECK(outcome.says("up for 0 s, in recovery"));
   CHECK(outcome.says("  reports        75 %         25 %  blue    session"));
   CHECK(outcome.says("pinned sessions: listen 1"));
   const Outcome as_json = invoke({"status", "--json", "--admin", running.url() + "/"});

@@ -26,6 +26,9 @@ PairMetrics busy_pair(const std::string& name) {
   pair.pins[protocol::PinReason::listen] = 1;
   pair.pins_total[protocol::PinReason::listen] = 3;
   SideMetrics& green = pair.sides[Side::green];
+  pair.sides[Side::blue].is_up = 1;
+  green.health_changes_total = 6;
+  green.reads_repeated_total = 8;
   green.bytes_to_backend_total = 1'000;
   green.bytes_to_client_total = 18'446'744'073'709'551'615U;
   green.count_request(StatementClass::read);
@@ -48,6 +51,10 @@ TEST_CASE("metrics page: two pairs → a page that a strict reader accepts, with
   CHECK(page.value("crossfade_sessions_pinned", {{"pair", "crm"}, {"reason", "listen"}}) == 1);
   CHECK(page.value("crossfade_pins_total", {{"pair", "shop"}, {"reason", "listen"}}) == 3);
   CHECK(page.value("crossfade_backend_sent_bytes_total", {{"pair", "crm"}, {"side", "green"}}) == 1000);
+  CHECK(page.value("crossfade_side_up", {{"pair", "crm"}, {"side", "blue"}}) == 1);
+  CHECK(page.value("crossfade_side_up", {{"pair", "crm"}, {"side", "green"}}) == 0);
+  CHECK(page.value("crossfade_side_health_changes_total", {{"pair", "crm"}, {"side", "green"}}) == 6);
+  CHECK(page.value("crossfade_reads_repeated_total", {{"pair", "crm"}, {"side", "green"}}) == 8);
   CHECK(page.value("crossfade_backend_sent_bytes_total", {{"pair", "crm"}, {"side", "blue"}}) == 0);
   CHECK(page.value("crossfade_errors_total", {{"pair", "crm"}, {"side", "green"}, {"sqlstate", "40001"}}) == 5);
   const std::map<std::string, std::string> reads{{"pair", "shop"}, {"side", "green"}, {"class", "read"}};
