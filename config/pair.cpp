@@ -127,23 +127,6 @@ void read_catalogue(const Node& node, const std::string& path, Reading& reading,
   section->finish();
 }
 
-void read_pool(const Node& node, const std::string& path, Reading& reading, Pool& pool) {
-  auto section = Section::open(node, reading.findings, path);
-  if (!section) return;
-  section->read_choice<PoolMode>(
-      "mode", {{"transaction", PoolMode::transaction}, {"session", PoolMode::session}}, pool.mode);
-  if (section->has("size")) {
-    std::uint32_t size = 0;
-    section->read_count("size", 0, 100'000, size);
-    pool.size = size;
-  }
-  section->read_count("connections_max", 0, 1'000'000, pool.connections_max);
-  section->read_duration("queue_timeout", 1ms, 24h, pool.queue_timeout);
-  section->read_duration("idle_timeout", 0ms, 24h * 7, pool.idle_timeout);
-  section->read_duration("lifetime", 0ms, 24h * 7, pool.lifetime);
-  section->finish();
-}
-
 void read_health(const Node& node, const std::string& path, Reading& reading, Health& health) {
   auto section = Section::open(node, reading.findings, path);
   if (!section) return;
@@ -197,6 +180,9 @@ Pair read_pair(const std::string& name, const Node& node, Reading& reading) {
   section.read_flag("retry_reads", pair.repeats_reads);
   const Node* health = section.take("health");
   if (health != nullptr) read_health(*health, section.path_of("health"), reading, pair.health);
+  const Node* limits = section.take("limits");
+  if (limits != nullptr) read_pair_limits(*limits, section.path_of("limits"), reading, pair.limits);
+  read_databases(section, reading, pair);
   read_rules(section, reading, pair);
   section.finish();
   return pair;

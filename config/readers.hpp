@@ -49,6 +49,12 @@ void read_secret_sources(Section& pair_section, Reading& reading, Pair& pair);
 void read_userlist(const std::string& written, Mark mark, const std::string& what, Reading& reading, Pair& pair);
 /// After the users.
 void read_console(Section& pair_section, Reading& reading, Pair& pair);
+/// The `pool` and the `limits` of a pair.
+void read_pool(const Node& node, const std::string& path, Reading& reading, Pool& pool);
+void read_pair_limits(const Node& node, const std::string& path, Reading& reading, PairLimits& limits);
+void read_databases(Section& pair_section, Reading& reading, Pair& pair);
+/// The `pool` and the `limits` of a user or a database.
+void read_own_limits(Section& section, Reading& reading, OwnLimits& limits);
 void read_rules(Section& pair_section, Reading& reading, Pair& pair);
 
 inline const std::vector<std::pair<std::string_view, routing::Side>> side_choices{

@@ -101,6 +101,24 @@ struct BackendLogin {
   std::optional<Secret> password;  ///< nothing: none, the backend must not ask for one
 };
 
+enum class PoolMode : std::uint8_t {
+  transaction,  ///< a backend connection serves a session until its transaction is over
+  session,      ///< until it ends
+};
+
+/// What a user or a database says otherwise than the pair; nothing: as the pair has it.
+struct OwnLimits {
+  std::optional<PoolMode> pool_mode;
+  std::optional<std::uint32_t> pool_size;
+  std::optional<std::chrono::milliseconds> queue_timeout;
+  std::optional<std::uint32_t> clients_max;
+  std::optional<std::chrono::milliseconds> query_timeout;
+  std::optional<std::chrono::milliseconds> transaction_timeout;
+  std::optional<std::chrono::milliseconds> idle_in_transaction_timeout;
+  std::optional<std::chrono::milliseconds> client_idle_timeout;
+  bool operator==(const OwnLimits&) const = default;
+};
+
 struct User {
   std::string name;  ///< "*": any user not named otherwise
   Authentication authentication = Authentication::scram_sha_256;
@@ -108,9 +126,16 @@ struct User {
   std::optional<Secret> password;
   std::optional<Secret> verifier;  ///< as PostgreSQL stores it: SCRAM-SHA-256$iterations:salt$keys or md5…
   routing::PerSide<BackendLogin> backend;
+  OwnLimits limits;
+};
+
+struct Database {
+  std::string name;  ///< "*": any database not named otherwise
+  OwnLimits limits;
 };
 
 inline constexpr const char* any_user = "*";
+inline constexpr const char* any_database = "*";
 
 /// Who reads the catalogue of a pair, to know which functions are stable.
 struct Catalogue {
@@ -130,16 +155,20 @@ struct AuthQuery {
   std::chrono::milliseconds timeout{5'000};       ///< of one question, the connection included
 };
 
-enum class PoolMode : std::uint8_t {
-  transaction,  ///< a backend connection serves a session until its transaction is over
-  session,      ///< until it ends
+/// Bounds of every session of a pair; 0: none. Users and databases may say otherwise.
+struct PairLimits {
+  std::uint32_t user_clients_max = 0;         ///< clients of one user
+  std::uint32_t database_clients_max = 0;     ///< clients of one database
+  std::chrono::milliseconds query_timeout{0};
+  std::chrono::milliseconds transaction_timeout{0};
+  std::chrono::milliseconds idle_in_transaction_timeout{0};
+  std::chrono::milliseconds client_idle_timeout{0};
 };
 
 /// The connections to both sides.
 struct Pool {
   PoolMode mode = PoolMode::session;
-  /// Per user, database, start-up parameters and side, over all workers; 0: no limit. Given as nothing: 20 by
-  /// transaction, no limit by session.
+  /// Per user, database, start-up parameters and side, over all workers; 0: no limit. Nothing: what the mode has.
   std::optional<std::uint32_t> size;
   std::uint32_t connections_max = 0;               ///< per side, of everybody; 0: no limit
   std::chrono::milliseconds queue_timeout{120'000};  ///< how long a session waits for a connection
@@ -186,6 +215,8 @@ struct Pair {
   std::optional<Console> console;  ///< nothing: there is none
   Health health;
   bool repeats_reads = true;  ///< reads that a backend took along when it went are made again
+  PairLimits limits;
+  std::vector<Database> databases;  ///< by name, unique
   routing::Plan plan;  ///< epoch 1
 };
 

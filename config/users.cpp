@@ -124,6 +124,7 @@ User read_user(const std::string& name, const Node& node, const std::string& pat
   }
   read_verifier(*section, reading, user);
   for (const routing::Side side : routing::both_sides) user.backend[side].password = user.password;
+  read_own_limits(*section, reading, user.limits);
   const Node* backend = section->take("backend");
   if (backend != nullptr) read_backend(*backend, section->path_of("backend"), reading, user);
   check_credentials(*section, name, demands, reading, user);

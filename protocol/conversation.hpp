@@ -40,6 +40,8 @@ class BackendHalf {
   [[nodiscard]] virtual bool is_owing() const = 0;
   /// Something may run that a cancel request could end. True where it cannot be told.
   [[nodiscard]] virtual bool is_cancellable() const = 0;
+  /// As of the last reply a transaction is open, failed or not.
+  [[nodiscard]] virtual bool is_transaction_open() const = 0;
   /// Part of a frame was passed to the client and its rest is still to come.
   [[nodiscard]] virtual bool is_mid_frame() const = 0;
   /// Of the reply to the oldest unanswered batch, the client was passed something.

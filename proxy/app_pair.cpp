@@ -1,5 +1,6 @@
 #include "proxy/app_pair.hpp"
 
+#include "proxy/app_limits.hpp"
 #include "proxy/app_tls.hpp"
 #include "proxy/app_users.hpp"
 
@@ -14,11 +15,7 @@ using routing::Side;
 namespace {
 
 session::SessionOptions session_options_from(const config::Limits& limits, const config::Pair& pair) {
-  const config::Pool& pool = pair.pool;
   session::SessionOptions options;
-  const bool is_by_session = pool.mode == config::PoolMode::session;
-  options.pooling = is_by_session ? session::Pooling::session : session::Pooling::transaction;
-  options.queue_timeout = pool.queue_timeout;
   options.login_timeout = limits.login_timeout;
   options.connect_timeout = limits.connect_timeout;
   options.statement_bytes_max = limits.statement_bytes_max;
@@ -60,12 +57,12 @@ AppPair::AppPair(const config::Pair& settings, Surroundings surroundings)
       health_(settings.name, thresholds(), &surroundings_.log, runtime::Clock::now()),
       shared_{session::PlanPublisher(history_.current()), {},
               surroundings_.clients_open, surroundings_.limits.clients_max,
-              backend::ConnectionCounts({settings.pool.size_or_default(), settings.pool.connections_max}),
+              backend::ConnectionCounts({settings.pool.connections_max}),
               settings.name, &surroundings_.log,
               [this](const protocol::Login& login) {
                 refresher_->request_refresh(catalogue::CatalogueKey{settings_.name, login.database});
               },
-              &failed_logins_, {}, nullptr, &health_},
+              &failed_logins_, terms_table_from(settings), {}, nullptr, &health_},
       admission_(make_admission()),
       secret_desk_(make_secret_desk()),
       refresher_(make_refresher()) {}

@@ -17,6 +17,8 @@ std::string_view name_of(ErrorCode code) {
     case ErrorCode::startup_parameter_invalid: return "startup_parameter_invalid";
     case ErrorCode::login_timeout: return "login_timeout";
     case ErrorCode::connections_exhausted: return "connections_exhausted";
+    case ErrorCode::user_connections_exhausted: return "user_connections_exhausted";
+    case ErrorCode::database_connections_exhausted: return "database_connections_exhausted";
     case ErrorCode::memory_limit_reached: return "memory_limit_reached";
     case ErrorCode::backend_unreachable: return "backend_unreachable";
     case ErrorCode::backend_secret_missing: return "backend_secret_missing";
@@ -25,6 +27,10 @@ std::string_view name_of(ErrorCode code) {
     case ErrorCode::backend_lost: return "backend_lost";
     case ErrorCode::backend_misbehaved: return "backend_misbehaved";
     case ErrorCode::backend_timeout: return "backend_timeout";
+    case ErrorCode::query_timeout: return "query_timeout";
+    case ErrorCode::transaction_timeout: return "transaction_timeout";
+    case ErrorCode::idle_in_transaction_timeout: return "idle_in_transaction_timeout";
+    case ErrorCode::client_idle_timeout: return "client_idle_timeout";
     case ErrorCode::restore_failed: return "restore_failed";
     case ErrorCode::hold_timeout: return "hold_timeout";
     case ErrorCode::shutting_down: return "shutting_down";

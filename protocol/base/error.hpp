@@ -24,6 +24,8 @@ enum class ErrorCode : std::uint8_t {
   startup_parameter_invalid,   ///< a start-up parameter is missing or contradicts another
   login_timeout,           ///< the peer did not finish its login before the deadline
   connections_exhausted,   ///< a configured limit on connections is reached
+  user_connections_exhausted,      ///< one of the user that `subject` names
+  database_connections_exhausted,  ///< one of the database that `subject` names
   memory_limit_reached,    ///< a configured bound on buffered bytes is reached
   backend_unreachable,     ///< no TCP connection to the endpoint
   backend_secret_missing,  ///< nothing that is known of the user satisfies this backend's login
@@ -32,6 +34,10 @@ enum class ErrorCode : std::uint8_t {
   backend_lost,            ///< the connection broke while something was owed
   backend_misbehaved,      ///< the backend sent what the protocol does not allow
   backend_timeout,         ///< the backend did not answer before the deadline
+  query_timeout,           ///< a statement ran longer than it may
+  transaction_timeout,     ///< a transaction was open longer than it may be
+  idle_in_transaction_timeout,  ///< a client let its transaction lie
+  client_idle_timeout,     ///< a client said nothing for longer than it may
   restore_failed,          ///< the session's state could not be re-created on the other side
   hold_timeout,            ///< the operator holds the traffic, and that for too long
   shutting_down,           ///< the proxy is going away
@@ -49,6 +55,7 @@ struct Error {
   ErrorCode code = ErrorCode::internal;
   Blame blame = Blame::self;
   std::string detail;
+  std::string subject = {};  ///< the user or database, by the name that the client itself gave; it may be told
 };
 
 }  // namespace protocol

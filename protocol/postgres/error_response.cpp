@@ -96,7 +96,13 @@ std::string_view sqlstate_of(const Error& error) {
     case ErrorCode::startup_parameter_invalid: return sqlstate::invalid_parameter_value;
     // The server's own "canceling authentication due to timeout" is 57014.
     case ErrorCode::login_timeout: return is_clients_fault ? sqlstate::query_canceled : sqlstate::connection_failure;
-    case ErrorCode::connections_exhausted: return sqlstate::too_many_connections;
+    case ErrorCode::connections_exhausted:
+    case ErrorCode::user_connections_exhausted:
+    case ErrorCode::database_connections_exhausted: return sqlstate::too_many_connections;
+    case ErrorCode::query_timeout: return sqlstate::query_canceled;
+    case ErrorCode::transaction_timeout: return sqlstate::transaction_timeout;
+    case ErrorCode::idle_in_transaction_timeout: return sqlstate::idle_in_transaction_timeout;
+    case ErrorCode::client_idle_timeout: return sqlstate::idle_session_timeout;
     case ErrorCode::memory_limit_reached: return sqlstate::configuration_limit_exceeded;
     case ErrorCode::backend_secret_missing:
     case ErrorCode::backend_refused: return sqlstate::server_rejected_connection;
@@ -116,7 +122,7 @@ std::string_view sqlstate_of(const Error& error) {
 
 namespace {
 
-std::string_view message_of(const Error& error, SessionStage stage) {
+std::string message_of(const Error& error, SessionStage stage) {
   const bool is_greeting = stage == SessionStage::greeting;
   const bool is_backends_fault = error.blame == Blame::backend;
   switch (error.code) {
@@ -145,6 +151,12 @@ std::string_view message_of(const Error& error, SessionStage stage) {
       return error.blame == Blame::client ? "canceling authentication due to timeout"
                                           : "the database server did not finish the login in time";
     case ErrorCode::connections_exhausted: return "sorry, too many clients already";
+    case ErrorCode::user_connections_exhausted: return "too many connections for role \"" + error.subject + "\"";
+    case ErrorCode::database_connections_exhausted: return "too many connections for database \"" + error.subject + "\"";
+    case ErrorCode::query_timeout: return "canceling statement due to statement timeout";
+    case ErrorCode::transaction_timeout: return "terminating connection due to transaction timeout";
+    case ErrorCode::idle_in_transaction_timeout: return "terminating connection due to idle-in-transaction timeout";
+    case ErrorCode::client_idle_timeout: return "terminating connection due to idle-session timeout";
     case ErrorCode::memory_limit_reached: return "a limit on buffered bytes was reached";
     case ErrorCode::backend_unreachable: return "could not connect to the database server";
     case ErrorCode::backend_secret_missing:
@@ -170,7 +182,7 @@ std::string_view message_of(const Error& error, SessionStage stage) {
 ErrorFields describe(const Error& error, SessionStage stage) {
   return {.severity = "FATAL",
           .code = std::string(sqlstate_of(error)),
-          .message = std::string(message_of(error, stage)),
+          .message = message_of(error, stage),
           .detail = {},
           .hint = {}};
 }

@@ -16,6 +16,8 @@ inline constexpr std::string_view feature_not_supported = "0A000";
 inline constexpr std::string_view invalid_parameter_value = "22023";
 inline constexpr std::string_view in_failed_sql_transaction = "25P02";
 inline constexpr std::string_view invalid_sql_statement_name = "26000";
+inline constexpr std::string_view idle_in_transaction_timeout = "25P03";
+inline constexpr std::string_view transaction_timeout = "25P04";  // since PostgreSQL 17
 inline constexpr std::string_view invalid_authorization = "28000";
 inline constexpr std::string_view invalid_password = "28P01";
 inline constexpr std::string_view invalid_cursor_name = "34000";
@@ -31,6 +33,7 @@ inline constexpr std::string_view query_canceled = "57014";
 inline constexpr std::string_view admin_shutdown = "57P01";
 inline constexpr std::string_view crash_shutdown = "57P02";
 inline constexpr std::string_view cannot_connect_now = "57P03";
+inline constexpr std::string_view idle_session_timeout = "57P05";
 inline constexpr std::string_view config_file_error = "F0000";
 inline constexpr std::string_view internal_error = "XX000";
 

@@ -18,11 +18,11 @@ void ConnectionCounts::Reservation::give_back() {
 }
 
 ConnectionCounts::Reservation ConnectionCounts::reserve(const std::shared_ptr<const std::string>& pool,
-                                                        routing::Side side) {
+                                                        routing::Side side, const ConnectionTerms& terms) {
   const std::lock_guard lock(mutex_);
   if (limits_.per_side != 0 && sides_[side] >= limits_.per_side) return {};
   std::uint32_t& count = pools_[*pool][side];
-  if (limits_.per_pool != 0 && count >= limits_.per_pool) return {};
+  if (terms.pool_max != 0 && count >= terms.pool_max) return {};
   ++count;
   ++sides_[side];
   return Reservation(*this, pool, side);

@@ -13,10 +13,14 @@
 
 namespace proxy::backend {
 
-/// How many connections a pair may have to its sides. 0: no limit.
+/// How many connections a pair may have to one side. 0: no limit.
 struct ConnectionLimits {
-  std::uint32_t per_pool = 20;  ///< of one user to one database with the same start-up parameters, on one side
   std::uint32_t per_side = 0;   ///< of everybody
+};
+
+/// And those of one pool: one user and one database with the same start-up parameters.
+struct ConnectionTerms {
+  std::uint32_t pool_max = 20;
 };
 
 /// Counts the connections of a pair over all its workers, and tells workers that are short of them when one has
@@ -59,7 +63,8 @@ class ConnectionCounts {
   ConnectionCounts& operator=(const ConnectionCounts&) = delete;
 
   /// Empty when a limit is reached.
-  [[nodiscard]] Reservation reserve(const std::shared_ptr<const std::string>& pool, routing::Side side);
+  [[nodiscard]] Reservation reserve(const std::shared_ptr<const std::string>& pool, routing::Side side,
+                                    const ConnectionTerms& terms);
 
   /// Before the workers run. The number by which the worker is known.
   std::size_t add_worker(Ears ears);

@@ -34,6 +34,7 @@ class Pool::Group {
 
   std::shared_ptr<const std::string> key;
   std::shared_ptr<const protocol::Login> login;  ///< the last one, whose proof of who it is is the freshest
+  ConnectionTerms terms;
   std::size_t session_count = 0;
   std::size_t kept_back_count = 0;
   routing::PerSide<Shelf> shelves;
@@ -60,11 +61,12 @@ Pool::Pool(Surroundings& surroundings, ConnectionCounts& counts, Options options
 
 Pool::~Pool() { note_waiting(0); }
 
-Pool::Group& Pool::enter(const protocol::Login& login) {
+Pool::Group& Pool::enter(const protocol::Login& login, const ConnectionTerms& terms) {
   std::string key = surroundings_.dialect.pool_key(login);
   std::unique_ptr<Group>& group = groups_[key];
   if (!group) group = std::make_unique<Group>(std::move(key));
   group->login = std::make_shared<const protocol::Login>(login);
+  group->terms = terms;
   ++group->session_count;
   return *group;
 }
@@ -96,9 +98,9 @@ std::unique_ptr<Connection> Pool::take(Group& group, Side side, const protocol::
     return connection;
   }
   ConnectionCounts::Reservation reservation = std::move(waiter.reservation_);
-  if (!reservation && is_nobody_before) reservation = counts_.reserve(group.key, side);
+  if (!reservation && is_nobody_before) reservation = counts_.reserve(group.key, side, group.terms);
   if (!reservation && is_nobody_before && counts_.has_limit_per_side() && close_any_idle(side)) {
-    reservation = counts_.reserve(group.key, side);
+    reservation = counts_.reserve(group.key, side, group.terms);
   }
   if (reservation) {
     connection = std::make_unique<Connection>(surroundings_, side, group.login, borrower);
@@ -234,7 +236,7 @@ void Pool::on_room() {
     for (const Side side : routing::both_sides) {
       Shelf& shelf = group->shelves[side];
       while (!shelf.waiting.empty()) {
-        ConnectionCounts::Reservation reservation = counts_.reserve(group->key, side);
+        ConnectionCounts::Reservation reservation = counts_.reserve(group->key, side, group->terms);
         if (!reservation) break;
         grant(shelf, nullptr, std::move(reservation));
       }

@@ -52,7 +52,7 @@ class Pool final : private Keeper {
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
-  [[nodiscard]] Group& enter(const protocol::Login& login);
+  [[nodiscard]] Group& enter(const protocol::Login& login, const ConnectionTerms& terms);
   void leave(Group& group);
 
   /// A connection of `group` to `side`: idle, one that needs no restoring for `half` if there is one, or new and

@@ -10,6 +10,8 @@
 #include "proxy/session/hold_desk.hpp"
 #include "proxy/session/kept_requests.hpp"
 #include "proxy/telemetry/inventory.hpp"
+#include "proxy/session/client_counts.hpp"
+#include "proxy/session/session_terms.hpp"
 #include "proxy/telemetry/log.hpp"
 #include "proxy/telemetry/metrics.hpp"
 #include "routing/plan.hpp"
@@ -27,16 +29,8 @@ namespace proxy::session {
 
 class Session;
 
-/// How long a session keeps a backend connection.
-enum class Pooling : std::uint8_t {
-  session,      ///< for its life
-  transaction,  ///< until nothing is owed, open or pinned; then it may serve another session
-};
-
-/// Bounds that every session of a pair obeys.
+/// Bounds that every session of a pair obeys. What differs by user and database is in SessionTerms.
 struct SessionOptions {
-  Pooling pooling = Pooling::transaction;
-  std::chrono::milliseconds queue_timeout{120'000};    ///< for a backend connection, while all are in use
   std::chrono::milliseconds login_timeout{15'000};     ///< from accept until the client is authenticated
   std::chrono::milliseconds connect_timeout{5'000};    ///< from connect until a backend is logged in
   std::chrono::milliseconds farewell_timeout{5'000};   ///< for the last bytes to leave to a slow client
@@ -90,6 +84,8 @@ struct Environment {
   SessionRegistry& registry;
   telemetry::PairMetrics& metrics;
   const SessionOptions& options;
+  const TermsTable& terms;
+  ClientCounts& client_counts;
   std::span<std::byte> scratch;    ///< the worker's receive buffer
   std::string_view pair_name = {};  ///< for logs
   telemetry::Log* log = nullptr;    ///< null: nothing is logged

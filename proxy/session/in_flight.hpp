@@ -26,9 +26,12 @@ class InFlightQueue {
     batches_.clear();
     front_ = 0;
   }
+  /// How often pop() was called.
+  [[nodiscard]] std::uint64_t popped_count() const { return popped_count_; }
   /// Precondition: not empty.
   InFlight pop() {
     const InFlight batch = batches_[front_++];
+    ++popped_count_;
     if (front_ == batches_.size()) {
       batches_.clear();
       front_ = 0;
@@ -41,6 +44,7 @@ class InFlightQueue {
   static constexpr std::size_t retained_max = 64;
   std::vector<InFlight> batches_;
   std::size_t front_ = 0;
+  std::uint64_t popped_count_ = 0;
 };
 
 }  // namespace proxy::session

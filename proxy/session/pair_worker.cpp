@@ -51,7 +51,7 @@ PairWorker::PairWorker(PairShared& shared, Identity identity, runtime::Loop& loo
                     scratch, options.connect_timeout, encryption, shared.health},
       pool_(std::make_unique<backend::Pool>(surroundings_, shared.connections, pool_options)),
       environment_{loop,    dialect,     *pool_,     plans_,                   holds_,  *this,      metrics_, options,
-                   scratch, shared.name, shared.log, &shared.on_schema_change, encryption.to_clients, shared.failed_logins, shared.console} {
+                   shared.terms, shared.clients, scratch, shared.name, shared.log, &shared.on_schema_change, encryption.to_clients, shared.failed_logins, shared.console} {
   environment_.health = shared.health;
 }
 

@@ -28,9 +28,11 @@ struct PairShared {
   /// A schema change of a session with this login has been answered. Called on workers; may be empty.
   std::function<void(const protocol::Login&)> on_schema_change = {};
   LoginGuard* failed_logins = nullptr;  ///< null: failures cost nothing
+  TermsTable terms{};
   HoldPublisher hold = {};
   ConsoleDoor* console = nullptr;  ///< null: there is no console; set before any worker of the pair is made
   backend::Health* health = nullptr;    ///< null: nothing is known of the sides
+  ClientCounts clients{};
 };
 
 /// The sessions of one pair on one worker: takes in clients, finds sessions by their cancel keys, ends them.

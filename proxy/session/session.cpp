@@ -15,6 +15,7 @@ Session::Session(Environment& environment, SessionOwner& owner, std::unique_ptr<
       owner_(owner),
       client_(std::move(client), *this),
       admission_(admission),
+      terms_(environment.terms.everybody()),
       born_(environment.loop.now()),
       last_request_(born_),
       signal_(environment.loop) {
@@ -176,13 +177,14 @@ Task<bool> Session::welcome() {
     fail(protocol::failure(ErrorCode::connections_exhausted, Blame::client, "too many clients"));
     co_return false;
   }
+  if (!take_place()) co_return false;
   half_ = environment_.dialect.make_client_half(login_);
   protocol::StatementFacts nothing;
   nothing.statement_class = protocol::StatementClass::session;
   const protocol::CommentTags no_tags;
   const routing::Route route =
       routing::decide(environment_.plans.plan(), facts_, protocol::batch_facts_of(nothing, no_tags), {});
-  group_ = &environment_.pool.enter(login_);
+  group_ = &environment_.pool.enter(login_, terms_->connections());
   Task<bool> waiting = await_turn(route.side);
   const bool has_link = co_await waiting;
   if (!has_link) co_return false;
@@ -214,12 +216,13 @@ Task<bool> Session::welcome() {
   client_.send(words);
   stage_ = SessionStage::conversing;
   counters_ = &environment_.registry.counters_of(facts_.database);
+  begin_watch();
   co_return true;
 }
 
 /// A first connection to `side`, when the pool has one. Suspends: at most queue_timeout.
 Task<bool> Session::await_turn(routing::Side side) {
-  arm_deadline(environment_.loop.now() + environment_.options.queue_timeout);
+  arm_deadline(environment_.loop.now() + terms_->queue_timeout);
   while (is_login_held() || !borrow(side)) {
     if (is_login_held()) begin_hold();
     if (is_expired_) fail(held_since_ ? held_too_long() : no_connection_in_time());
@@ -242,6 +245,8 @@ Task<> Session::converse() {
     if (is_over_) co_return;
     give_back_idle();
     note_boundary();
+    keep_times();
+    if (is_over_) co_return;
     co_await signal_.wait();
     client_.flush();
   }
@@ -251,6 +256,7 @@ Task<> Session::converse() {
 Task<> Session::farewell() {
   give_back_all();
   note_boundary();
+  watch_timer_.reset();
   is_expired_ = false;
   if (client_.is_clogged() && client_.state() != net::Channel::State::broken) {
     arm_deadline(environment_.loop.now() + environment_.options.farewell_timeout);

@@ -10,6 +10,7 @@
 #include "proxy/session/in_flight.hpp"
 #include "proxy/session/kept_requests.hpp"
 #include "proxy/session/pin_watch.hpp"
+#include "proxy/session/time_watch.hpp"
 #include "proxy/backend/connection.hpp"
 #include "routing/decide.hpp"
 #include "routing/facts.hpp"
@@ -114,6 +115,16 @@ class Session final : public net::StreamListener,
   void give_back_all();
   [[nodiscard]] static protocol::Error no_connection_in_time();
 
+  // Limits: session_limits.cpp.
+  [[nodiscard]] bool take_place();
+  void begin_watch();
+  [[nodiscard]] TimeWatch::Activity activity() const;
+  void keep_times();
+  void arm_watch();
+  void on_watch_timer();
+  void cancel_own();
+  [[nodiscard]] bool is_cancelling() const { return cancel_done_ != nullptr && !*cancel_done_; }
+
   // Requests: session_requests.cpp.
   enum class Served : std::uint8_t {
     forwarded,
@@ -176,6 +187,8 @@ class Session final : public net::StreamListener,
   routing::SessionFacts facts_;
   Admission admission_;
   protocol::Login login_;
+  TermsPointer terms_;             ///< everybody's until logged in
+  ClientCounts::Place place_;      ///< among the clients of its user and database
   std::unique_ptr<protocol::ClientHalf> half_;
   backend::Pool::Group* group_ = nullptr;  ///< once logged in
   routing::PerSide<std::unique_ptr<backend::Connection>> links_;
@@ -212,7 +225,10 @@ class Session final : public net::StreamListener,
   bool is_securing_ = false;  ///< the handshake of TLS with the client is under way
   bool is_expired_ = false;
   std::unique_ptr<runtime::Timer> deadline_timer_;
-  std::shared_ptr<bool> cancel_done_;  ///< shared with whoever carries a cancel request of this client
+  std::shared_ptr<bool> cancel_done_;  ///< shared with whoever carries a cancel request by or for this client
+  std::unique_ptr<TimeWatch> watch_;   ///< null: no time limits
+  std::unique_ptr<runtime::Timer> watch_timer_;
+  runtime::Instant watch_armed_for_{};
   runtime::TaskChain chain_;
   runtime::Signal signal_;
   runtime::Task<> task_;

@@ -17,7 +17,7 @@ bool Session::borrow(Side side) {
 
 /// After everything that could be done was done: what nothing of the session is left on may serve others.
 void Session::give_back_idle() {
-  if (environment_.options.pooling == Pooling::session) return;
+  if (terms_->pooling == Pooling::session) return;
   if (half_->pin() != protocol::PinReason::none) return;
   for (const Side side : routing::both_sides) {
     backend::Connection* link = links_[side].get();

@@ -93,7 +93,7 @@ void Session::begin_hold() {
   environment_.pool.leave_queue(*this);
   turn_deadline_.reset();
   environment_.holds.enter(*this);
-  arm_deadline(*held_since_ + environment_.options.queue_timeout);
+  arm_deadline(*held_since_ + terms_->queue_timeout);
 }
 
 void Session::end_hold() {

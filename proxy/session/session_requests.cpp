@@ -41,6 +41,7 @@ bool Session::is_still_blocked() const {
 
 void Session::read_requests() {
   if (blocked_ == Blocked::hold && !is_released()) return;
+  if (is_cancelling()) return;
   if (is_still_blocked()) {
     if (!is_expired_ || blocked_ != Blocked::link) return;
     if (restoring_ == blocked_on_) {
@@ -185,13 +186,13 @@ Session::Served Session::prepare_link(const routing::Route& route, const routing
     if (!borrow(route.side)) {
       blocked_ = Blocked::turn;
       if (!turn_deadline_) {
-        turn_deadline_ = environment_.loop.now() + environment_.options.queue_timeout;
+        turn_deadline_ = environment_.loop.now() + terms_->queue_timeout;
         arm_deadline(*turn_deadline_);
       }
       return Served::blocked;
     }
     if (turn_deadline_) {
-      count_wait(*turn_deadline_ - environment_.options.queue_timeout);
+      count_wait(*turn_deadline_ - terms_->queue_timeout);
       disarm_deadline();
     }
     turn_deadline_.reset();

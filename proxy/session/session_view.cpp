@@ -37,7 +37,7 @@ ClientView Session::view(runtime::Instant now) const {
   view.age = since(born_, now);
   view.request_age = since(last_request_, now);
   if (held_since_) view.wait = since(*held_since_, now);
-  if (turn_deadline_) view.wait = since(*turn_deadline_ - environment_.options.queue_timeout, now);
+  if (turn_deadline_) view.wait = since(*turn_deadline_ - terms_->queue_timeout, now);
   view.is_encrypted = client_.tls_facts().has_value();
   view.pins = pin_watch_.ages(now);
   for (const Side side : routing::both_sides) {

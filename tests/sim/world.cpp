@@ -78,11 +78,14 @@ World::World(std::uint64_t seed, const Weather& weather)
   }
   dialect_ = std::make_unique<protocol::postgres::PostgresDialect>(options, everybody(nonces_), nonces_,
                                                                    [](const protocol::Login&) {});
-  options_.pooling = weather.pool_size == 0 ? proxy::session::Pooling::session : proxy::session::Pooling::transaction;
+  proxy::session::SessionTerms terms = weather.terms;
+  terms.pooling = weather.pool_size == 0 ? proxy::session::Pooling::session : proxy::session::Pooling::transaction;
+  terms.pool_size = weather.pool_size;
   shared_.reset(new proxy::session::PairShared{proxy::session::PlanPublisher(plan_with(weather.green_weight, 1)), 0, clients_open_,
-                                               clients_max, proxy::backend::ConnectionCounts({weather.pool_size, 0})});
+                                               clients_max, proxy::backend::ConnectionCounts({0})});
   health_ = std::make_unique<proxy::backend::Health>("sim", proxy::backend::Health::Thresholds{}, nullptr, loop_.now());
   shared_->health = health_.get();
+  shared_->terms = proxy::session::TermsTable(terms);
   worker_ = std::make_unique<proxy::session::PairWorker>(
       *shared_, proxy::session::PairWorker::Identity{0, [] { return 7U; }}, loop_, *dialect_, connector_, credentials_, options_,
       proxy::backend::Pool::Options{pool_idle_timeout, {}},

@@ -26,6 +26,7 @@ struct Weather {
   std::uint32_t green_weight = 5'000;
   std::uint32_t pool_size = 0;  ///< connections per side that all clients share by transaction; 0: each client has its own
   bool is_encrypted = false;  ///< TLS on both ends of every session; some lengths then differ from run to run
+  proxy::session::SessionTerms terms = {};  ///< but for what `pool_size` says
 };
 
 /// The real sessions of one pair on one worker, with simulated clients, backends, network and clock. The same

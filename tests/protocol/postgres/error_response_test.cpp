@@ -105,6 +105,12 @@ TEST_CASE("errors told to a client: the table of protocol/README.md → these SQ
       {ErrorCode::login_timeout, Blame::client, "57014"},
       {ErrorCode::login_timeout, Blame::backend, "08006"},
       {ErrorCode::connections_exhausted, Blame::operator_, "53300"},
+      {ErrorCode::user_connections_exhausted, Blame::client, "53300"},
+      {ErrorCode::database_connections_exhausted, Blame::client, "53300"},
+      {ErrorCode::query_timeout, Blame::client, "57014"},
+      {ErrorCode::transaction_timeout, Blame::client, "25P04"},
+      {ErrorCode::idle_in_transaction_timeout, Blame::client, "25P03"},
+      {ErrorCode::client_idle_timeout, Blame::client, "57P05"},
       {ErrorCode::memory_limit_reached, Blame::client, "53400"},
       {ErrorCode::backend_unreachable, Blame::backend, "08006"},
       {ErrorCode::backend_secret_missing, Blame::operator_, "08004"},
@@ -126,4 +132,11 @@ TEST_CASE("errors told to a client: the table of protocol/README.md → these SQ
     seen.insert(row.code);
   }
   CHECK(seen.size() == static_cast<std::size_t>(ErrorCode::internal) + 1);
+}
+
+TEST_CASE("errors told to a client: a limit of a role or a database → the server's own words with the name") {
+  Error error{ErrorCode::user_connections_exhausted, Blame::client, "10 clients", "app \"x\""};
+  CHECK(describe(error, SessionStage::greeting).message == "too many connections for role \"app \"x\"\"");
+  error.code = ErrorCode::database_connections_exhausted;
+  CHECK(describe(error, SessionStage::greeting).message == "too many connections for database \"app \"x\"\"");
 }
