@@ -15,7 +15,7 @@ class Gather {
   void borrow(ByteView slice) {
     if (slice.empty()) return;
     total_bytes_ += slice.size();
-    if (slice.data() == borrowed_end_) {
+    if (!slices_.empty() && slice.data() == borrowed_end_) {
       slices_.back().size += slice.size();
     } else {
       slices_.push_back(Slice{slice.data(), 0, slice.size()});
