@@ -51,6 +51,7 @@ void Session::repeat_reads(Side side) {
   in_flight_.clear();
   kept_.release(environment_.kept_buffers);
   blocked_ = Blocked::nothing;
+  end_hold();  // what was held behind them waits for them now
   disarm_deadline();
 }
 
