@@ -54,7 +54,7 @@ class Convert(Through):
         ini.write_text(f"""\
 ; as PgBouncer reads it
 [databases]
-{DATABASE} = host=127.0.0.1 port={self.house.blue.port} user=postgres
+{DATABASE} = host=127.0.0.1 port={self.house.blue.port} user=postgres pool_size=4
 [pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = {port}
@@ -64,6 +64,7 @@ auth_file = {users}
 admin_users = boss
 pool_mode = transaction
 default_pool_size = 5
+query_timeout = 20
 ignore_startup_parameters = extra_float_digits
 """)
         for path in (folder, users, ini):
@@ -87,6 +88,8 @@ ignore_startup_parameters = extra_float_digits
         self.assertEqual((status, complaints), (0, ""), text)
         settings = yaml.safe_load(text)
         self.assertEqual(settings["pairs"][DATABASE]["pool"], {"mode": "transaction", "size": 5})
+        self.assertEqual(settings["pairs"][DATABASE]["databases"], {DATABASE: {"pool": {"size": 4}}})
+        self.assertEqual(settings["pairs"][DATABASE]["limits"], {"query_timeout": "20000ms"})
         settings["pairs"][DATABASE]["listen"] = "127.0.0.1:0"
         settings["admin"] = {"listen": "127.0.0.1:0"}
         crossfade = proxy.Proxy(settings)

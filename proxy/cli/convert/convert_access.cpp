@@ -190,29 +190,40 @@ void Converter::write_console() {
   if (!viewers.empty()) line(3, "viewers: " + yaml_list(viewers));
 }
 
+/// Of a mode, what comes nearest here.
+std::string Converter::nearest_mode(const std::string& mode, const IniEntry& entry) {
+  if (mode != "statement") return mode;
+  note_once(entry, "by transaction: transactions of several statements are allowed");
+  return "transaction";
+}
+
 void Converter::write_pool(const Server& server) {
-  std::string mode = value("pool_mode", "session");
-  for (const Database* database : server.databases) {
-    const std::string own = value_of(database->all, "pool_mode");
-    if (!own.empty() && own != mode && server.databases.size() == 1) {
-      mode = own;
-    } else if (!own.empty() && own != mode) {
-      lose(*database->entry, "one pool_mode for all databases of a server");
-    }
-    for (const char* key : {"pool_size", "max_db_connections"}) {
-      if (!value_of(database->all, key).empty()) lose(*database->entry, std::string(key) + " is the same for all databases of a server");
-    }
-  }
-  if (mode == "statement") {
-    if (const IniEntry* entry = find("pool_mode")) change(*entry, "by transaction: transactions of several statements are allowed");
-    mode = "transaction";
-  }
+  std::string mode = "session";
+  if (const IniEntry* entry = find("pool_mode")) mode = nearest_mode(entry->value, *entry);
   line(2, "pool:");
   line(3, "mode: " + mode);
-  const std::size_t before = yaml_.size();
+  const std::size_t pool_begin = yaml_.size();
   write_plain("pool", 3);
-  const bool has_size = yaml_.find("size:", before) != std::string::npos;
-  if (!has_size) line(3, "size: 20");
+  if (yaml_.find("size:", pool_begin) == std::string::npos) line(3, "size: 20");
+  const std::size_t limits_begin = yaml_.size();
+  write_plain("pair limits", 3);
+  if (yaml_.size() != limits_begin) yaml_.insert(limits_begin, "    limits:\n");
+  write_databases(server);
+}
+
+/// What single databases say otherwise.
+void Converter::write_databases(const Server& server) {
+  const std::size_t before = yaml_.size();
+  for (const Database* database : server.databases) {
+    const std::string mode = value_of(database->all, "pool_mode");
+    const std::string size = value_of(database->all, "pool_size");
+    if (!value_of(database->all, "max_db_connections").empty()) lose(*database->entry, "max_db_connections is of all databases of a server");
+    if (mode.empty() && size.empty()) continue;
+    std::string pool = mode.empty() ? "" : "mode: " + nearest_mode(mode, *database->entry);
+    if (!size.empty()) pool += (pool.empty() ? "size: " : ", size: ") + size;
+    line(3, yaml_quoted(database->name) + ": {pool: {" + pool + "}}");
+  }
+  if (yaml_.size() != before) yaml_.insert(before, "    databases:\n");
 }
 
 }  // namespace proxy::cli

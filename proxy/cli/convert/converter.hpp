@@ -179,7 +179,8 @@ class Converter {
         lose(*entry, "not a number in the range of `" + std::string(setting.ours) + "`");
         continue;
       }
-      if (!setting.difference.empty()) change(*entry, setting.difference);
+      const bool is_same = setting.difference.empty() || (setting.ours == "queue_timeout" && *text != "24h");
+      if (!is_same) note_once(*entry, setting.difference);
       line(depth, std::string(setting.ours) + ": " + *text);
     }
   }
@@ -307,7 +308,9 @@ class Converter {
   void write_forced_login(const Server& server, bool is_trusted);
   void write_auth_query(const Server& server);
   void write_console();
+  [[nodiscard]] std::string nearest_mode(const std::string& mode, const IniEntry& entry);
   void write_pool(const Server& server);
+  void write_databases(const Server& server);
 
   const std::vector<IniEntry>& entries_;
   std::string title_;

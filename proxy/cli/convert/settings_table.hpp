@@ -8,13 +8,13 @@ namespace proxy::cli {
 /// Settings of [pgbouncer] that become one key of ours.
 struct PlainSetting {
   std::string_view theirs;
-  std::string_view group;  ///< "limits" or "pool"
+  std::string_view group;  ///< "limits" of the process, "pool" or "pair limits"
   std::string_view ours;
   enum class Unit { count, seconds, milliseconds } unit;
   std::string_view difference;  ///< what it means here that it does not there; empty: nothing
 };
 
-inline constexpr std::array<PlainSetting, 14> plain_settings{{
+inline constexpr std::array<PlainSetting, 20> plain_settings{{
     {"max_client_conn", "limits", "clients_max", PlainSetting::Unit::count, ""},
     {"client_login_timeout", "limits", "login_timeout", PlainSetting::Unit::seconds, ""},
     {"server_connect_timeout", "limits", "connect_timeout", PlainSetting::Unit::seconds, ""},
@@ -29,6 +29,12 @@ inline constexpr std::array<PlainSetting, 14> plain_settings{{
     {"query_wait_timeout", "pool", "queue_timeout", PlainSetting::Unit::seconds, "0 becomes 24h"},
     {"server_idle_timeout", "pool", "idle_timeout", PlainSetting::Unit::seconds, ""},
     {"server_lifetime", "pool", "lifetime", PlainSetting::Unit::seconds, ""},
+    {"max_user_client_connections", "pair limits", "user_clients_max", PlainSetting::Unit::count, ""},
+    {"max_db_client_connections", "pair limits", "database_clients_max", PlainSetting::Unit::count, ""},
+    {"query_timeout", "pair limits", "query_timeout", PlainSetting::Unit::seconds, "the query is cancelled, and the client goes on"},
+    {"transaction_timeout", "pair limits", "transaction_timeout", PlainSetting::Unit::seconds, ""},
+    {"idle_transaction_timeout", "pair limits", "idle_in_transaction_timeout", PlainSetting::Unit::seconds, ""},
+    {"client_idle_timeout", "pair limits", "client_idle_timeout", PlainSetting::Unit::seconds, ""},
     {"suspend_timeout", "", "", PlainSetting::Unit::seconds, ""},
     {"shutdown_timeout", "", "", PlainSetting::Unit::seconds, ""},
 }};
@@ -40,14 +46,11 @@ struct LostSetting {
   std::string_view words;
 };
 
-inline constexpr std::array<LostSetting, 46> lost_settings{{
+inline constexpr std::array<LostSetting, 43> lost_settings{{
     {"unix_socket_dir", "", "there is no local socket for clients; point them at `listen`"},
     {"max_user_connections", "0", "there is no limit per user; `pool.size` is per user and database"},
     {"min_pool_size", "0", "connections are opened when they are first needed"},
     {"reserve_pool_size", "0", "there is no reserve; raise `pool.size`"},
-    {"query_timeout", "0", "set statement_timeout on the server or the role"},
-    {"idle_transaction_timeout", "0", "set idle_in_transaction_session_timeout on the server or the role"},
-    {"client_idle_timeout", "0", "idle clients stay; they cost little"},
     {"auth_dbname", "*", ""},
     {"track_extra_parameters", "*", "every setting of a session is carried"},
     {"peer_id", "0", "processes do not find each other's cancel requests"},

@@ -81,9 +81,9 @@ TEST_CASE("convert: sizes and times → our keys, in our units") {
   const Folder folder;
   const Conversion result = converted(folder, one +
                                                   "max_client_conn = 500\ndefault_pool_size = 7\nquery_wait_timeout = 0\n"
-                                                  "server_idle_timeout = 30.5\npool_mode = transaction\nlisten_port = 7001\n");
+                                                  "server_idle_timeout = 30.5\nquery_timeout = 9\nclient_idle_timeout = 0\npool_mode = transaction\nlisten_port = 7001\n");
   for (const char* line : {"listen: \"127.0.0.1:7001\"", "  clients_max: 500", "      size: 7", "      queue_timeout: 24h",
-                           "      idle_timeout: 30500ms", "      mode: transaction", "blue: {host: \"db1\", port: 5432}",
+                           "      idle_timeout: 30500ms", "    limits:\n      query_timeout: 9000ms\n", "      mode: transaction", "blue: {host: \"db1\", port: 5432}",
                            "allow_same_endpoint: true", "{database: [\"shop\", \"crossfade\", \"pgbouncer\"], method: trust}"}) {
     CHECK_MESSAGE(has(result.yaml, line), line << "\n" << result.yaml);
   }
@@ -92,13 +92,13 @@ TEST_CASE("convert: sizes and times → our keys, in our units") {
 
 TEST_CASE("convert: what has no counterpart → named with its place; harmless values are not") {
   const Folder folder;
-  const Conversion result = converted(folder, one + "min_pool_size = 5\nquery_timeout = 0\nnonsense = 1\nserver_reset_query = DISCARD ALL\n"
+  const Conversion result = converted(folder, one + "min_pool_size = 5\nmax_user_connections = 0\nnonsense = 1\nserver_reset_query = DISCARD ALL\n"
                                                     "unix_socket_dir = /run\n[users]\nbob = pool_mode=session\n");
   CHECK(has(result.lost, "pgbouncer.ini:6  min_pool_size = 5"));
   CHECK(has(result.lost, "nonsense"));
   CHECK(has(result.lost, "unix_socket_dir"));
   CHECK(has(result.lost, "bob"));
-  CHECK_FALSE(has(result.lost, "query_timeout"));
+  CHECK_FALSE(has(result.lost, "max_user_connections"));
   CHECK(has(result.changed, "server_reset_query"));
   CHECK(has(result.yaml, "# Not carried over:\n#   "));
 }
@@ -113,6 +113,15 @@ TEST_CASE("convert: several servers → a pair and a port each, and a word about
   CHECK(has(result.yaml, "  \"all\":\n"));
   CHECK(has(result.yaml, "host: \"/var/run/postgresql\", port: 5433"));
   CHECK(has(result.lost, "3 servers"));
+}
+
+TEST_CASE("convert: pools of single databases → under `databases`; by statement becomes by transaction") {
+  const Folder folder;
+  const Conversion result = converted(folder, "[databases]\na = host=db1 pool_size=3\nb = host=db1 pool_mode=statement\nc = host=db1 max_db_connections=2\n"
+                                              "[pgbouncer]\nlisten_addr=127.0.0.1\nauth_type=trust\npool_mode=session\n");
+  CHECK(has(result.yaml, "    databases:\n      \"a\": {pool: {size: 3}}\n      \"b\": {pool: {mode: transaction}}\n"));
+  CHECK(has(result.changed, "several statements"));
+  CHECK(has(result.lost, "max_db_connections"));
 }
 
 TEST_CASE("convert: users, console, TLS → their sections; passwords only where they must be") {
