@@ -1,4 +1,4 @@
-"""Runs the cases of this folder; `run.py [pattern]`."""
+"""Runs the cases of this folder; `run.py [pattern]`, or `run.py --jobs 2`: all, in two processes with servers of their own."""
 
 import pathlib
 import sys

@@ -7,9 +7,15 @@ its name. The counts go out as one line `[cases] 3 passed, 0 failed, 1 skipped`.
 import argparse
 import importlib.util
 import pathlib
+import re
+import subprocess
 import sys
+import tempfile
+import threading
 import time
 import unittest
+
+CASES_LINE = re.compile(r"\[cases\] (\d+) passed, (\d+) failed, (\d+) skipped")
 
 
 def name_of(test):
@@ -85,25 +91,71 @@ def load_file(path):
     return unittest.defaultTestLoader.loadTestsFromModule(module)
 
 
-def chosen_cases(folder, pattern):
+def is_ours(path, claims):
+    """Of several processes that run the files of one folder, the first to claim a file runs it."""
+    try:
+        (pathlib.Path(claims) / path.stem).open("x").close()
+        return True
+    except FileExistsError:
+        return False
+
+
+def chosen_cases(path, pattern):
     chosen = unittest.TestSuite()
-    for path in sorted(pathlib.Path(folder).glob("*_test.py")):
-        for case in each_case(load_file(path)):
-            if pattern in f"{path.stem} {name_of(case)}":
-                chosen.addTest(case)
+    for case in each_case(load_file(path)):
+        if pattern in f"{path.stem} {name_of(case)}":
+            chosen.addTest(case)
     return chosen
 
 
-def run_folder(folder, pattern, slow_seconds=5.0):
+def run_folder(folder, pattern, claims=None, slow_seconds=5.0):
     """Runs the cases of a folder whose name contains the pattern; returns True when none failed."""
     result = Counted(slow_seconds)
-    chosen_cases(folder, pattern).run(result)
+    for path in sorted(pathlib.Path(folder).glob("*_test.py")):
+        cases = chosen_cases(path, pattern)
+        if cases.countTestCases() > 0 and (claims is None or is_ours(path, claims)):
+            began = time.monotonic()
+            cases.run(result)
+            print(f"  {time.monotonic() - began:5.1f} s  {path.stem}", flush=True)
     print(f"[cases] {result.passed} passed, {len(result.failed)} failed, {result.passed_over} skipped", flush=True)
     return not result.failed
 
 
-def main(folder, argv=None):
+def run_together(script, pattern, jobs):
+    """The same script in several processes, which share its files; their output line by line, and the sum of their counts."""
+    sums, lock = [0, 0, 0], threading.Lock()
+
+    def follow(process):
+        for line in process.stdout:
+            with lock:
+                counts = CASES_LINE.match(line)
+                if counts:
+                    sums[:] = [each + int(count) for each, count in zip(sums, counts.groups())]
+                else:
+                    print(line, end="", flush=True)
+
+    with tempfile.TemporaryDirectory() as claims:
+        command = [sys.executable, "-B", str(script), pattern, "--claims", claims]
+        processes = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+                     for _ in range(jobs)]
+        followers = [threading.Thread(target=follow, args=(process,)) for process in processes]
+        for follower in followers:
+            follower.start()
+        for follower in followers:
+            follower.join()
+        statuses = [process.wait() for process in processes]
+    sums[1] += sum(status not in (0, 1) for status in statuses)  # one that did not come to its end
+    print(f"[cases] {sums[0]} passed, {sums[1]} failed, {sums[2]} skipped", flush=True)
+    return sums[1] == 0 and not any(statuses)
+
+
+def main(folder, argv=None, jobs=1):
+    """Runs the cases of a folder, in as many processes if no pattern says which."""
     parser = argparse.ArgumentParser()
     parser.add_argument("pattern", nargs="?", default="")
+    parser.add_argument("--claims", help="a folder in which the processes of one run say which files they take")
+    parser.add_argument("--jobs", type=int, default=jobs)
     options = parser.parse_args(argv)
-    return 0 if run_folder(folder, options.pattern) else 1
+    if options.jobs > 1 and not options.pattern and not options.claims:
+        return 0 if run_together(pathlib.Path(folder) / "run.py", options.pattern, options.jobs) else 1
+    return 0 if run_folder(folder, options.pattern, options.claims) else 1

@@ -1,5 +1,9 @@
 """The runner counts what ran: its one line is what others trust."""
 
+import pathlib
+import subprocess
+import sys
+import tempfile
 import unittest
 
 from run_tests import tally_of
@@ -26,3 +30,18 @@ class Runner(unittest.TestCase):
             with self.subTest(output=output, status=status):
                 tally = tally_of(output, status)
                 self.assertEqual((tally.passed, tally.failed, tally.skipped), wanted)
+
+    def test_together(self):
+        """two processes share the files of a folder → each file runs once, and the counts are summed"""
+        support = pathlib.Path(__file__).resolve().parents[1] / "support"
+        case = "import unittest\nclass A(unittest.TestCase):\n    def test_it(self):\n        print('ran {0}')\n        self.assertTrue({1})\n"
+        with tempfile.TemporaryDirectory() as folder:
+            home = pathlib.Path(folder)
+            for name, passes in (("one", True), ("other", False), ("third", True)):
+                (home / f"{name}_test.py").write_text(case.format(name, passes))
+            (home / "run.py").write_text(f"import sys\nsys.path.insert(0, {str(support)!r})\nimport cases\n"
+                                         f"sys.exit(cases.main({folder!r}, jobs=2))\n")
+            result = subprocess.run([sys.executable, "-B", home / "run.py"], capture_output=True, text=True, timeout=60)
+        self.assertEqual(sorted(line for line in result.stdout.splitlines() if line.startswith("ran")), ["ran one", "ran other", "ran third"])
+        self.assertEqual((tally_of(result.stdout, result.returncode).passed, result.returncode), (2, 1), result.stdout)
+        self.assertIn("[cases] 2 passed, 1 failed, 0 skipped", result.stdout)
