@@ -106,8 +106,10 @@ class ClientHalf {
   /// Valid after a violation.
   [[nodiscard]] virtual const Error& error() const = 0;
 
-  /// What keeps the session on its side; none if it may move.
+  /// What keeps the session on its side; none if its reads may move.
   [[nodiscard]] virtual PinReason pin() const = 0;
+  /// Something of the session lives on this connection only: it stays the session's, and its end is the session's end.
+  [[nodiscard]] virtual bool is_held(const BackendHalf& target) const = 0;
   /// Everything that ties the session, the reason above among it; for people.
   [[nodiscard]] virtual const Pins& pins() const = 0;
 
@@ -121,6 +123,15 @@ class ClientHalf {
   virtual void let_go(BackendHalf& target) = 0;
   /// Whether begin_restore() would find nothing to do. Cheap: tells connections apart, does not compare texts.
   [[nodiscard]] virtual bool is_in_line(const BackendHalf& target) const = 0;
+  /// What the session's statements do not tell of its state may be asked of a server; false costs nothing.
+  [[nodiscard]] virtual bool is_doubtful() const = 0;
+  /// `target` should be asked now: it is at a boundary, and something may have changed there.
+  [[nodiscard]] virtual bool has_question(const BackendHalf& target) const = 0;
+  /// Writes the question; what comes back is taken note of by relay() and never seen by the client.
+  /// Precondition: has_question().
+  virtual void ask(BackendHalf& target, Gather& to_backend) = 0;
+  /// A question is on its way.
+  [[nodiscard]] virtual bool is_asking(const BackendHalf& target) const = 0;
   /// The session stays where it is from now on, for `reason`.
   virtual void pin_for(PinReason reason) = 0;
 

@@ -13,7 +13,14 @@ auto place_of(std::vector<Pin>& pins, PinReason reason) {
 
 /// What no statement undoes: a library stays loaded, a user refused, a stream of replication what it is.
 bool is_for_life(PinReason reason) {
-  return reason == PinReason::loaded_library || reason == PinReason::replication || reason == PinReason::login_refused;
+  switch (reason) {
+    case PinReason::replication:
+    case PinReason::loaded_library:
+    case PinReason::random_seed:
+    case PinReason::external_link:
+    case PinReason::login_refused: return true;
+    default: return false;
+  }
 }
 
 }  // namespace
@@ -27,7 +34,10 @@ std::string_view clearing_of(PinReason reason) {
     case PinReason::hold_cursor: return "CLOSE, DISCARD ALL";
     case PinReason::replication:
     case PinReason::loaded_library:
+    case PinReason::random_seed:
+    case PinReason::external_link:
     case PinReason::login_refused: return "the end of the session";
+    case PinReason::sequence_value: return "DISCARD SEQUENCES, DISCARD ALL";
     case PinReason::untracked_state: return "an answer of the server about its state, DISCARD ALL";
     case PinReason::restore_failed: return "DISCARD ALL";
   }

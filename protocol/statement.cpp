@@ -25,11 +25,33 @@ std::string_view name_of(PinReason reason) {
     case PinReason::hold_cursor: return "hold_cursor";
     case PinReason::replication: return "replication";
     case PinReason::loaded_library: return "loaded_library";
+    case PinReason::sequence_value: return "sequence_value";
+    case PinReason::random_seed: return "random_seed";
+    case PinReason::external_link: return "external_link";
     case PinReason::untracked_state: return "untracked_state";
     case PinReason::restore_failed: return "restore_failed";
     case PinReason::login_refused: return "login_refused";
   }
   return "unknown";
+}
+
+bool binds_reads(PinReason reason) {
+  switch (reason) {
+    case PinReason::none:
+    case PinReason::listen:
+    case PinReason::sequence_value:
+    case PinReason::random_seed:
+    case PinReason::external_link: return false;
+    case PinReason::temporary_object:
+    case PinReason::advisory_lock:
+    case PinReason::hold_cursor:
+    case PinReason::replication:
+    case PinReason::loaded_library:
+    case PinReason::untracked_state:
+    case PinReason::restore_failed:
+    case PinReason::login_refused: break;
+  }
+  return true;
 }
 
 namespace {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -40,12 +41,37 @@ enum class PinReason : std::uint8_t {
   hold_cursor,         ///< DECLARE … WITH HOLD
   replication,         ///< replication connection
   loaded_library,      ///< LOAD
+  sequence_value,      ///< currval, lastval
+  random_seed,         ///< setseed
+  external_link,       ///< dblink_connect and the like: the server's own connection to somewhere else
   untracked_state,     ///< state that could not be understood or was too large to carry
   restore_failed,      ///< the other side refused this session's state
   login_refused,       ///< the other side does not let this session's user in
 };
 
 [[nodiscard]] std::string_view name_of(PinReason reason);
+
+/// Whether such a pin ties all reads to its side. Others hold the connection they are on, and whatever is not a plain
+/// read, but let reads be answered elsewhere.
+[[nodiscard]] bool binds_reads(PinReason reason);
+
+class PinReasonSet {
+ public:
+  constexpr PinReasonSet() = default;
+  constexpr PinReasonSet(std::initializer_list<PinReason> reasons) {
+    for (const PinReason reason : reasons) add(reason);
+  }
+  constexpr void add(PinReason reason) { bits_ |= bit_of(reason); }
+  constexpr void add(PinReasonSet others) { bits_ |= others.bits_; }
+  constexpr void remove(PinReason reason) { bits_ &= ~bit_of(reason); }
+  [[nodiscard]] constexpr bool has(PinReason reason) const { return (bits_ & bit_of(reason)) != 0; }
+  [[nodiscard]] constexpr bool empty() const { return bits_ == 0; }
+  bool operator==(const PinReasonSet&) const = default;
+
+ private:
+  static constexpr std::uint32_t bit_of(PinReason reason) { return 1U << static_cast<unsigned>(reason); }
+  std::uint32_t bits_ = 0;
+};
 
 struct StatementFacts;
 
@@ -68,6 +94,8 @@ struct SessionChange {
     release,          ///< name
     rollback_to,      ///< name
     unlock_all,       ///< pg_advisory_unlock_all
+    discard_sequences,
+    set_unseen,       ///< name, to a value that the text does not tell; empty: nor does it tell the name
   };
   Kind kind;
   std::string name;  ///< as the dialect folds it
@@ -81,6 +109,8 @@ struct StatementFacts {
   StatementClass statement_class = StatementClass::unknown;
   TransactionEffect transaction_effect = TransactionEffect::none;
   PinReason pin = PinReason::none;
+  PinReasonSet may_begin;               ///< pins that it may have made, too
+  PinReasonSet may_end;                 ///< pins that it may have undone, without its text telling
   std::uint64_t fingerprint = 0;        ///< equal for texts that differ in literals, spacing and comments only
   std::uint32_t statement_count = 0;    ///< 0 for an empty text
   std::vector<std::string> tables;      ///< as written, folded; "schema.table" where qualified; sorted, unique

@@ -248,16 +248,27 @@ bool may_stay(const Plan& plan, Subject subject, Side side) {
 template <class Recorder>
 Route walk(const Plan& plan, const SessionFacts& session, const BatchFacts& batch,
            const Circumstances& circumstances, Recorder& recorder) {
+  const std::optional<Side> tied_to = circumstances.held_on ? circumstances.held_on : circumstances.current;
+  if (tied_to && circumstances.pin != protocol::PinReason::none) {
+    recorder.tell("pin", [&] {
+      return "pinned by " + std::string(protocol::name_of(circumstances.pin)) + ", stays on " + std::string(name_of(*tied_to));
+    });
+    return {*tied_to, RouteReason::pinned, no_rule};
+  }
+  // A transaction is kept together with what it may undo, UNLISTEN say.
+  const bool is_plain_read = is_read(batch) && batch.transaction_effect == TransactionEffect::none;
+  if (circumstances.held_on && !circumstances.is_transaction_open && !is_plain_read) {
+    recorder.tell("held connection", [&] {
+      return "not a plain read, and a connection holds what no other has, to " + std::string(name_of(*circumstances.held_on));
+    });
+    return {*circumstances.held_on, RouteReason::pinned, no_rule};
+  }
   if (circumstances.current) {
     const Side current = *circumstances.current;
     const auto stay = [&](std::string_view subject, RouteReason reason, const auto& why) -> Route {
       recorder.tell(subject, [&] { return why() + ", stays on " + std::string(name_of(current)); });
       return {current, reason, no_rule};
     };
-    if (circumstances.pin != protocol::PinReason::none) {
-      return stay("pin", RouteReason::pinned,
-                  [&] { return "pinned by " + std::string(protocol::name_of(circumstances.pin)); });
-    }
     if (circumstances.is_transaction_open) {
       return stay("transaction", RouteReason::transaction_open,
                   [] { return std::string("a transaction is open"); });

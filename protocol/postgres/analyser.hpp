@@ -1,6 +1,7 @@
 #pragma once
 
 #include "protocol/postgres/catalogue.hpp"
+#include "protocol/postgres/question_history.hpp"
 #include "protocol/statement.hpp"
 
 #include <cstddef>
@@ -64,6 +65,8 @@ class Analyser {
   [[nodiscard]] const Analysis& unreadable() const { return unreadable_; }
 
   [[nodiscard]] const Counters& counters() const { return counters_; }
+  /// What came of asking servers about what statements had left behind.
+  [[nodiscard]] QuestionHistory& questions() { return questions_; }
   [[nodiscard]] std::size_t cached_bytes() const;
 
  private:
@@ -89,6 +92,7 @@ class Analyser {
   Analysis unreadable_;
   std::unique_ptr<Caches> caches_;
   Counters counters_;
+  QuestionHistory questions_;
 };
 
 }  // namespace protocol::postgres

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "protocol/conversation.hpp"
+#include "protocol/postgres/question.hpp"
 #include "protocol/postgres/reply_tracker.hpp"
 #include "protocol/postgres/session_state.hpp"
 
@@ -68,6 +69,8 @@ class PostgresBackendHalf final : public BackendHalf {
   bool has_error = false;
   bool tag_was_rollback = false;          ///< the last CommandComplete said ROLLBACK
   DoneCounts done;                        ///< of the query under way
+
+  std::optional<Question> question;       ///< asked and not answered yet
 
   RestorePhase restore = RestorePhase::idle;
   bool is_transaction_read_only = false;  ///< the open transaction was declared READ ONLY

@@ -56,7 +56,9 @@ void move_all(std::vector<Value>& source, std::vector<Value>& target) {
 void merge(StatementFacts&& one, StatementFacts& all) {
   raise_class(all, one.statement_class, one.because);
   if (one.transaction_effect != TransactionEffect::none) all.transaction_effect = one.transaction_effect;
-  if (one.pin != PinReason::none) all.pin = one.pin;
+  if (one.pin != PinReason::none) note_pin(all, one.pin);
+  all.may_begin.add(one.may_begin);
+  all.may_end.add(one.may_end);
   if (!one.executes.empty()) all.executes = std::move(one.executes);
   all.may_leave_read_only = all.may_leave_read_only || one.may_leave_read_only;
   all.may_change_settings = all.may_change_settings || one.may_change_settings;

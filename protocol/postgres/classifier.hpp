@@ -26,6 +26,9 @@ struct Classified {
 /// strictest.
 void raise_class(StatementFacts& facts, StatementClass statement_class, std::string_view because);
 
+/// Adds a pin; one that is there already stays as something that the statement may have made, too.
+void note_pin(StatementFacts& facts, PinReason reason);
+
 void sort_unique(std::vector<std::string>& names);
 
 }  // namespace protocol::postgres

@@ -47,6 +47,11 @@ class PostgresClientHalf final : public ClientHalf {
   [[nodiscard]] const Error& error() const override { return error_; }
   [[nodiscard]] PinReason pin() const override;
   [[nodiscard]] const Pins& pins() const override { return state_.pins(); }
+  [[nodiscard]] bool is_held(const BackendHalf& target) const override;
+  [[nodiscard]] bool is_doubtful() const override { return !state_.doubts().empty(); }
+  [[nodiscard]] bool has_question(const BackendHalf& target) const override;
+  void ask(BackendHalf& target, Gather& to_backend) override;
+  [[nodiscard]] bool is_asking(const BackendHalf& target) const override;
   [[nodiscard]] RestoreState begin_restore(BackendHalf& target, Gather& to_backend, Gather& to_client) override;
   void let_go(BackendHalf& target) override;
   [[nodiscard]] bool is_in_line(const BackendHalf& target) const override;
@@ -121,6 +126,14 @@ class PostgresClientHalf final : public ClientHalf {
   void forget_unnamed(PostgresBackendHalf& source);
   void on_ready(PostgresBackendHalf& source, const ExpectedReply& entry, std::vector<Completion>& completed);
 
+  // Questions: client_half_questions.cpp.
+  enum class Hearing : std::uint8_t { done, needs_more };
+  Hearing hear_answer(PostgresBackendHalf& source, BackendMessage tag, ByteView frame, std::size_t frame_bytes);
+  void settle_question(PostgresBackendHalf& source);
+  void note_unseen_change(PostgresBackendHalf& source, const StatementFacts& facts);
+  void note_where_pins_live(PostgresBackendHalf& source);
+  void drop_sequence_values(PostgresBackendHalf& target, ByteView unread, Gather& to_backend);
+
   // Restoring.
   [[nodiscard]] std::string restoration_sql(const PostgresBackendHalf& target) const;
   void append_setting_changes(const PostgresBackendHalf& target, const Settings& present, std::string& sql) const;
@@ -154,6 +167,9 @@ class PostgresClientHalf final : public ClientHalf {
   std::map<std::string, std::shared_ptr<const StatementFacts>, std::less<>> portals_;
   std::size_t ignored_remaining_ = 0;    ///< bytes that are still to come of a frame whose beginning was ignored
   const PostgresBackendHalf* current_ = nullptr;    ///< the backend that was forwarded to last
+  const PostgresBackendHalf* home_ = nullptr;      ///< where what pins the session lives
+  const PostgresBackendHalf* doubted_ = nullptr;   ///< whom to ask
+  std::uint32_t pins_seen_ = 0;                    ///< version of the pins that home_ goes by
   bool is_in_doubt_ = false;  ///< the current backend may send more replies than it owes; see ReplyTracker
   Error error_;
 };

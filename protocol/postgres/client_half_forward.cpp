@@ -16,7 +16,8 @@ ByteView payload_of(ByteView frame) { return frame.subspan(frame_header_bytes); 
 std::shared_ptr<const StatementFacts> effects_of(const std::shared_ptr<const StatementFacts>& facts) {
   if (!facts) return nullptr;
   const bool has_effects = !facts->changes.empty() || facts->pin != PinReason::none ||
-                           facts->transaction_effect == TransactionEffect::unclear || facts->may_change_settings;
+                           facts->transaction_effect == TransactionEffect::unclear || facts->may_change_settings ||
+                           !facts->may_begin.empty() || !facts->may_end.empty();
   return has_effects ? facts : nullptr;
 }
 
@@ -28,6 +29,20 @@ bool may_change_transaction(const StatementFacts& facts) {
   }
   return std::any_of(facts.changes.begin(), facts.changes.end(),
                      [](const SessionChange& change) { return is_lasting(change.kind); });
+}
+
+/// A FunctionCall names a function by its number: it may be any. Source: PostgreSQL 15 manual 55.2.5.
+const std::shared_ptr<const StatementFacts>& facts_of_function_call() {
+  static const std::shared_ptr<const StatementFacts> facts = [] {
+    StatementFacts any;
+    any.statement_class = StatementClass::write;
+    any.statement_count = 1;
+    any.functions = {"FunctionCall"};
+    any.fingerprint = 1;
+    any.may_change_settings = true;
+    return std::make_shared<const StatementFacts>(std::move(any));
+  }();
+  return facts;
 }
 
 PreparedStatementPointer freed_name(std::string_view name) {
@@ -66,6 +81,7 @@ void for_each_named_in(const StatementFacts& facts, const Use& use) {
 void PostgresClientHalf::forward(const NextRequest& request, ByteView unread, BackendHalf& target, Gather& to_backend) {
   auto& backend = static_cast<PostgresBackendHalf&>(target);
   current_ = &backend;
+  if (request.verdict == RequestVerdict::route) drop_sequence_values(backend, unread, to_backend);
   backend.last_session = id_;
   if (backend.request_remaining > 0) {
     backend.request_remaining -= request.bytes;
@@ -110,7 +126,7 @@ void PostgresClientHalf::forward_one(ScannedRequest& scanned, ByteView unread, P
     case FrontendMessage::execute: expect_execute(frame, target); break;
     case FrontendMessage::close: expect_close(frame, target); break;
     case FrontendMessage::function_call:
-      tracker.expect(ExpectedReply{Kind::function_call, Disposition::forward, false, nullptr, nullptr});
+      tracker.expect(ExpectedReply{Kind::function_call, Disposition::forward, false, nullptr, facts_of_function_call()});
       break;
     case FrontendMessage::sync:
       expect_sync(Disposition::forward, target);

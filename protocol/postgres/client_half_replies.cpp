@@ -64,12 +64,14 @@ Result<ReplyProgress> PostgresClientHalf::relay(BackendHalf& backend, ByteView u
       progress.consumed += bytes;
       continue;
     }
+    note_where_pins_live(source);
     Result<FrameStep> step = relay_frame(source, rest, to_client, completed, progress);
     if (!step) return step.error();
     if (step->consumed == 0) break;
     progress.consumed += step->consumed;
     if (progress.is_session_over || progress.is_link_lost) break;
   }
+  note_where_pins_live(source);
   return progress;
 }
 
@@ -87,6 +89,7 @@ Result<PostgresClientHalf::FrameStep> PostgresClientHalf::relay_frame(PostgresBa
   const bool is_whole = available == header->frame_bytes();
   if (look == Look::whole && !is_whole && header->frame_bytes() <= inspected_frame_bytes_max) return FrameStep{};
   const ByteView frame = rest.first(available);
+  if (source.question && hear_answer(source, tag, frame, header->frame_bytes()) == Hearing::needs_more) return FrameStep{};
   const ByteView payload = frame.subspan(frame_header_bytes);
 
   Verdict verdict = Verdict::forward;
@@ -141,6 +144,7 @@ ReplyTracker::Verdict PostgresClientHalf::judge_error_message(PostgresBackendHal
   const ByteView payload = frame.subspan(frame_header_bytes);
   const ErrorSummary summary = summarise_error(payload);
   const bool was_at_boundary = source.tracker.is_at_boundary();
+  const bool is_answer = source.tracker.front_disposition() == Disposition::question;
   const ReplyTracker::Judgement judgement = source.tracker.judge(BackendMessage::error_response, payload);
   for (const ExpectedReply& entry : source.tracker.discarded()) {
     const bool has_run = &entry == &source.tracker.discarded().front();
@@ -158,7 +162,11 @@ ReplyTracker::Verdict PostgresClientHalf::judge_error_message(PostgresBackendHal
       source.statements.erase(entry.statement->name);
     }
   }
-  if (source.restore == RestorePhase::under_way) {
+  if (is_answer && summary.is_fatal && !is_held(source) && !source.tracker.is_owing_more()) {
+    progress.is_link_lost = true;  // nobody but us had anything under way
+    return Verdict::swallow;
+  }
+  if (source.restore == RestorePhase::under_way && !is_answer) {
     source.restore = RestorePhase::failed;
     progress.is_link_lost = summary.is_fatal;
     return Verdict::swallow;
@@ -166,7 +174,8 @@ ReplyTracker::Verdict PostgresClientHalf::judge_error_message(PostgresBackendHal
   if (judgement.verdict == Verdict::unsolicited) {
     // A backend that ends an idle connection (57P01, 57P05 …) ends nothing for a client whose session can be
     // re-created on a new one.
-    const bool is_silent = &source != current_ || (was_at_boundary && pin() == PinReason::none);
+    const bool is_silent =
+        !is_held(source) && (&source != current_ || (was_at_boundary && pin() == PinReason::none));
     progress.is_link_lost = is_silent && summary.is_fatal;
     progress.is_session_over = !is_silent && summary.is_fatal;
     return is_silent ? Verdict::swallow : Verdict::forward;
@@ -194,11 +203,12 @@ void PostgresClientHalf::relay_asynchronous(PostgresBackendHalf& source, Backend
     if (to_client.total_bytes() != bytes_before) note_told_between(source, to_client);
     return;
   }
+  const Disposition front = source.tracker.front_disposition();
   const bool is_clients = &source == current_ && source.restore != RestorePhase::under_way &&
-                          source.tracker.front_disposition() != Disposition::swallow;
+                          front != Disposition::swallow && front != Disposition::question;
   const bool is_notification = tag == BackendMessage::notification_response;
   if (is_clients && tag == BackendMessage::notice_response && holds_back(source, frame, to_client)) return;
-  if (is_clients || (is_notification && &source == current_)) to_client.borrow(frame);
+  if (is_clients || (is_notification && (&source == current_ || is_held(source)))) to_client.borrow(frame);
 }
 
 void PostgresClientHalf::on_parameter_status(PostgresBackendHalf& source, ByteView frame, Gather& to_client) {
@@ -281,18 +291,26 @@ void PostgresClientHalf::on_completed(PostgresBackendHalf& source, ExpectedReply
     return;
   }
   if (entry.kind == Kind::query && entry.statement) withdraw(proposed_, entry.statement);
-  const bool has_succeeded = entry.kind == Kind::execute || (entry.kind == Kind::query && !source.has_error);
+  const bool is_whole_request = entry.kind == Kind::query || entry.kind == Kind::function_call;
+  const bool has_succeeded = entry.kind == Kind::execute || (is_whole_request && !source.has_error);
   if (!entry.effects) return;
   const bool is_mixed = entry.effects->statement_count > 1 && !entry.effects->changes.empty() &&
                         entry.effects->transaction_effect == TransactionEffect::unclear;
   // Which of the changes a COMMIT or ROLLBACK among them kept is not known, whether all of them were made or not.
-  if (is_mixed) state_.pin_for(PinReason::untracked_state, entry.effects->fingerprint);
+  if (is_mixed) {
+    state_.pin_for(PinReason::untracked_state, entry.effects->fingerprint);
+    state_.doubt_everything(entry.effects->fingerprint);
+    for (const SessionChange& change : entry.effects->changes) {
+      if (change.kind == SessionChange::Kind::set) state_.note_unseen(change.name);
+    }
+  }
+  doubted_ = &source;
   if (!has_succeeded) {
     note_lasting_changes(source, *entry.effects, source.done);
     return;
   }
   state_.on_success(*entry.effects);
-  if (entry.effects->may_change_settings) source.has_unseen_settings = true;
+  if (entry.effects->may_change_settings) note_unseen_change(source, *entry.effects);
   for (const SessionChange& change : entry.effects->changes) note_statement_change(source, change);
 }
 
@@ -315,6 +333,7 @@ void PostgresClientHalf::note_statement_change(PostgresBackendHalf& source, cons
 void PostgresClientHalf::note_lasting_changes(PostgresBackendHalf& source, const StatementFacts& facts,
                                               DoneCounts done) {
   state_.on_failure(facts, done);
+  doubted_ = &source;
   for (const SessionChange& change : facts.changes) {
     if (done.statement_changes == 0) break;
     if (!is_lasting(change.kind)) continue;
@@ -332,6 +351,7 @@ void PostgresClientHalf::forget_unnamed(PostgresBackendHalf& source) {
 
 void PostgresClientHalf::on_ready(PostgresBackendHalf& source, const ExpectedReply& entry,
                                   std::vector<Completion>& completed) {
+  if (entry.disposition == Disposition::question) return settle_question(source);
   if (entry.disposition == Disposition::swallow) return;
   if (entry.kind == Kind::query) {
     // A simple query frees the unnamed statement. Source: manual 55.2.3.

@@ -4,6 +4,7 @@
 #include "protocol/wire/byte_writer.hpp"
 
 #include <array>
+#include <cstdlib>
 #include <string_view>
 #include <utility>
 
@@ -80,6 +81,26 @@ const std::string* find_value(const ParameterMap& parameters, std::string_view n
   return place == parameters.end() ? nullptr : &place->second;
 }
 
+/// An application's name as a server keeps it: printable ASCII and marks for all else.
+/// Source: PostgreSQL manual 20.8.2, application_name; of version 15 ("question marks") and of 16 ("hexadecimal escapes").
+std::string as_server_writes(std::string_view name, const ParameterMap& parameters) {
+  const std::string* version = find_value(parameters, "server_version");
+  const bool has_escapes = version != nullptr && std::atoi(version->c_str()) >= 16;
+  std::string written;
+  for (const char c : name) {
+    if (c >= ' ' && c <= '~') {
+      written += c;
+    } else if (has_escapes) {
+      constexpr std::string_view digits = "0123456789abcdef";
+      const auto byte = static_cast<unsigned char>(c);
+      written += {'\\', 'x', digits[byte >> 4], digits[byte & 0xF]};
+    } else {
+      written += '?';
+    }
+  }
+  return written;
+}
+
 }  // namespace
 
 RestoreState PostgresClientHalf::begin_restore(BackendHalf& backend, Gather& to_backend, Gather& to_client) {
@@ -121,6 +142,7 @@ bool PostgresClientHalf::is_in_line(const BackendHalf& backend) const {
 void PostgresClientHalf::let_go(BackendHalf& backend) {
   auto& target = static_cast<PostgresBackendHalf&>(backend);
   if (current_ == &target) current_ = nullptr;
+  if (doubted_ == &target) state_.forget_doubts();
   target.restore = RestorePhase::idle;
 }
 
@@ -252,6 +274,7 @@ void PostgresClientHalf::note_told(ParameterPointer parameters) {
 void PostgresClientHalf::write_welcome(const BackendHalf& first, const CancelKey& key, Bytes& to_client) {
   // What others have changed on this connection since its login is not the client's business.
   ParameterPointer parameters = static_cast<const PostgresBackendHalf&>(first).startup_parameters;
+  application_name_ = as_server_writes(application_name_, *parameters);
   const std::string* application_name = find_value(*parameters, "application_name");
   if (application_name != nullptr && *application_name != application_name_) {
     auto own = std::make_shared<ParameterMap>(*parameters);

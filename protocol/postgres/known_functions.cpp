@@ -90,6 +90,15 @@ const std::string_view acting_functions =
     "pg_prepared_statement schema_to_xml schema_to_xml_and_xmlschema schema_to_xmlschema table_to_xml "
     "table_to_xml_and_xmlschema table_to_xmlschema txid_current txid_current_if_assigned";
 
+const std::string_view quiet_functions =
+    "clock_timestamp currval gen_random_uuid lastval lo_close lo_creat lo_create lo_export lo_from_bytea lo_get lo_import "
+    "lo_lseek lo_lseek64 lo_open lo_put lo_tell lo_tell64 lo_truncate lo_truncate64 lo_unlink loread lowrite nextval "
+    "pg_advisory_lock pg_advisory_lock_shared pg_advisory_unlock pg_advisory_unlock_all pg_advisory_unlock_shared "
+    "pg_advisory_xact_lock pg_advisory_xact_lock_shared pg_backend_pid pg_cancel_backend pg_current_xact_id "
+    "pg_export_snapshot pg_listening_channels pg_notify pg_sleep pg_sleep_for pg_sleep_until pg_terminate_backend "
+    "pg_try_advisory_lock pg_try_advisory_lock_shared pg_try_advisory_xact_lock pg_try_advisory_xact_lock_shared random "
+    "set_config setseed setval timeofday txid_current";
+
 const std::string_view session_relations =
     "pg_cursors pg_locks pg_prepared_statements pg_prepared_xacts pg_replication_origin_status "
     "pg_stat_xact_all_tables pg_stat_xact_sys_tables pg_stat_xact_user_functions pg_stat_xact_user_tables";

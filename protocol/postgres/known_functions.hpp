@@ -17,6 +17,9 @@ extern const std::string_view sampling_methods;
 /// process holds, or run queries over tables that are named in their arguments.
 extern const std::string_view acting_functions;
 
+/// Volatile, and leave nothing in a session but what their names and arguments tell.
+extern const std::string_view quiet_functions;
+
 /// System views that tell what only one server process or the side that takes writes can tell.
 extern const std::string_view session_relations;
 

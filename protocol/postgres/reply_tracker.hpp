@@ -16,6 +16,7 @@ enum class Disposition : std::uint8_t {
   forward,        ///< it is the client's
   swallow,        ///< it answers something that Crossfade asked by itself
   forward_error,  ///< swallow success; an error is the answer to the client's message that follows
+  question,       ///< swallow; its rows are an answer to read, see client_half_questions.cpp
   keep_error,     ///< swallow; an error is told in place of the error of the client's query that follows
 };
 
@@ -94,6 +95,8 @@ class ReplyTracker {
   [[nodiscard]] bool is_batch_open() const;
   [[nodiscard]] bool is_owing() const { return owed_count() != 0; }
   [[nodiscard]] std::size_t owed_count() const { return entries_.size() - front_; }
+  /// Something beside the reply that is being given.
+  [[nodiscard]] bool is_owing_more() const { return owed_count() > 1; }
   [[nodiscard]] bool is_at_boundary() const {
     return owed_count() == 0 && !skipping_ && !copy_both_ && !has_unsynced_ && status_ == TransactionStatus::idle;
   }

@@ -102,7 +102,7 @@ void StatementReader::read_set(const PgQuery__VariableSetStmt& set) {
     case PG_QUERY__VARIABLE_SET_KIND__VAR_RESET:
       break;
     default:
-      facts_.pin = PinReason::untracked_state;
+      note_pin(facts_, PinReason::untracked_state);
       return;
   }
   if (set.is_local != 0 || is_transaction_setting(name)) {
@@ -112,9 +112,10 @@ void StatementReader::read_set(const PgQuery__VariableSetStmt& set) {
   if (set.kind != PG_QUERY__VARIABLE_SET_KIND__VAR_SET_VALUE)
     return note_change(SessionChange::Kind::reset, name);
   note_change(SessionChange::Kind::set, name, trim_statement(source_));
+  if (name == "seed") note_pin(facts_, PinReason::random_seed);
   // What is created from now on without a schema is temporary.
   if (name == "search_path" && set.n_args > 0 && read_string(set.args[0]).starts_with("pg_temp")) {
-    facts_.pin = PinReason::temporary_object;
+    note_pin(facts_, PinReason::temporary_object);
   }
 }
 
@@ -132,7 +133,7 @@ void StatementReader::read_set_several(const PgQuery__VariableSetStmt& set) {
     const std::string setting = "default_" + std::string(mode.defname);
     const std::string value = spell_mode(mode);
     if (value.empty()) {
-      facts_.pin = PinReason::untracked_state;
+      note_pin(facts_, PinReason::untracked_state);
     } else {
       note_change(SessionChange::Kind::set, setting, "SET " + setting + " TO " + value);
     }

@@ -44,12 +44,16 @@ std::size_t bytes_of(const PreparedStatement& statement) {
 
 void SessionState::on_success(const StatementFacts& facts) {
   for (const SessionChange& change : facts.changes) propose(change);
+  doubt(facts);
   switch (facts.pin) {
     case PinReason::none: break;
     case PinReason::advisory_lock:
     case PinReason::loaded_library:
+    case PinReason::sequence_value:
+    case PinReason::random_seed:
+    case PinReason::external_link:
     case PinReason::untracked_state:
-      // Session-level locks and loaded libraries outlive a rollback.
+      // Session-level locks, loaded libraries and the like outlive a rollback.
       pins_.add(facts.pin, facts.fingerprint);
       break;
     case PinReason::temporary_object:
@@ -75,8 +79,16 @@ void SessionState::on_failure(const StatementFacts& facts, DoneCounts done) {
       --done.sets;
     }
   }
+  // Whoever asks for a sequence's value in vain will ask again.
+  if (facts.pin == PinReason::sequence_value) pins_.add(facts.pin, facts.fingerprint);
   // A lock that was taken before the error is held.
   if (facts.pin == PinReason::advisory_lock) pins_.add(facts.pin, facts.fingerprint);
+  // So may be one of a function, or of a statement before it in the same text. All else is rolled back.
+  const bool may_hold_lock = facts.may_change_settings || facts.pin == PinReason::untracked_state ||
+                             facts.may_begin.has(PinReason::advisory_lock) || facts.may_end.has(PinReason::advisory_lock);
+  if (!may_hold_lock) return;
+  may_have_begun_.add(PinReason::advisory_lock);
+  doubted_fingerprint_ = facts.fingerprint;
 }
 
 void SessionState::propose(const SessionChange& change) {
@@ -93,6 +105,7 @@ void SessionState::propose(const SessionChange& change) {
     case Kind::deallocate: on_closed(change.name); return;
     case Kind::discard_all:
       pins_.discard();
+      is_beyond_asking_ = false;
       pending_.push_back(Pending{change});
       [[fallthrough]];
     case Kind::deallocate_all:
@@ -102,6 +115,8 @@ void SessionState::propose(const SessionChange& change) {
       statements_version_ = fresh_number();
       return;
     case Kind::unlock_all: pins_.remove(PinReason::advisory_lock); return;
+    case Kind::discard_sequences: pins_.remove(PinReason::sequence_value); return;
+    case Kind::set_unseen: note_unseen(change.name); return;
     case Kind::rollback_to: roll_back_to(change.name); return;
     case Kind::release: return;  // what was done since stays pending
     case Kind::set_local: note_custom(change); return;
@@ -125,7 +140,11 @@ void SessionState::roll_back_to(const std::string& savepoint) {
 }
 
 void SessionState::on_transaction_end(Outcome outcome) {
-  if (pending_.empty() && customs_.empty()) return;
+  if (!pending_.empty() || !customs_.empty()) settle_transaction(outcome);
+  if (!may_have_ended_.empty() && doubts().empty()) may_have_ended_ = {};
+}
+
+void SessionState::settle_transaction(Outcome outcome) {
   auto settings = std::make_shared<Settings>(*settings_);
   if (outcome == Outcome::committed) {
     for (const Pending& pending : pending_) apply(pending, *settings);
@@ -180,7 +199,9 @@ void SessionState::apply(const Pending& pending, Settings& settings) {
     case Kind::savepoint:
     case Kind::release:
     case Kind::rollback_to:
-    case Kind::unlock_all: return;
+    case Kind::unlock_all:
+    case Kind::discard_sequences:
+    case Kind::set_unseen: return;
   }
 }
 

@@ -45,6 +45,9 @@ struct DoneCounts {
 /// a rollback, also to a savepoint, takes them back, as the server does with its own variables.
 /// Source: PostgreSQL 15 manual, SET ("the effects … disappear when the transaction is rolled back"),
 /// SAVEPOINT, DISCARD, DEALLOCATE.
+struct Answer;
+struct Question;
+
 class SessionState {
  public:
   /// A statement with these facts succeeded.
@@ -78,6 +81,21 @@ class SessionState {
   /// `fingerprint`: of the statement that is the cause; 0 without one.
   void pin_for(PinReason reason, std::uint64_t fingerprint = 0) { pins_.add(reason, fingerprint); }
 
+  /// What the server should be asked about; empty when all is known. Untracked state: settings, role, PREPARE.
+  [[nodiscard]] PinReasonSet doubts() const;
+  /// Something may have changed anything, and was caused by the statement with this fingerprint.
+  void doubt_everything(std::uint64_t fingerprint);
+  /// This setting may have any value; an empty name: nobody knows which one it is.
+  void note_unseen(const std::string& name);
+  /// Settings that a question about untracked state must name, since a server does not list them.
+  [[nodiscard]] const std::vector<std::string>& names_to_ask() const { return names_to_ask_; }
+  /// The doubts as a question; they are settled by its answer, or raised again by what comes later.
+  [[nodiscard]] Question take_doubts();
+  void forget_doubts();
+  /// What came of a question, told by a server that the session has no transaction on.
+  enum class Learned : std::uint8_t { nothing_new, something, unclear };
+  Learned on_answer(const Question& question);
+
  private:
   struct Pending {
     SessionChange change;       ///< kind set … unlock_all
@@ -88,13 +106,22 @@ class SessionState {
   void note_custom(const SessionChange& change);
   void settle_customs(Settings& settings);
   void apply(const Pending& pending, Settings& settings);
+  void settle_transaction(Outcome outcome);
   void roll_back_to(const std::string& savepoint);
+  void doubt(const StatementFacts& facts);
+  void settle(const Question& question, PinReason reason, bool is_there);
+  [[nodiscard]] bool is_prepared(const Answer& answer) const;
 
   SettingsPointer settings_ = no_settings();
   std::vector<Pending> pending_;
   std::vector<std::string> customs_;  ///< names of extensions' settings that were set in this transaction
   StatementMap statements_;
   Pins pins_;
+  PinReasonSet may_have_begun_;  ///< to be asked about in any case
+  PinReasonSet may_have_ended_;  ///< to be asked about as far as there are such pins
+  std::uint64_t doubted_fingerprint_ = 0;
+  std::vector<std::string> names_to_ask_;
+  bool is_beyond_asking_ = false;  ///< a setting was made whose name nobody knows
   bool has_unnamed_ = false;
   std::uint64_t statements_version_ = 0;
   std::size_t statement_bytes_ = 0;

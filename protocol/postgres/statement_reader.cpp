@@ -13,6 +13,9 @@ namespace {
 /// Source: nodes/parsenodes.h of PostgreSQL 15, CURSOR_OPT_HOLD.
 constexpr std::int32_t cursor_option_hold = 0x0020;
 
+/// More names in a block of code are not looked at.
+constexpr std::size_t names_in_code_max = 16;
+
 /// An option of EXPLAIN that is on, or may be. Source: PostgreSQL 15 manual, "EXPLAIN".
 bool may_be_on(const PgQuery__DefElem& option) {
   if (option.arg == nullptr) return true;
@@ -40,18 +43,25 @@ std::string quote_literal(std::string_view value) {
   return quoted + "'";
 }
 
+std::string folded_text(std::string_view text) {
+  std::string folded(text);
+  std::transform(folded.begin(), folded.end(), folded.begin(), [](unsigned char c) { return std::tolower(c); });
+  return folded;
+}
+
 /// Words of a DO block that may leave something behind in the session. A block is not parsed: it is in
 /// another language.
 bool may_change_session(std::string_view body) {
-  std::string folded(body);
-  std::transform(folded.begin(), folded.end(), folded.begin(),
-                 [](unsigned char c) { return std::tolower(c); });
+  const std::string folded = folded_text(body);
   for (const std::string_view word : {"temp", "listen", "set_config", "advisory", "execute", "load ",
                                       "prepare ", "discard", "set ", "reset "}) {
     if (folded.find(word) != std::string::npos) return true;
   }
   return false;
 }
+
+/// A library that a block loads, nobody can ask for.
+bool may_load(std::string_view body) { return folded_text(body).find("load ") != std::string::npos; }
 
 bool is_temporary_schema(std::string_view schema) {
   return schema == "pg_temp" || schema.starts_with("pg_temp_");
@@ -97,7 +107,7 @@ void StatementReader::read_any(const PgQuery__Node& statement, StatementClass st
   set_class(statement_class, because);
   TreeWalk walk(catalogue_, facts_);
   walk.walk(&statement);
-  if (walk.lasting_set_config_count() > 0) facts_.pin = PinReason::untracked_state;
+  note_unseen_settings(walk);
 }
 
 void StatementReader::read_statement(const PgQuery__Node& statement) {
@@ -138,20 +148,22 @@ void StatementReader::read_statement(const PgQuery__Node& statement) {
       return set_class(StatementClass::session, "DEALLOCATE");
     }
     case PG_QUERY__NODE__NODE_LISTEN_STMT:
-      facts_.pin = PinReason::listen;
+      note_pin(facts_, PinReason::listen);
       return set_class(StatementClass::session, "LISTEN");
     case PG_QUERY__NODE__NODE_UNLISTEN_STMT:
       if (std::string_view(statement.unlisten_stmt->conditionname).empty())
         note_change(SessionChange::Kind::unlisten_all);
+      facts_.may_end.add(PinReason::listen);
       return set_class(StatementClass::session, "UNLISTEN");
     case PG_QUERY__NODE__NODE_LOAD_STMT:
-      facts_.pin = PinReason::loaded_library;
+      note_pin(facts_, PinReason::loaded_library);
       return set_class(StatementClass::session, "LOAD");
     case PG_QUERY__NODE__NODE_FETCH_STMT:
       return set_class(StatementClass::session, statement.fetch_stmt->ismove != 0 ? "MOVE" : "FETCH");
     case PG_QUERY__NODE__NODE_CLOSE_PORTAL_STMT:
       if (std::string_view(statement.close_portal_stmt->portalname).empty())
         note_change(SessionChange::Kind::close_all_cursors);
+      facts_.may_end.add(PinReason::hold_cursor);
       return set_class(StatementClass::session, "CLOSE");
     case PG_QUERY__NODE__NODE_CONSTRAINTS_SET_STMT:
       facts_.transaction_effect = TransactionEffect::inside;
@@ -177,13 +189,20 @@ void StatementReader::read_select(const PgQuery__Node& statement) {
   // Which setting is changed to what is a matter of literals.
   is_shareable_ = false;
   if (statement.node_case == PG_QUERY__NODE__NODE_SELECT_STMT) {
-    note_set_config(*statement.select_stmt, walk.lasting_set_config_count());
-  } else if (walk.lasting_set_config_count() > 0) {
-    facts_.pin = PinReason::untracked_state;
+    note_set_config(*statement.select_stmt, walk);
+  } else {
+    note_unseen_settings(walk);
   }
 }
 
-void StatementReader::note_set_config(const PgQuery__SelectStmt& select, std::size_t lasting_count) {
+/// Calls of set_config were met whose outcome the text does not tell, or not for certain.
+void StatementReader::note_unseen_settings(const TreeWalk& walk) {
+  if (walk.lasting_set_config_count() == 0) return;
+  note_pin(facts_, PinReason::untracked_state);
+  for (const std::string& name : walk.lasting_set_configs()) note_change(SessionChange::Kind::set_unseen, folded_text(name));
+}
+
+void StatementReader::note_set_config(const PgQuery__SelectStmt& select, const TreeWalk& walk) {
   std::size_t understood = 0;
   for (std::size_t i = 0; i < select.n_target_list && is_bare(select); ++i) {
     const PgQuery__Node* value = select.target_list[i]->res_target->val;
@@ -201,9 +220,9 @@ void StatementReader::note_set_config(const PgQuery__SelectStmt& select, std::si
                 "SELECT pg_catalog.set_config(" + quote_literal(name) + ", " + quote_literal(change.value) +
                     ", false)");
     if (name == "search_path" && change.value.starts_with("pg_temp"))
-      facts_.pin = PinReason::temporary_object;
+      note_pin(facts_, PinReason::temporary_object);
   }
-  if (understood < lasting_count) facts_.pin = PinReason::untracked_state;
+  if (understood < walk.lasting_set_config_count()) note_unseen_settings(walk);
 }
 
 void StatementReader::read_explain(const PgQuery__ExplainStmt& explain) {
@@ -247,7 +266,7 @@ void StatementReader::read_execute(const PgQuery__ExecuteStmt& execute) {
   facts_.executes = execute.name;
   TreeWalk walk(catalogue_, facts_);
   for (std::size_t i = 0; i < execute.n_params; ++i) walk.walk(execute.params[i]);
-  if (walk.lasting_set_config_count() > 0) facts_.pin = PinReason::untracked_state;
+  note_unseen_settings(walk);
   // Arguments that write make it a write whatever was prepared.
   if (facts_.statement_class == StatementClass::read) set_class(StatementClass::unknown, "EXECUTE");
 }
@@ -258,9 +277,27 @@ void StatementReader::read_declare(const PgQuery__DeclareCursorStmt& declare) {
   if (!facts_.changes.empty()) {
     // They come true when rows are fetched, if ever.
     facts_.changes.clear();
-    facts_.pin = PinReason::untracked_state;
+    note_pin(facts_, PinReason::untracked_state);
   }
-  if ((declare.options & cursor_option_hold) != 0) facts_.pin = PinReason::hold_cursor;
+  if ((declare.options & cursor_option_hold) != 0) note_pin(facts_, PinReason::hold_cursor);
+}
+
+/// Whatever in a block of code looks like the name of a setting with a point in it: the server is asked about it by name.
+void StatementReader::note_names_in(std::string_view body) {
+  const auto is_part_of_name = [](char c) { return (std::isalnum(static_cast<unsigned char>(c)) != 0) || c == '_' || c == '.'; };
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < body.size() && names.size() < names_in_code_max;) {
+    std::size_t end = i;
+    while (end < body.size() && is_part_of_name(body[end])) ++end;
+    const std::string_view name = body.substr(i, end - i);
+    const std::size_t point = name.find('.');
+    const bool is_name = point != std::string_view::npos && point > 0 && point + 1 < name.size() &&
+                         std::isdigit(static_cast<unsigned char>(name.front())) == 0;
+    if (is_name) names.push_back(folded_text(name));
+    i = end + 1;
+  }
+  sort_unique(names);
+  for (const std::string& name : names) note_change(SessionChange::Kind::set_unseen, name);
 }
 
 void StatementReader::read_do(const PgQuery__DoStmt& block) {
@@ -270,9 +307,12 @@ void StatementReader::read_do(const PgQuery__DoStmt& block) {
   facts_.may_change_settings = true;
   for (std::size_t i = 0; i < block.n_args; ++i) {
     const PgQuery__DefElem& part = *block.args[i]->def_elem;
-    if (std::string_view(part.defname) == "as" && may_change_session(read_string(part.arg))) {
-      facts_.pin = PinReason::untracked_state;
+    if (std::string_view(part.defname) != "as") continue;
+    if (may_change_session(read_string(part.arg))) {
+      note_pin(facts_, PinReason::untracked_state);
+      note_names_in(read_string(part.arg));
     }
+    if (may_load(read_string(part.arg))) note_pin(facts_, PinReason::loaded_library);
   }
 }
 
@@ -281,20 +321,28 @@ void StatementReader::read_discard(const PgQuery__DiscardStmt& discard) {
   if (discard.target == PG_QUERY__DISCARD_MODE__DISCARD_ALL) note_change(SessionChange::Kind::discard_all);
   if (discard.target == PG_QUERY__DISCARD_MODE__DISCARD_TEMP)
     note_change(SessionChange::Kind::discard_temporary);
+  if (discard.target == PG_QUERY__DISCARD_MODE__DISCARD_SEQUENCES)
+    note_change(SessionChange::Kind::discard_sequences);
 }
 
 void StatementReader::read_definition(const PgQuery__Node& statement) {
   read_any(statement, StatementClass::schema_change, "changes the schema or maintains it");
-  if (names_temporary_schema(source_)) facts_.pin = PinReason::temporary_object;
+  const bool is_dropping = statement.node_case == PG_QUERY__NODE__NODE_DROP_STMT ||
+                           statement.node_case == PG_QUERY__NODE__NODE_DROP_OWNED_STMT;
+  if (is_dropping) facts_.may_end.add(PinReason::temporary_object);
+  if (names_temporary_schema(source_) && !is_dropping) note_pin(facts_, PinReason::temporary_object);
+  // Gone with the transaction that makes it.
+  const auto forget_temporary = [&] {
+    if (facts_.pin == PinReason::temporary_object) facts_.pin = PinReason::none;
+    facts_.may_begin.remove(PinReason::temporary_object);
+  };
   if (statement.node_case == PG_QUERY__NODE__NODE_CREATE_STMT &&
       statement.create_stmt->oncommit == PG_QUERY__ON_COMMIT_ACTION__ONCOMMIT_DROP) {
-    facts_.pin = PinReason::none;  // gone with the transaction that makes it
+    forget_temporary();
   }
   if (statement.node_case == PG_QUERY__NODE__NODE_CREATE_TABLE_AS_STMT) {
     const PgQuery__CreateTableAsStmt& create = *statement.create_table_as_stmt;
-    if (create.into != nullptr && create.into->on_commit == PG_QUERY__ON_COMMIT_ACTION__ONCOMMIT_DROP) {
-      facts_.pin = PinReason::none;
-    }
+    if (create.into != nullptr && create.into->on_commit == PG_QUERY__ON_COMMIT_ACTION__ONCOMMIT_DROP) forget_temporary();
     if (create.query != nullptr && create.query->node_case == PG_QUERY__NODE__NODE_EXECUTE_STMT) {
       facts_.executes = create.query->execute_stmt->name;
     }

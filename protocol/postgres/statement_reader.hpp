@@ -37,7 +37,9 @@ class StatementReader {
   void read_definition(const PgQuery__Node& statement);
   /// Whatever it is made of is walked.
   void read_any(const PgQuery__Node& statement, StatementClass statement_class, std::string_view because);
-  void note_set_config(const PgQuery__SelectStmt& select, std::size_t lasting_count);
+  void note_set_config(const PgQuery__SelectStmt& select, const TreeWalk& walk);
+  void note_unseen_settings(const TreeWalk& walk);
+  void note_names_in(std::string_view body);
   void note_change(SessionChange::Kind kind, std::string_view name = {}, std::string_view text = {});
   void set_class(StatementClass statement_class, std::string_view because) {
     raise_class(facts_, statement_class, because);

@@ -1,6 +1,9 @@
 #include "protocol/postgres/tree_walk.hpp"
 
+#include "protocol/postgres/known_functions.hpp"
+
 #include <algorithm>
+#include <set>
 
 namespace protocol::postgres {
 namespace {
@@ -28,6 +31,21 @@ std::string spell(QualifiedName name) {
 bool is_session_lock(std::string_view name) {
   return name == "pg_advisory_lock" || name == "pg_advisory_lock_shared" || name == "pg_try_advisory_lock" ||
          name == "pg_try_advisory_lock_shared";
+}
+
+/// Locks that it gives back, or may have asked for in vain, the server knows.
+bool is_doubtful_lock_call(std::string_view name) {
+  return name == "pg_advisory_unlock" || name == "pg_advisory_unlock_shared" || name == "pg_try_advisory_lock" ||
+         name == "pg_try_advisory_lock_shared";
+}
+
+bool is_quiet(std::string_view name) {
+  static const std::set<std::string_view> names = [] {
+    std::set<std::string_view> all;
+    known::for_each_word(known::quiet_functions, [&](std::string_view word) { all.insert(word); });
+    return all;
+  }();
+  return names.count(name) != 0;
 }
 
 /// Functions of the extension dblink that leave something open in the session.
@@ -75,6 +93,11 @@ void raise_class(StatementFacts& facts, StatementClass statement_class, std::str
   if (statement_class <= facts.statement_class) return;
   facts.statement_class = statement_class;
   facts.because = because;
+}
+
+void note_pin(StatementFacts& facts, PinReason reason) {
+  if (facts.pin != PinReason::none && facts.pin != reason) facts.may_begin.add(facts.pin);
+  facts.pin = reason;
 }
 
 void TreeWalk::walk(const ProtobufCMessage* message) {
@@ -172,7 +195,7 @@ void TreeWalk::visit(const ProtobufCMessage& message) {
 
 void TreeWalk::visit_range(const PgQuery__RangeVar& range) {
   const QualifiedName name{range.schemaname, range.relname};
-  if (std::string_view(range.relpersistence) == "t") facts_.pin = PinReason::temporary_object;
+  if (std::string_view(range.relpersistence) == "t") note_pin(facts_, PinReason::temporary_object);
   if (name.schema.empty() && std::find(scope_.begin(), scope_.end(), name.name) != scope_.end()) return;
   facts_.tables.push_back(spell(name));
   const std::string_view hidden = catalogue_.find_hidden_call(name.schema, name.name);
@@ -190,7 +213,7 @@ void TreeWalk::visit_write_target(const PgQuery__RangeVar* target, std::string_v
   facts_.tables.push_back(spell(name));
   if (is_system(name) && name.name == "pg_settings") {
     // A rule turns this into set_config.
-    facts_.pin = PinReason::untracked_state;
+    note_pin(facts_, PinReason::untracked_state);
     facts_.may_leave_read_only = true;
   }
 }
@@ -207,7 +230,7 @@ void TreeWalk::visit_into(const PgQuery__IntoClause& into) {
   const bool is_dropped_soon = into.on_commit == PG_QUERY__ON_COMMIT_ACTION__ONCOMMIT_DROP;
   if (into.rel != nullptr && std::string_view(into.rel->schemaname).starts_with("pg_temp") &&
       !is_dropped_soon) {
-    facts_.pin = PinReason::temporary_object;
+    note_pin(facts_, PinReason::temporary_object);
   }
 }
 
@@ -215,12 +238,15 @@ void TreeWalk::visit_call(const PgQuery__FuncCall& call) {
   const QualifiedName called = read_name(call.funcname, call.n_funcname);
   if (is_set_config(call)) visit_set_config(call);
   if (is_system(called)) {
-    if (is_session_lock(called.name)) facts_.pin = PinReason::advisory_lock;
+    if (is_session_lock(called.name)) note_pin(facts_, PinReason::advisory_lock);
+    if (is_doubtful_lock_call(called.name)) facts_.may_end.add(PinReason::advisory_lock);
+    if (called.name == "currval" || called.name == "lastval") note_pin(facts_, PinReason::sequence_value);
+    if (called.name == "setseed") note_pin(facts_, PinReason::random_seed);
     if (called.name == "pg_advisory_unlock_all") {
       facts_.changes.push_back({SessionChange::Kind::unlock_all, {}, {}, {}});
     }
   }
-  if (is_lasting_link(called.name)) facts_.pin = PinReason::untracked_state;
+  if (is_lasting_link(called.name)) note_pin(facts_, PinReason::external_link);
   judge_call(called);
 }
 
@@ -230,7 +256,9 @@ void TreeWalk::judge_call(QualifiedName called) {
   const Catalogue::Verdict verdict = catalogue_.judge_function(called.schema, called.name);
   // What the system's own functions set is seen in their arguments. A name without a schema that the system has, too,
   // is taken for the system's.
-  const bool is_systems_own = is_system(called) && catalogue_.judge_function("pg_catalog", called.name) != Catalogue::Verdict::unknown;
+  const bool is_systems_own =
+      is_system(called) && (is_quiet(called.name) ||
+                            catalogue_.judge_function("pg_catalog", called.name) != Catalogue::Verdict::unknown);
   if (verdict != Catalogue::Verdict::stable && !is_systems_own) facts_.may_change_settings = true;
   switch (verdict) {
     case Catalogue::Verdict::stable:
@@ -282,7 +310,7 @@ void TreeWalk::visit_attribute(const PgQuery__Node* field) {
 void TreeWalk::visit_set_config(const PgQuery__FuncCall& call) {
   const SetConfigCall change = read_set_config(call);
   if (change.name.empty() || is_read_only_setting(change.name)) facts_.may_leave_read_only = true;
-  if (change.reach != SetConfigCall::Reach::transaction) ++lasting_set_config_count_;
+  if (change.reach != SetConfigCall::Reach::transaction) lasting_set_configs_.emplace_back(change.name);
 }
 
 }  // namespace protocol::postgres

@@ -38,7 +38,9 @@ class TreeWalk {
   }
 
   /// Calls of set_config that were met and may last beyond the transaction.
-  [[nodiscard]] std::size_t lasting_set_config_count() const { return lasting_set_config_count_; }
+  [[nodiscard]] std::size_t lasting_set_config_count() const { return lasting_set_configs_.size(); }
+  /// The names in those calls; empty where they are not constant.
+  [[nodiscard]] const std::vector<std::string>& lasting_set_configs() const { return lasting_set_configs_; }
 
  private:
   void walk_children(const ProtobufCMessage& message, std::string_view skipped_field);
@@ -60,7 +62,7 @@ class TreeWalk {
   const Catalogue& catalogue_;
   StatementFacts& facts_;
   std::vector<std::string_view> scope_;  ///< names of WITH queries that hide tables here
-  std::size_t lasting_set_config_count_ = 0;
+  std::vector<std::string> lasting_set_configs_;
 };
 
 /// What a call of set_config asks for, as far as its arguments are constants.

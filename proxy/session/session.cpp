@@ -243,6 +243,7 @@ Task<> Session::converse() {
     if (!is_over_) read_requests();
     if (!is_over_) look_around();
     if (is_over_) co_return;
+    ask_about_doubts();
     give_back_idle();
     note_boundary();
     keep_times();

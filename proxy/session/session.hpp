@@ -15,6 +15,7 @@
 #include "routing/decide.hpp"
 #include "routing/facts.hpp"
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -110,6 +111,7 @@ class Session final : public net::StreamListener,
   void on_pool_turn() override { signal_.notify(); }
   [[nodiscard]] bool borrow(routing::Side side);
   void give_back_idle();
+  void ask_about_doubts();
   void give_way();
   void give_back(routing::Side side);
   void give_back_all();
@@ -146,6 +148,8 @@ class Session final : public net::StreamListener,
   [[nodiscard]] bool is_still_blocked() const;
   [[nodiscard]] routing::Circumstances circumstances(const protocol::NextRequest& request) const;
   [[nodiscard]] backend::Connection* current_link() const;
+  /// Where something of the session lives that no other connection has.
+  [[nodiscard]] std::optional<routing::Side> held_side() const;
 
   // What a hold keeps back: session_hold.cpp.
   [[nodiscard]] bool is_held(const protocol::NextRequest& request);
@@ -199,6 +203,12 @@ class Session final : public net::StreamListener,
   PinWatch pin_watch_;
   KeptRequests kept_;
   std::size_t repeated_bytes_ = 0;  ///< at the front of what the client sent: batches that are made for the second time
+  struct Asking {
+    std::unique_ptr<runtime::Timer> timer;  ///< for a question that had to wait; null until one had to
+    runtime::Instant due{};                 ///< no pinned session asks before this
+    std::chrono::milliseconds pause{0};
+    std::uint32_t pins_version = 0;         ///< when it asked last
+  } asking_;
   std::uint64_t batch_number_ = 0;
   runtime::Instant born_;
   runtime::Instant last_request_;

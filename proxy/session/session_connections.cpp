@@ -1,5 +1,6 @@
 #include "proxy/session/session.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace proxy::session {
@@ -8,11 +9,42 @@ using protocol::Blame;
 using protocol::ErrorCode;
 using routing::Side;
 
+namespace {
+
+/// Between two questions of one session that is pinned.
+constexpr std::chrono::milliseconds question_pause_min{10};
+constexpr std::chrono::milliseconds question_pause_max{640};
+
+}  // namespace
+
 /// Has a connection to `side`, which may still be connecting; or stands in the queue.
 bool Session::borrow(Side side) {
   if (links_[side] != nullptr) return true;
   links_[side] = environment_.pool.take(*group_, side, half_.get(), *this, *this);
   return links_[side] != nullptr;
+}
+
+/// Where its statements leave open what a session has left in a connection, the server is asked, behind the client's
+/// back. A session whose pins stay what they are asks less and less often.
+void Session::ask_about_doubts() {
+  if (!half_->is_doubtful()) return;
+  for (const Side side : routing::both_sides) {
+    backend::Connection* link = links_[side].get();
+    if (link == nullptr || link->phase() != backend::Connection::Phase::ready || !half_->has_question(link->half())) continue;
+    const runtime::Instant now = environment_.loop.now();
+    if (!half_->pins().empty() && now < asking_.due) {
+      if (!asking_.timer) asking_.timer = environment_.loop.make_timer([this] { signal_.notify(); });
+      asking_.timer->arm(asking_.due);
+      continue;
+    }
+    half_->ask(link->half(), environment_.to_backend);
+    link->channel().send(environment_.to_backend);
+    environment_.to_backend.clear();
+    ++environment_.metrics.questions_total;
+    const bool has_changed = std::exchange(asking_.pins_version, half_->pins().version()) != half_->pins().version();
+    asking_.pause = has_changed ? question_pause_min : std::min(std::max(2 * asking_.pause, question_pause_min), question_pause_max);
+    asking_.due = now + asking_.pause;
+  }
 }
 
 /// After everything that could be done was done: what nothing of the session is left on may serve others.
@@ -22,7 +54,7 @@ void Session::give_back_idle() {
   for (const Side side : routing::both_sides) {
     backend::Connection* link = links_[side].get();
     if (link == nullptr || link->phase() != backend::Connection::Phase::ready) continue;
-    if (!link->half().is_at_boundary()) continue;
+    if (!link->half().is_at_boundary() || half_->is_held(link->half())) continue;
     // One that was brought in line for a batch which then went elsewhere is given back too: who holds one
     // connection and waits for another could wait for ever.
     const bool is_wanted = half_->restore_state(link->half()) != protocol::RestoreState::failed;
@@ -34,6 +66,7 @@ void Session::give_back_idle() {
 void Session::give_way() {
   if (!current_ || !environment_.pool.is_anyone_waiting(*group_, *current_)) return;
   flush_to_backend();
+  ask_about_doubts();
   give_back_idle();
 }
 
@@ -52,14 +85,25 @@ void Session::give_back_all() {
   environment_.pool.leave_queue(*this);
 }
 
+std::optional<Side> Session::held_side() const {
+  if (half_->pins().empty()) return std::nullopt;
+  for (const Side side : routing::both_sides) {
+    const backend::Connection* link = links_[side].get();
+    if (link != nullptr && link->phase() == backend::Connection::Phase::ready && half_->is_held(link->half())) return side;
+  }
+  return std::nullopt;
+}
+
 telemetry::PinnedSession Session::describe_pins() const {
   telemetry::PinnedSession told;
   told.session_number = facts_.session_number;
   told.user = facts_.user;
   told.database = facts_.database;
   told.application_name = facts_.application_name;
-  told.side = current_.value_or(Side::blue);
-  if (const backend::Connection* link = current_link()) {
+  const std::optional<Side> held = held_side();
+  const backend::Connection* link = held ? links_[*held].get() : current_link();
+  if (link != nullptr) {
+    told.side = link->side();
     const protocol::CancelKey* key = link->half().cancel_key();
     if (key != nullptr) told.backend_process = key->process_id;
   }

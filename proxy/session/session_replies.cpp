@@ -14,10 +14,15 @@ constexpr int reads_per_turn_max = 16;
 
 }  // namespace
 
+/// The side that the session talks to comes first. What another connection has for the client, a notification say,
+/// goes between two messages.
 void Session::relay_replies() {
-  for (const Side side : routing::both_sides) {
+  const Side first = current_.value_or(Side::blue);
+  for (const Side side : {first, routing::other(first)}) {
     backend::Connection* link = links_[side].get();
     if (link == nullptr) continue;
+    const backend::Connection* current = current_link();
+    if (current != nullptr && current != link && current->half().is_mid_frame()) return;
     if (link->phase() == backend::Connection::Phase::ready) {
       relay_from(*link);
     } else {
@@ -110,7 +115,8 @@ void Session::note_completions(Side side) {
 void Session::on_link_end(backend::Connection& link) {
   note_lost(link.side());
   const bool is_current = current_ == link.side();
-  const bool is_harmless = link.half().is_at_boundary() && (!is_current || half_->pin() == protocol::PinReason::none);
+  const bool is_harmless = link.half().is_at_boundary() && !half_->is_held(link.half()) &&
+                           (!is_current || half_->pin() == protocol::PinReason::none);
   const bool is_restoring = restoring_ == link.side();
   if (is_harmless || is_restoring) {
     drop_link(link.side());

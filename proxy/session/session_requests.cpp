@@ -118,7 +118,14 @@ Session::Served Session::serve_one() {
       return Served::forwarded;
     case RequestVerdict::await_reply: blocked_ = Blocked::some_reply; return Served::blocked;
     case RequestVerdict::route: return route_batch(request);
-    case RequestVerdict::terminate: end(); return Served::blocked;
+    case RequestVerdict::terminate:
+      // A goodbye that finds a question on its way waits for the answer, so that the connection stays of use.
+      if (link != nullptr && half_->is_asking(link->half())) {
+        blocked_ = Blocked::replies;
+      } else {
+        end();
+      }
+      return Served::blocked;
     case RequestVerdict::violation:
       flush_to_backend();
       fail(half_->error());
@@ -132,6 +139,7 @@ routing::Circumstances Session::circumstances(const protocol::NextRequest& reque
   if (current_link() != nullptr) result.current = current_;
   result.is_transaction_open = request.transaction == protocol::TransactionState::open;
   result.pin = half_->pin();
+  result.held_on = held_side();
   result.batch_number = batch_number_;
   for (const Side side : routing::both_sides) result.is_unavailable[side] = is_avoided(side);
   return result;
@@ -202,6 +210,10 @@ Session::Served Session::prepare_link(const routing::Route& route, const routing
   if (link->phase() != backend::Connection::Phase::ready) link->advance();
   if (link->phase() == backend::Connection::Phase::failed) return give_up_on(route, now, link->error());
   if (link->phase() != backend::Connection::Phase::ready) {
+    blocked_ = Blocked::link;
+    return Served::blocked;
+  }
+  if (half_->is_asking(link->half())) {
     blocked_ = Blocked::link;
     return Served::blocked;
   }

@@ -72,6 +72,7 @@ void add(PairMetrics& sum, const PairMetrics& part) {
   sum.sessions_held += part.sessions_held;
   sum.held_bytes += part.held_bytes;
   for (const auto& [reason, sessions] : part.pins) sum.pins[reason] += sessions;
+  sum.questions_total += part.questions_total;
   for (const auto& [reason, count] : part.pins_total) sum.pins_total[reason] += count;
   for (const routing::Side side : routing::both_sides) add(sum.sides[side], part.sides[side]);
 }

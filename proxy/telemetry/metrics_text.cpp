@@ -20,7 +20,7 @@ struct PairFamily {
   std::uint64_t PairMetrics::*value;
 };
 
-constexpr std::array<PairFamily, 6> pair_families{{
+constexpr std::array<PairFamily, 7> pair_families{{
     {"crossfade_clients_open", MetricType::gauge, "Client sessions open now.", &PairMetrics::clients_open},
     {"crossfade_clients_total", MetricType::counter, "Client sessions that were ever accepted.",
      &PairMetrics::clients_total},
@@ -31,6 +31,8 @@ constexpr std::array<PairFamily, 6> pair_families{{
     {"crossfade_sessions_held", MetricType::gauge, "Sessions that wait for the end of a hold now.", &PairMetrics::sessions_held},
     {"crossfade_held_bytes", MetricType::gauge, "Bytes of requests that wait for the end of a hold now.",
      &PairMetrics::held_bytes},
+    {"crossfade_questions_total", MetricType::counter, "Questions to servers about the state of sessions.",
+     &PairMetrics::questions_total},
 }};
 
 /// One number per pair and side.

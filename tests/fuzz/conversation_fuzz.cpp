@@ -72,6 +72,18 @@ class Conversation {
   void serve() {
     while (!is_over_ && !client_unread_.empty() && serve_one()) {
     }
+    ask();
+  }
+
+  /// As the session does at the end of a turn.
+  void ask() {
+    for (Backend& backend : backends_) {
+      if (is_over_ || restoring_ || backend.is_lost || !half_.has_question(backend.half)) continue;
+      Gather to_backend;
+      half_.ask(backend.half, to_backend);
+      backend.sent.take(to_backend);
+      require(half_.is_asking(backend.half) && !half_.has_question(backend.half), "one question at a time");
+    }
   }
 
   /// False when it has to wait.

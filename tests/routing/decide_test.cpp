@@ -49,6 +49,24 @@ routing::Match reads_only() {
 
 }  // namespace
 
+TEST_CASE("decide: a connection that holds something, LISTEN say → plain reads move, all else goes there") {
+  const Plan any = plan_matching({});
+  const Route home = to(Side::blue, RouteReason::pinned);
+  Batch reading_transaction = a_read;
+  reading_transaction.effect = TransactionEffect::begin_read_only;
+  check({
+      {"a read moves", any, a_read, held(Side::blue, on(Side::blue)), green_read},
+      {"a read stays moved", any, a_read, held(Side::blue, on(Side::green)), green_read},
+      {"a write goes home", any, a_write, held(Side::blue, on(Side::green)), home},
+      {"a write goes home though writes go elsewhere now", plan_of({writing_green(make_rule({}))}), a_write, held(Side::blue, {}), home},
+      {"SET and UNLISTEN go home", any, set, held(Side::blue, on(Side::green)), home},
+      {"a transaction goes home, a reading one too", any, reading_transaction, held(Side::blue, on(Side::green)), home},
+      {"an open transaction stays where it is", any, a_write, held(Side::blue, in_transaction(on(Side::green))),
+       to(Side::green, RouteReason::transaction_open)},
+      {"a pin outweighs where the session was last", any, a_read, held(Side::blue, pinned(on(Side::green))), home},
+  });
+}
+
 TEST_CASE("decide: what ties a session to a side → comes before every rule") {
   const Plan any = plan_matching({});
   check({

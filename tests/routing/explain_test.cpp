@@ -54,7 +54,7 @@ TEST_CASE("explain: tied sessions → one step with the reason") {
     return routing::explain(plan, make_session(), batch.facts(), circumstances).steps;
   };
   REQUIRE(steps(a_read, pinned(on(Side::green))).size() == 1);
-  CHECK(steps(a_read, pinned(on(Side::green)))[0].outcome == "pinned by listen, stays on green");
+  CHECK(steps(a_read, pinned(on(Side::green)))[0].outcome == "pinned by advisory_lock, stays on green");
   CHECK(steps(a_read, in_transaction(on(Side::blue)))[0].outcome == "a transaction is open, stays on blue");
   CHECK(steps(set, on(Side::blue))[0].outcome == "concerns the session only, stays on blue");
 }

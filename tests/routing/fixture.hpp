@@ -108,7 +108,12 @@ inline Circumstances in_transaction(Circumstances circumstances) {
 }
 
 inline Circumstances pinned(Circumstances circumstances) {
-  circumstances.pin = PinReason::listen;
+  circumstances.pin = PinReason::advisory_lock;
+  return circumstances;
+}
+
+inline Circumstances held(Side side, Circumstances circumstances) {
+  circumstances.held_on = side;
   return circumstances;
 }
 

@@ -33,8 +33,10 @@ std::string spell(const SessionChange& change) {
                                    "savepoint",
                                    "release",
                                    "rollback_to",
-                                   "unlock_all"};
-  static_assert(std::size(names) == static_cast<std::size_t>(unlock_all) + 1);
+                                   "unlock_all",
+                                   "discard_sequences",
+                                   "set_unseen"};
+  static_assert(std::size(names) == static_cast<std::size_t>(set_unseen) + 1);
   std::string spelt = names[static_cast<std::size_t>(change.kind)];
   if (!change.name.empty()) spelt += " " + change.name;
   if (!change.text.empty()) spelt += " [" + change.text + "]";
@@ -153,7 +155,7 @@ constexpr PinRow pin_rows[] = {
     {"DECLARE c SCROLL CURSOR FOR SELECT 1", PinReason::none},
     {"DECLARE c CURSOR FOR SELECT set_config('a.b', 'c', false)", PinReason::untracked_state},
     {"LOAD 'x'", PinReason::loaded_library},
-    {"SELECT dblink_connect('x')", PinReason::untracked_state},
+    {"SELECT dblink_connect('x')", PinReason::external_link},
     {"SELECT set_config('a.b', 'c', false)", PinReason::none},
     {"SELECT set_config('a.b', 'c', true)", PinReason::none},
     {"SELECT set_config('a.b', $1, true)", PinReason::none},
@@ -218,6 +220,10 @@ constexpr ChangeRow change_rows[] = {
     {"SELECT set_config(is_local => false, setting_name => 'a.b', new_value => 'c')",
      "set a.b [SELECT pg_catalog.set_config('a.b', 'c', false)]"},
     {"SELECT set_config('a.b', 'c', true)", "set_local a.b"},
+    {"SELECT set_config('A.b', $1, false)", "set_unseen a.b"},
+    {"INSERT INTO t VALUES (set_config($1, 'c', false))", "set_unseen"},
+    {"DO $$BEGIN PERFORM set_config('App.user', x.y, false); END$$", "set_unseen app.user; set_unseen x.y"},
+    {"DISCARD SEQUENCES", "discard_sequences"},
     {"PREPARE P AS SELECT 1", "prepare p [PREPARE P AS SELECT 1]"},
     {"SELECT 1; PREPARE \"P\" (int) AS SELECT $1 ; SELECT 2", "prepare P [PREPARE \"P\" (int) AS SELECT $1]"},
     {"DEALLOCATE PREPARE p", "deallocate p"},

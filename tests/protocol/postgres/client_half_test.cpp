@@ -307,3 +307,19 @@ TEST_CASE("client half: CopyData in pieces while no backend is on loan → ignor
   CHECK(ignored == 105);
   CHECK(it.client.next_request(rest, nullptr).verdict == RequestVerdict::route);
 }
+
+TEST_CASE("client half: an application's name that servers write otherwise → told as the server tells it, nothing to restore") {
+  for (const auto& [version, written] : {std::pair{"15.4", "caf??"}, std::pair{"16.1", "caf\\xc3\\xa9"}}) {
+    Login login;
+    login.application_name = "caf\xC3\xA9";
+    const ClientHalfOptions options;
+    Analyser analyser;
+    PostgresClientHalf client(login, analyser, options);
+    const PostgresBackendHalf blue{
+        std::make_shared<const ParameterMap>(ParameterMap{{"application_name", written}, {"server_version", version}}), std::nullopt};
+    Bytes welcome;
+    client.write_welcome(blue, CancelKey{7, Bytes(4)}, welcome);
+    CHECK(text_of(welcome).find("application_name\0"s + written) != std::string::npos);
+    CHECK(client.is_in_line(blue));
+  }
+}
