@@ -36,7 +36,8 @@ void Session::note_answered(const InFlight& batch) {
 /// Everything that `link` owes are reads that may be made again, and the client has heard nothing of the first one.
 bool Session::can_repeat(backend::Connection& link) const {
   return kept_.size() != 0 && !in_flight_.empty() && current_ == link.side() && !link.half().is_answering() &&
-         half_->pin() == protocol::PinReason::none && client_.state() != net::Channel::State::broken;
+         half_->pin() == protocol::PinReason::none && !half_->is_held(link.half()) &&
+         client_.state() != net::Channel::State::broken;
 }
 
 /// Makes the unanswered reads the next requests of the client again. They go to the other side where the rules let it

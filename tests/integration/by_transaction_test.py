@@ -3,6 +3,8 @@
 import asyncpg_test
 import carry_test
 import errors_test
+import function_call_test
+import listen_test
 import node_test
 import pgbench_test
 import pins_test
@@ -10,6 +12,7 @@ import psql_test
 import psycopg2_test
 import psycopg3_test
 import startup_test
+import state_test
 
 
 class ByTransaction:
@@ -36,6 +39,14 @@ class CarryProtocol(ByTransaction, carry_test.CarryProtocol):
 
 
 class Errors(ByTransaction, errors_test.Errors):
+    pass
+
+
+class FunctionCall(ByTransaction, function_call_test.FunctionCall):
+    pass
+
+
+class Listen(ByTransaction, listen_test.Listen):
     pass
 
 
@@ -72,4 +83,8 @@ class Psycopg3(ByTransaction, psycopg3_test.Psycopg3):
 
 
 class Startup(ByTransaction, startup_test.Startup):
+    pass
+
+
+class State(ByTransaction, state_test.State):
     pass

@@ -128,16 +128,16 @@ TEST_CASE("questions: a block of code that set something → carried as a settin
 }
 
 TEST_CASE("questions: a setting with a point, to a bound value or by a block of code → asked about by its name, and carried") {
-  for (const char* sql : {"SELECT set_config('App.User', $1, false)", "DO $$BEGIN PERFORM set_config('app.user', x, false); END$$",
-                          "BEGIN; SET app.user TO 'x'; COMMIT"}) {
+  for (const char* sql : {"SELECT set_config('App.Tenant', $1, false)", "DO $$BEGIN PERFORM set_config('app.tenant', x, false); END$$",
+                          "BEGIN; SET app.tenant TO 'x'; COMMIT"}) {
     CAPTURE(std::string(sql));
     Conversation it;
     run(it, it.blue, sql);
     CHECK(it.client.pin() == PinReason::untracked_state);
-    CHECK(ask(it, it.blue).find("current_setting('app.user', true)") != std::string::npos);
-    CHECK(it.answer(text_row("r", "none", "x") + text_row("s", "app.user", "ann") + answered(), it.blue).empty());
+    CHECK(ask(it, it.blue).find("current_setting('app.tenant', true)") != std::string::npos);
+    CHECK(it.answer(text_row("r", "none", "x") + text_row("s", "app.tenant", "ann") + answered(), it.blue).empty());
     CHECK(it.client.pin() == PinReason::none);
-    CHECK(restore(it, it.green).find("set_config('app.user', 'ann', false)") != std::string::npos);
+    CHECK(restore(it, it.green).find("set_config('app.tenant', 'ann', false)") != std::string::npos);
   }
   Conversation it;
   run(it, it.blue, "SELECT set_config($1, $2, false)");
