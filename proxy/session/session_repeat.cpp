@@ -37,6 +37,7 @@ void Session::note_answered(const InFlight& batch) {
 bool Session::can_repeat(backend::Connection& link) const {
   return kept_.size() != 0 && !in_flight_.empty() && current_ == link.side() && !link.half().is_answering() &&
          half_->pin() == protocol::PinReason::none && !half_->is_held(link.half()) &&
+         !half_->is_asking(link.half()) &&
          client_.state() != net::Channel::State::broken;
 }
 
