@@ -47,9 +47,11 @@ void read_pool(const Node& node, const std::string& path, Reading& reading, Pool
   section->read_choice<PoolMode>("mode", pool_modes, pool.mode);
   read_own_count(*section, "size", pool_size_max, pool.size);
   section->read_count("connections_max", 0, count_max, pool.connections_max);
+  section->read_count("queue_clients_max", 0, count_max, pool.queue_clients_max);
   section->read_duration("queue_timeout", 1ms, 24h, pool.queue_timeout);
   section->read_duration("idle_timeout", 0ms, 24h * 7, pool.idle_timeout);
   section->read_duration("lifetime", 0ms, 24h * 7, pool.lifetime);
+  section->read_duration("login_retry", 0ms, 10min, pool.login_retry);
   section->finish();
 }
 
@@ -58,6 +60,8 @@ void read_pair_limits(const Node& node, const std::string& path, Reading& readin
   if (!section) return;
   section->read_count("user_clients_max", 0, count_max, limits.user_clients_max);
   section->read_count("database_clients_max", 0, count_max, limits.database_clients_max);
+  section->read_count("user_connections_max", 0, count_max, limits.user_connections_max);
+  section->read_count("database_connections_max", 0, count_max, limits.database_connections_max);
   section->read_duration("query_timeout", 0ms, 24h * 7, limits.query_timeout);
   section->read_duration("transaction_timeout", 0ms, 24h * 7, limits.transaction_timeout);
   section->read_duration("idle_in_transaction_timeout", 0ms, 24h * 7, limits.idle_in_transaction_timeout);
@@ -81,6 +85,7 @@ void read_own_limits(Section& section, Reading& reading, OwnLimits& limits) {
   auto own = Section::open(*node, reading.findings, section.path_of("limits"));
   if (!own) return;
   read_own_count(*own, "clients_max", count_max, limits.clients_max);
+  read_own_count(*own, "connections_max", count_max, limits.connections_max);
   read_own_duration(*own, "query_timeout", 0ms, limits.query_timeout);
   read_own_duration(*own, "transaction_timeout", 0ms, limits.transaction_timeout);
   read_own_duration(*own, "idle_in_transaction_timeout", 0ms, limits.idle_in_transaction_timeout);

@@ -112,6 +112,7 @@ struct OwnLimits {
   std::optional<std::uint32_t> pool_size;
   std::optional<std::chrono::milliseconds> queue_timeout;
   std::optional<std::uint32_t> clients_max;
+  std::optional<std::uint32_t> connections_max;
   std::optional<std::chrono::milliseconds> query_timeout;
   std::optional<std::chrono::milliseconds> transaction_timeout;
   std::optional<std::chrono::milliseconds> idle_in_transaction_timeout;
@@ -159,6 +160,8 @@ struct AuthQuery {
 struct PairLimits {
   std::uint32_t user_clients_max = 0;         ///< clients of one user
   std::uint32_t database_clients_max = 0;     ///< clients of one database
+  std::uint32_t user_connections_max = 0;      ///< connections of one user to one side
+  std::uint32_t database_connections_max = 0;  ///< connections to one database on one side
   std::chrono::milliseconds query_timeout{0};
   std::chrono::milliseconds transaction_timeout{0};
   std::chrono::milliseconds idle_in_transaction_timeout{0};
@@ -171,9 +174,11 @@ struct Pool {
   /// Per user, database, start-up parameters and side, over all workers; 0: no limit. Nothing: what the mode has.
   std::optional<std::uint32_t> size;
   std::uint32_t connections_max = 0;               ///< per side, of everybody; 0: no limit
+  std::uint32_t queue_clients_max = 0;             ///< sessions that may wait at a time; 0: no limit
   std::chrono::milliseconds queue_timeout{120'000};  ///< how long a session waits for a connection
   std::chrono::milliseconds idle_timeout{600'000};   ///< 0: idle connections are kept
   std::chrono::milliseconds lifetime{3'600'000};     ///< 0: for ever
+  std::chrono::milliseconds login_retry{0};          ///< a failed login is the answer for so long; 0: never
   [[nodiscard]] std::uint32_t size_or_default() const {
     constexpr std::uint32_t by_transaction = 20;
     return size.value_or(mode == PoolMode::transaction ? by_transaction : 0);

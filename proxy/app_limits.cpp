@@ -40,6 +40,8 @@ session::TermsTable terms_table_from(const config::Pair& pair) {
                      pair.limits.client_idle_timeout};
   everybody.user_clients_max = pair.limits.user_clients_max;
   everybody.database_clients_max = pair.limits.database_clients_max;
+  everybody.user_connections_max = pair.limits.user_connections_max;
+  everybody.database_connections_max = pair.limits.database_connections_max;
   session::TermsTable table(everybody);
   for (const config::Database& database : pair.databases) {
     session::TermsTable::Change change;
@@ -47,6 +49,7 @@ session::TermsTable terms_table_from(const config::Pair& pair) {
       change = [own = database.limits](SessionTerms& terms) {
         apply(own, terms);
         take(own.clients_max, terms.database_clients_max);
+        take(own.connections_max, terms.database_connections_max);
       };
     }
     table.change_for_database(database.name, std::move(change));
@@ -57,6 +60,7 @@ session::TermsTable terms_table_from(const config::Pair& pair) {
       change = [own = user.limits](SessionTerms& terms) {
         apply(own, terms);
         take(own.clients_max, terms.user_clients_max);
+        take(own.connections_max, terms.user_connections_max);
       };
     }
     table.change_for_user(user.name, std::move(change));

@@ -57,7 +57,7 @@ AppPair::AppPair(const config::Pair& settings, Surroundings surroundings)
       health_(settings.name, thresholds(), &surroundings_.log, runtime::Clock::now()),
       shared_{session::PlanPublisher(history_.current()), {},
               surroundings_.clients_open, surroundings_.limits.clients_max,
-              backend::ConnectionCounts({settings.pool.connections_max}),
+              backend::ConnectionCounts({settings.pool.connections_max, settings.pool.queue_clients_max}),
               settings.name, &surroundings_.log,
               [this](const protocol::Login& login) {
                 refresher_->request_refresh(catalogue::CatalogueKey{settings_.name, login.database});
@@ -90,7 +90,7 @@ AppPair::Part::Part(AppPair& pair, runtime::Worker& worker, std::uint32_t index)
   pair_worker = std::make_unique<session::PairWorker>(
       pair.shared_, session::PairWorker::Identity{index, random_bits}, worker.loop(), dialect, connector, pair,
       pair.session_options_,
-      backend::Pool::Options{pair.settings_.pool.idle_timeout, pair.settings_.pool.lifetime}, pair.endpoints(), worker.receive_scratch(),
+      backend::Pool::Options{pair.settings_.pool.idle_timeout, pair.settings_.pool.lifetime, pair.settings_.pool.login_retry}, pair.endpoints(), worker.receive_scratch(),
       pair.encryption_of(*this));
 }
 

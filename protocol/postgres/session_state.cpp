@@ -1,6 +1,7 @@
 #include "protocol/postgres/session_state.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <utility>
 
 namespace protocol::postgres {
@@ -13,7 +14,10 @@ const SettingsPointer& no_settings() {
 }
 
 std::uint64_t fresh_number() {
-  static thread_local std::uint64_t number = 0;
+  // Each thread has a range of its own: a connection may come to another thread with the numbers that it holds.
+  constexpr unsigned range_bits = 40;
+  static std::atomic<std::uint64_t> thread_count{0};
+  static thread_local std::uint64_t number = thread_count.fetch_add(1) << range_bits;
   return ++number;
 }
 

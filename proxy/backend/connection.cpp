@@ -35,6 +35,45 @@ Connection::Connection(Surroundings& surroundings, routing::Side side, std::shar
   connect(first_wish(surroundings.encryption.to_backends[side].when));
 }
 
+Connection::Connection(Surroundings& surroundings, routing::Side side, const LoginTrouble& trouble)
+    : surroundings_(surroundings),
+      borrower_(nullptr),
+      side_(side),
+      phase_(Phase::failed),
+      born_(surroundings.loop.now()),
+      deadline_(born_),
+      error_(trouble.error),
+      refusal_(trouble.refusal) {}
+
+void Connection::report_to(std::shared_ptr<LoginTrouble> trouble, std::chrono::milliseconds retry_after) {
+  trouble_ = std::move(trouble);
+  retry_after_ = retry_after;
+}
+
+std::optional<Connection::Parcel> Connection::pack(Connection& connection) {
+  std::unique_ptr<net::Freight> stream = connection.channel_->take_stream();
+  if (stream == nullptr) return std::nullopt;
+  connection.phase_ = Phase::failed;
+  --connection.surroundings_.metrics.sides[connection.side_].connections_open;
+  return Parcel{connection.side_,      connection.born_,           connection.client_,
+                std::move(stream),     std::move(connection.half_), std::move(connection.reservation_)};
+}
+
+Connection::Connection(Surroundings& surroundings, Parcel parcel, Keeper& keeper)
+    : surroundings_(surroundings),
+      reservation_(std::move(parcel.reservation)),
+      borrower_(nullptr),
+      keeper_(&keeper),
+      side_(parcel.side),
+      phase_(Phase::ready),
+      born_(parcel.born),
+      idle_since_(surroundings.loop.now()),
+      client_(std::move(parcel.client)),
+      half_(std::move(parcel.half)) {
+  channel_.emplace(surroundings_.connector.receive(std::move(parcel.stream)), static_cast<net::StreamListener&>(*this));
+  ++surroundings_.metrics.sides[side_].connections_open;
+}
+
 void Connection::connect(protocol::EncryptionWish wish) {
   phase_ = Phase::connecting;
   channel_.emplace(surroundings_.connector.connect(surroundings_.endpoints[side_]), static_cast<net::StreamListener&>(*this));
@@ -93,6 +132,10 @@ void Connection::fail(protocol::Error error) {
   channel_->close();
   const std::optional<HealthSign> sign = sign_of(error_);
   if (sign && surroundings_.health != nullptr) surroundings_.health->note_sign(side_, *sign, surroundings_.loop.now());
+  if (trouble_ == nullptr) return;
+  trouble_->retry_at = surroundings_.loop.now() + retry_after_;
+  trouble_->error = error_;
+  trouble_->refusal = refusal_;
 }
 
 bool Connection::try_other_way(const protocol::Error& error) {
@@ -113,6 +156,7 @@ void Connection::expire() {
 }
 
 void Connection::advance() {
+  if (phase_ == Phase::failed) return;
   if (phase_ == Phase::connecting || phase_ == Phase::securing) {
     if (channel_->is_connecting()) return;
     const bool was_securing = std::exchange(phase_, Phase::logging_in) == Phase::securing;
@@ -155,6 +199,8 @@ void Connection::log_in() {
       half_ = login_->take_half();
       login_.reset();
       phase_ = Phase::ready;
+      if (trouble_ != nullptr) trouble_->retry_at = {};
+      trouble_.reset();
       ++surroundings_.metrics.sides[side_].connects_total;
       ++surroundings_.metrics.sides[side_].connections_open;
       return;

@@ -6,6 +6,7 @@
 #include "proxy/net/channel.hpp"
 #include "proxy/telemetry/inventory.hpp"
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -14,6 +15,14 @@
 namespace proxy::backend {
 
 class Connection;
+
+/// How logins of one pool to one side have gone lately: a side that has just refused is not asked again at once.
+/// Source: PgBouncer's server_login_retry.
+struct LoginTrouble {
+  runtime::Instant retry_at{};  ///< before that the last failure is the answer
+  protocol::Error error{};
+  protocol::Bytes refusal{};
+};
 
 /// Told what becomes of a connection that nobody has on loan.
 class Keeper {
@@ -38,6 +47,25 @@ class Connection final : private net::StreamListener {
   /// Begins to connect as `login`. `borrower` hears of the stream until it is exchanged.
   Connection(Surroundings& surroundings, routing::Side side, std::shared_ptr<const protocol::Login> login,
              net::StreamListener& borrower);
+  /// One that has failed already, as the last one did.
+  Connection(Surroundings& surroundings, routing::Side side, const LoginTrouble& trouble);
+  /// Takes note of how the login goes in `trouble`; a failure counts for `retry_after`.
+  void report_to(std::shared_ptr<LoginTrouble> trouble, std::chrono::milliseconds retry_after);
+
+  /// A connection on its way from one worker to another: belongs to no loop and may be destroyed on any thread.
+  struct Parcel {
+    routing::Side side;
+    runtime::Instant born;
+    std::shared_ptr<const protocol::Login> client;
+    std::unique_ptr<net::Freight> stream;
+    std::unique_ptr<protocol::BackendHalf> half;
+    ConnectionCounts::Reservation reservation;
+  };
+  /// What `connection` is, taken out of it; nothing when its stream cannot be moved. Precondition: with its keeper, ready
+  /// and at a boundary. Afterwards it is good for nothing.
+  [[nodiscard]] static std::optional<Parcel> pack(Connection& connection);
+  /// On the worker of `surroundings`.
+  Connection(Surroundings& surroundings, Parcel parcel, Keeper& keeper);
   ~Connection() override;
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -70,6 +98,7 @@ class Connection final : private net::StreamListener {
 
   /// Keeps the right to exist for as long as it does.
   void keep(ConnectionCounts::Reservation reservation) { reservation_ = std::move(reservation); }
+  [[nodiscard]] ConnectionCounts::Reservation& reservation() { return reservation_; }
 
   /// Cancel requests on their way to what runs or ran here. Until they have arrived the connection serves
   /// nobody else, or they could hit the next one's statement.
@@ -94,6 +123,8 @@ class Connection final : private net::StreamListener {
   runtime::Instant deadline_;
   runtime::Instant idle_since_{};
   const std::shared_ptr<const protocol::Login> client_;
+  std::shared_ptr<LoginTrouble> trouble_;  ///< while the login goes on; may be null
+  std::chrono::milliseconds retry_after_{0};
   std::optional<net::Channel> channel_;
   bool has_tried_both_ways_ = false;
   std::unique_ptr<protocol::BackendLogin> login_;

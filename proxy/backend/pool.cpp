@@ -1,5 +1,8 @@
 #include "proxy/backend/pool.hpp"
 
+#include "proxy/backend/award.hpp"
+#include "proxy/backend/pool_group.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -12,61 +15,46 @@ namespace {
 /// How many idle connections are looked at for one that needs no restoring.
 constexpr std::size_t looked_at_max = 16;
 constexpr std::chrono::milliseconds sweep_interval{5'000};
-/// How often the other workers are asked for what sessions wait for.
-constexpr std::chrono::milliseconds need_interval{5};
 
 }  // namespace
-
-/// The idle connections of a group to one side, the one used last at the end, and who waits for one.
-struct Pool::Shelf {
-  std::vector<std::unique_ptr<Connection>> idle;
-  std::deque<Waiter*> waiting;
-};
-
-class Pool::Group {
- public:
-  explicit Group(std::string pool_key) : key(std::make_shared<const std::string>(std::move(pool_key))) {}
-
-  [[nodiscard]] bool is_empty() const {
-    const auto is_bare = [](const Shelf& shelf) { return shelf.idle.empty() && shelf.waiting.empty(); };
-    return session_count == 0 && kept_back_count == 0 && is_bare(shelves[Side::blue]) && is_bare(shelves[Side::green]);
-  }
-
-  std::shared_ptr<const std::string> key;
-  std::shared_ptr<const protocol::Login> login;  ///< the last one, whose proof of who it is is the freshest
-  ConnectionTerms terms;
-  std::size_t session_count = 0;
-  std::size_t kept_back_count = 0;
-  routing::PerSide<Shelf> shelves;
-};
 
 Pool::Pool(Surroundings& surroundings, ConnectionCounts& counts, Options options)
     : surroundings_(surroundings),
       counts_(counts),
       options_(options),
       sweep_timer_(surroundings.loop.make_timer([this] { sweep(); })),
-      need_timer_(surroundings.loop.make_timer([this] { tell_need(); })),
       self_(std::make_shared<Pool*>(this)) {
   const auto post = [&loop = surroundings_.loop, self = std::weak_ptr<Pool*>(self_)](auto call) {
     loop.post([self, call = std::move(call)] {
       if (const std::shared_ptr<Pool*> pool = self.lock()) call(**pool);
     });
   };
-  worker_number_ = counts_.add_worker(
-      {[post] { post([](Pool& pool) { pool.on_room(); }); },
-       [post](std::vector<ConnectionCounts::Need> needs) {
-         post([needs = std::move(needs)](Pool& pool) { pool.on_shortage(needs); });
-       }});
+  worker_number_ = counts_.add_worker({[post](std::shared_ptr<Award> award) {
+                                         post([award = std::move(award)](Pool& pool) { pool.receive(*award); });
+                                       },
+                                       [post](NeedPointer need) {
+                                         post([need = std::move(need)](Pool& pool) { pool.offer_idle(need); });
+                                       }});
 }
 
-Pool::~Pool() { note_waiting(0); }
+Pool::~Pool() {
+  for (const auto& [key, group] : groups_) {
+    for (const Side side : routing::both_sides) end_need(group->shelves[side]);
+  }
+}
 
 Pool::Group& Pool::enter(const protocol::Login& login, const ConnectionTerms& terms) {
   std::string key = surroundings_.dialect.pool_key(login);
   std::unique_ptr<Group>& group = groups_[key];
-  if (!group) group = std::make_unique<Group>(std::move(key));
+  if (!group || group->identity->terms != terms) {
+    auto identity = std::make_shared<const PoolIdentity>(PoolIdentity{std::move(key), login.user, login.database, terms});
+    group ? static_cast<void>(group->identity = std::move(identity)) : static_cast<void>(group = std::make_unique<Group>(std::move(identity)));
+  }
+  const bool has_other_proof = group->login == nullptr || group->login->proof != login.proof;
+  if (has_other_proof) {
+    for (Shelf& shelf : group->shelves.values) shelf.trouble->retry_at = {};  // what was refused was another one
+  }
   group->login = std::make_shared<const protocol::Login>(login);
-  group->terms = terms;
   ++group->session_count;
   return *group;
 }
@@ -79,97 +67,102 @@ void Pool::leave(Group& group) {
 std::unique_ptr<Connection> Pool::take(Group& group, Side side, const protocol::ClientHalf* half,
                                        net::StreamListener& borrower, Waiter& waiter) {
   if (waiter.side_ != side) leave_queue(waiter);  // the route has changed in the meantime
-  Shelf& shelf = group.shelves[side];
+  waiter.is_turned_away_ = false;
   if (waiter.connection_ != nullptr) return std::exchange(waiter.connection_, nullptr);
-  std::unique_ptr<Connection> connection;
-  const bool is_nobody_before = shelf.waiting.empty();
-  if (is_nobody_before && !shelf.idle.empty()) {
-    std::size_t chosen = shelf.idle.size() - 1;
-    const std::size_t last = shelf.idle.size() - std::min(shelf.idle.size(), looked_at_max);
-    for (std::size_t i = shelf.idle.size(); half != nullptr && i > last; --i) {
-      if (!half->is_in_line(shelf.idle[i - 1]->half())) continue;
+  ConnectionCounts::Reservation reservation = std::move(waiter.reservation_);
+  if (group.shelves[side].waiting.empty()) {
+    if (std::unique_ptr<Connection> idle = take_idle(group, side, half)) {
+      idle->lend_to(borrower);
+      return idle;
+    }
+    if (!reservation) reservation = counts_.reserve(group.identity, side, worker_number_);
+    if (!reservation) reservation = take_room_of_idle(group, side);
+  }
+  if (!reservation && !waiter.is_queued_) {
+    if (!counts_.enter_queue()) {
+      waiter.is_turned_away_ = true;
+      return nullptr;
+    }
+    queue(group, side, borrower, waiter);
+    // Room that became free before the queue was known was told to nobody.
+    if (group.shelves[side].waiting.size() == 1) reservation = counts_.reserve(group.identity, side, worker_number_);
+    if (reservation) leave_queue(waiter);
+  }
+  return reservation ? open(group, side, borrower, std::move(reservation)) : nullptr;
+}
+
+std::unique_ptr<Connection> Pool::open(Group& group, Side side, net::StreamListener& borrower,
+                                       ConnectionCounts::Reservation reservation) {
+  const std::shared_ptr<LoginTrouble>& trouble = group.shelves[side].trouble;
+  if (trouble->retry_at > surroundings_.loop.now()) return std::make_unique<Connection>(surroundings_, side, *trouble);
+  auto connection = std::make_unique<Connection>(surroundings_, side, group.login, borrower);
+  connection->keep(std::move(reservation));
+  if (options_.login_retry.count() != 0) connection->report_to(trouble, options_.login_retry);
+  return connection;
+}
+
+/// One that has been idle for a while may have been ended without the loop having told yet: one look at the socket then.
+/// One that was used a moment ago is lent unseen, so that the busy pay nothing.
+bool Pool::is_still_good(Connection& connection) const {
+  if (surroundings_.loop.now() - connection.idle_since() < options_.check_after) return true;
+  return !connection.channel().has_news() || connection.absorb();
+}
+
+/// The one used last of those that need no restoring, or the one used last.
+std::unique_ptr<Connection> Pool::take_idle(Group& group, Side side, const protocol::ClientHalf* half) {
+  std::vector<std::unique_ptr<Connection>>& idle = group.shelves[side].idle;
+  while (!idle.empty()) {
+    std::size_t chosen = idle.size() - 1;
+    const std::size_t last = idle.size() - std::min(idle.size(), looked_at_max);
+    for (std::size_t i = idle.size(); half != nullptr && i > last; --i) {
+      if (!half->is_in_line(idle[i - 1]->half())) continue;
       chosen = i - 1;
       break;
     }
-    waiter.reservation_ = {};
-    connection = std::move(shelf.idle[chosen]);
-    shelf.idle.erase(shelf.idle.begin() + static_cast<std::ptrdiff_t>(chosen));
-    connection->lend_to(borrower);
-    return connection;
+    std::unique_ptr<Connection> connection = std::move(idle[chosen]);
+    idle.erase(idle.begin() + static_cast<std::ptrdiff_t>(chosen));
+    if (is_still_good(*connection)) return connection;
   }
-  ConnectionCounts::Reservation reservation = std::move(waiter.reservation_);
-  if (!reservation && is_nobody_before) reservation = counts_.reserve(group.key, side, group.terms);
-  if (!reservation && is_nobody_before && counts_.has_limit_per_side() && close_any_idle(side)) {
-    reservation = counts_.reserve(group.key, side, group.terms);
-  }
-  if (reservation) {
-    connection = std::make_unique<Connection>(surroundings_, side, group.login, borrower);
-    connection->keep(std::move(reservation));
-    return connection;
-  }
-  if (waiter.is_queued_) return nullptr;
+  return nullptr;
+}
+
+void Pool::queue(Group& group, Side side, net::StreamListener& borrower, Waiter& waiter) {
+  Shelf& shelf = group.shelves[side];
   waiter.is_queued_ = true;
   waiter.group_ = &group;
   waiter.borrower_ = &borrower;
   waiter.side_ = side;
   shelf.waiting.push_back(&waiter);
-  note_waiting(waiting_count_ + 1);
-  return nullptr;
-}
-
-void Pool::note_waiting(std::size_t count) {
-  const bool was_short = waiting_count_ != 0;
-  waiting_count_ = count;
-  if (!was_short && count != 0) {
-    counts_.begin_shortage();
-    tell_need();
+  if (shelf.need != nullptr) {
+    note_waiting(shelf);
+    return;
   }
-  if (was_short && count == 0) {
-    counts_.end_shortage();
-    need_timer_->disarm();
-  }
+  shelf.need = std::make_shared<Need>(worker_number_, group.identity, side, surroundings_.loop.now());
+  note_waiting(shelf);
+  counts_.enrol(shelf.need);
 }
 
-/// While sessions wait, what they need may lie idle on other workers.
-void Pool::tell_need() {
-  std::vector<ConnectionCounts::Need> needs;
-  for (const auto& [key, group] : groups_) {
-    for (const Side side : routing::both_sides) {
-      if (!group->shelves[side].waiting.empty()) needs.push_back({group->key, side});
-    }
-  }
-  counts_.ask_others(worker_number_, needs);
-  need_timer_->arm(surroundings_.loop.now() + need_interval);
+/// Who waits on a shelf has become more or fewer.
+void Pool::note_waiting(Shelf& shelf) {
+  shelf.need->waiting_count.store(static_cast<std::uint32_t>(shelf.waiting.size()));
+  if (shelf.waiting.empty()) end_need(shelf);
 }
 
-void Pool::on_shortage(const std::vector<ConnectionCounts::Need>& needs) {
-  for (const ConnectionCounts::Need& need : needs) {
-    const auto place = groups_.find(*need.pool);
-    if (place != groups_.end() && close_one_idle(*place->second, need.side)) continue;
-    if (counts_.has_limit_per_side()) close_any_idle(need.side);
-  }
+void Pool::end_need(Shelf& shelf) {
+  if (const NeedPointer need = std::exchange(shelf.need, nullptr)) counts_.withdraw(need);
 }
 
-bool Pool::close_any_idle(Side side) {
-  return std::any_of(groups_.begin(), groups_.end(), [&](const auto& entry) { return close_one_idle(*entry.second, side); });
-}
-
-/// The one that was used longest ago.
-bool Pool::close_one_idle(Group& group, Side side) {
-  Shelf& shelf = group.shelves[side];
-  if (shelf.idle.empty()) return false;
-  shelf.idle.erase(shelf.idle.begin());
-  return true;
-}
-
-void Pool::grant(Shelf& shelf, std::unique_ptr<Connection> connection, ConnectionCounts::Reservation reservation) {
+void Pool::grant(Shelf& shelf, std::unique_ptr<Connection> connection, ConnectionCounts::Reservation reservation,
+                 runtime::Instant now) {
   Waiter& waiter = *shelf.waiting.front();
   shelf.waiting.pop_front();
+  shelf.need->served.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+  note_waiting(shelf);
+  counts_.leave_queue();
   waiter.is_queued_ = false;
   if (connection != nullptr) connection->lend_to(*waiter.borrower_);
   waiter.connection_ = std::move(connection);
   waiter.reservation_ = std::move(reservation);
-  note_waiting(waiting_count_ - 1);
   waiter.on_pool_turn();
 }
 
@@ -192,30 +185,30 @@ void Pool::put_back(Group& group, std::unique_ptr<Connection> connection) {
 }
 
 void Pool::hand_over(Group& group, std::unique_ptr<Connection> connection) {
-  Shelf& shelf = group.shelves[connection->side()];
+  const Side side = connection->side();
+  Shelf& shelf = group.shelves[side];
   connection->leave_to(*this);
+  if (try_give_others(group, connection)) return;
   if (!shelf.waiting.empty()) {
-    grant(shelf, std::move(connection), {});
+    const runtime::Instant now = connection->idle_since();
+    grant(shelf, std::move(connection), {}, now);
     return;
   }
-  // Closed where another worker, or with a limit per side another pool of this one, has use for the room.
-  if (counts_.is_anyone_short() && (waiting_count_ == 0 || counts_.has_limit_per_side())) return;
   shelf.idle.push_back(std::move(connection));
   arm_sweep();
 }
 
 void Pool::leave_queue(Waiter& waiter) {
   if (waiter.is_queued_) {
-    std::deque<Waiter*>& waiting = waiter.group_->shelves[waiter.side_].waiting;
-    waiting.erase(std::find(waiting.begin(), waiting.end(), &waiter));
+    Shelf& shelf = waiter.group_->shelves[waiter.side_];
+    shelf.waiting.erase(std::find(shelf.waiting.begin(), shelf.waiting.end(), &waiter));
+    note_waiting(shelf);
+    counts_.leave_queue();
     waiter.is_queued_ = false;
-    note_waiting(waiting_count_ - 1);
   }
   if (waiter.connection_ != nullptr) put_back(*waiter.group_, std::exchange(waiter.connection_, nullptr));
   waiter.reservation_ = {};
 }
-
-bool Pool::is_anyone_waiting(const Group& group, Side side) const { return !group.shelves[side].waiting.empty(); }
 
 void Pool::on_cancel_end() {
   std::vector<KeptBack> free;
@@ -227,20 +220,6 @@ void Pool::on_cancel_end() {
   for (KeptBack& kept : free) {
     --kept.group->kept_back_count;
     put_back(*kept.group, std::move(kept.connection));
-  }
-}
-
-/// Gives the rights to open connections that have become free, in each queue to who came first.
-void Pool::on_room() {
-  for (const auto& [key, group] : groups_) {
-    for (const Side side : routing::both_sides) {
-      Shelf& shelf = group->shelves[side];
-      while (!shelf.waiting.empty()) {
-        ConnectionCounts::Reservation reservation = counts_.reserve(group->key, side, group->terms);
-        if (!reservation) break;
-        grant(shelf, nullptr, std::move(reservation));
-      }
-    }
   }
 }
 

@@ -7,7 +7,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -18,12 +17,15 @@ namespace proxy::backend {
 /// The backend connections of one pair on one worker that no session has on loan, and the sessions that wait for one.
 ///
 /// Connections of one group (the same user, database and start-up parameters) and side serve all its sessions in
-/// turn. Who waits is served in order of arrival. All limits are counted over all workers (ConnectionCounts).
+/// turn. Who waits is served in order of arrival. All limits are counted over all workers (ConnectionCounts), which also
+/// says when it is the turn of others: then a connection goes to another worker, or is closed for the room it takes.
 class Pool final : private Keeper {
  public:
   struct Options {
     std::chrono::milliseconds idle_timeout{600'000};   ///< an idle connection is closed after this; 0: never
     std::chrono::milliseconds lifetime{3'600'000};     ///< and an old one when it is next idle; 0: never
+    std::chrono::milliseconds login_retry{0};          ///< a failed login is the answer for so long; 0: never
+    std::chrono::milliseconds check_after{50};         ///< one idle for longer is looked at before it is lent
   };
 
   /// The sessions that can share connections. Lifetime: from enter() to leave().
@@ -35,10 +37,13 @@ class Pool final : private Keeper {
     virtual ~Waiter() = default;
     /// take() will succeed now. Called from the loop or from within another session's call: only take note of it.
     virtual void on_pool_turn() = 0;
+    /// After take() has given nothing: as many wait as may.
+    [[nodiscard]] bool is_turned_away() const { return is_turned_away_; }
 
    private:
     friend class Pool;
     bool is_queued_ = false;
+    bool is_turned_away_ = false;
     Group* group_ = nullptr;
     net::StreamListener* borrower_ = nullptr;
     routing::Side side_ = routing::Side::blue;
@@ -57,7 +62,7 @@ class Pool final : private Keeper {
 
   /// A connection of `group` to `side`: idle, one that needs no restoring for `half` if there is one, or new and
   /// connecting. Null: none is free and none may be opened; `waiter` stands in the queue until its turn comes or
-  /// leave_queue(). `half` may be null.
+  /// leave_queue(), unless it is turned away. `half` may be null.
   [[nodiscard]] std::unique_ptr<Connection> take(Group& group, routing::Side side, const protocol::ClientHalf* half,
                                                  net::StreamListener& borrower, Waiter& waiter);
   /// Takes back what is at a boundary; anything else is closed.
@@ -74,18 +79,28 @@ class Pool final : private Keeper {
 
  private:
   struct Shelf;
-  void on_room();
-  void on_shortage(const std::vector<ConnectionCounts::Need>& needs);
-  void tell_need();
-  bool close_one_idle(Group& group, routing::Side side);
-  bool close_any_idle(routing::Side side);
-  void grant(Shelf& shelf, std::unique_ptr<Connection> connection, ConnectionCounts::Reservation reservation);
+  [[nodiscard]] std::unique_ptr<Connection> open(Group& group, routing::Side side, net::StreamListener& borrower,
+                                                 ConnectionCounts::Reservation reservation);
+  [[nodiscard]] std::unique_ptr<Connection> take_idle(Group& group, routing::Side side, const protocol::ClientHalf* half);
+  [[nodiscard]] bool is_still_good(Connection& connection) const;
+  void queue(Group& group, routing::Side side, net::StreamListener& borrower, Waiter& waiter);
+  void note_waiting(Shelf& shelf);
+  void end_need(Shelf& shelf);
+  void grant(Shelf& shelf, std::unique_ptr<Connection> connection, ConnectionCounts::Reservation reservation,
+             runtime::Instant now);
+
+  // What is shared with other pools and workers: pool_sharing.cpp.
+  [[nodiscard]] bool try_give_others(Group& group, std::unique_ptr<Connection>& connection);
+  void give(std::unique_ptr<Connection> connection, const NeedPointer& need, const PoolIdentity& pool);
+  void receive(Award& award);
+  void offer_idle(const NeedPointer& need);
+  [[nodiscard]] ConnectionCounts::Reservation take_room_of_idle(Group& group, routing::Side side);
+
   void on_idle_ready(Connection& connection) override;
   void hand_over(Group& group, std::unique_ptr<Connection> connection);
   void sweep();
   void arm_sweep();
   [[nodiscard]] bool is_worn(const Connection& connection) const;
-  void note_waiting(std::size_t count);
 
   Surroundings& surroundings_;
   ConnectionCounts& counts_;
@@ -96,10 +111,8 @@ class Pool final : private Keeper {
     std::unique_ptr<Connection> connection;
   };
   std::vector<KeptBack> kept_back_;  ///< a cancel request is on its way to them
-  std::size_t waiting_count_ = 0;
   std::unique_ptr<runtime::Timer> sweep_timer_;
   bool is_sweep_armed_ = false;
-  std::unique_ptr<runtime::Timer> need_timer_;
   std::shared_ptr<Pool*> self_;  ///< what is posted from other threads finds the pool through it, or does not
   std::size_t worker_number_ = 0;
 };

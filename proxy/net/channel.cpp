@@ -38,6 +38,11 @@ void Channel::note(const IoOutcome& outcome) {
   if (outcome.state == IoState::failed) state_ = State::broken;
 }
 
+std::unique_ptr<Freight> Channel::take_stream() {
+  if (state_ != State::open || is_clogged() || !held_.empty() || !view_.empty()) return nullptr;
+  return stream_->take_out();
+}
+
 std::size_t Channel::receive(std::span<std::byte> scratch) {
   if (held_.empty()) {
     const IoOutcome outcome = stream_->try_read(scratch);

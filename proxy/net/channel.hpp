@@ -35,6 +35,11 @@ class Channel {
   [[nodiscard]] std::size_t held_bytes() const { return held_.size(); }
   [[nodiscard]] std::string failure() const { return stream_->failure(); }
 
+  /// See Stream::has_news().
+  [[nodiscard]] bool has_news() { return state_ != State::open || stream_->has_news(); }
+  /// See Stream::take_out(); null also while something is held.
+  [[nodiscard]] std::unique_ptr<Freight> take_stream();
+
   /// Begins TLS; what is unread is the peer's beginning of it. is_connecting() until the handshake is through.
   void encrypt(net::TlsUpgrade& tls, net::StreamListener& listener);
   [[nodiscard]] std::optional<protocol::TlsFacts> tls_facts() const { return stream_->tls_facts(); }

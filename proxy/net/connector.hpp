@@ -20,6 +20,8 @@ class Connector {
   virtual ~Connector() = default;
   /// A stream that is connecting, or already broken. Never null.
   [[nodiscard]] virtual std::unique_ptr<Stream> connect(const Endpoint& endpoint) = 0;
+  /// What was taken out of a stream of another loop, on this one. Precondition: made by a stream of this connector's kind.
+  [[nodiscard]] virtual std::unique_ptr<Stream> receive(std::unique_ptr<Freight> /*freight*/) { return nullptr; }
 };
 
 }  // namespace proxy::net

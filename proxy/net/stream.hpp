@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -29,6 +30,13 @@ enum class IoState : std::uint8_t {
 struct IoOutcome {
   IoState state = IoState::would_block;
   std::size_t bytes = 0;
+};
+
+/// What is left of a stream that was taken out of its loop, on its way into another; closed when destroyed. Belongs to
+/// no thread.
+class Freight {
+ public:
+  virtual ~Freight() = default;
 };
 
 /// A byte stream to one peer, never blocking. Real ones are TCP; the simulation has its own. Owned by one
@@ -57,6 +65,11 @@ class Stream {
   [[nodiscard]] virtual bool has_unsent() const { return false; }
   /// What the TLS handshake brought to light; nothing before its end and for plain streams. Costs some work.
   [[nodiscard]] virtual std::optional<protocol::TlsFacts> tls_facts() const { return std::nullopt; }
+  /// Looks whether anything has arrived, the peer's end included, that was not announced yet: is_readable() then, and
+  /// nobody is told. One system call; streams that cannot look say what they know.
+  [[nodiscard]] virtual bool has_news() { return is_readable(); }
+  /// Takes the stream out of its loop; null when it cannot be moved, or something was announced. Afterwards closed.
+  [[nodiscard]] virtual std::unique_ptr<Freight> take_out() { return nullptr; }
   /// Closes at once; later calls fail. The destructor does the same.
   virtual void close() = 0;
   /// Why it broke, for logs: "connection refused", "reset by peer". Never an address.

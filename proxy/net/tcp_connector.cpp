@@ -4,6 +4,8 @@
 
 #include <vector>
 
+#include <utility>
+
 namespace proxy::net {
 
 std::unique_ptr<Stream> TcpConnector::connect(const Endpoint& endpoint) {
@@ -17,6 +19,10 @@ std::unique_ptr<Stream> TcpConnector::connect(const Endpoint& endpoint) {
   std::vector<Address> candidates;
   for (const Address& address : *known) candidates.push_back(address.with_port(endpoint.port));
   return TcpStream::connect(loop_, std::move(candidates), options_);
+}
+
+std::unique_ptr<Stream> TcpConnector::receive(std::unique_ptr<Freight> freight) {
+  return TcpStream::put_in(loop_, std::move(freight));
 }
 
 }  // namespace proxy::net

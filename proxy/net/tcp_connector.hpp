@@ -16,6 +16,7 @@ class TcpConnector final : public Connector {
       : loop_(loop), names_(names), options_(options) {}
 
   [[nodiscard]] std::unique_ptr<Stream> connect(const Endpoint& endpoint) override;
+  [[nodiscard]] std::unique_ptr<Stream> receive(std::unique_ptr<Freight> freight) override;
 
  private:
   runtime::EventLoop& loop_;

@@ -122,13 +122,40 @@ void TcpStream::on_tick() {
   // Only the last read before a silence can have hidden a reset: behind a reset nothing is readable.
   if (std::exchange(has_read_since_tick_, false)) return;
   loop_.withdraw(*this);
-  if (is_readable_ || is_at_end_ || !socket_.is_open()) return;
+  if (is_readable_ || is_at_end_ || !socket_.is_open() || !has_news()) return;
+  if (listener_ != nullptr) listener_->on_stream_ready();  // may destroy this stream
+}
+
+bool TcpStream::has_news() {
+  if (is_readable_ || is_at_end_ || !socket_.is_open()) return true;
   std::byte first{};
   const ssize_t peeked = ::recv(socket_.get(), &first, 1, MSG_PEEK);
-  if (peeked < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return;
+  if (peeked < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return false;
   if (peeked < 0) break_reading(errno);
-  is_readable_ = true;
-  if (listener_ != nullptr) listener_->on_stream_ready();  // may destroy this stream
+  return is_readable_ = true;
+}
+
+namespace {
+
+struct TcpFreight final : Freight {
+  explicit TcpFreight(FileDescriptor taken) : socket(std::move(taken)) {}
+  FileDescriptor socket;
+};
+
+}  // namespace
+
+std::unique_ptr<Freight> TcpStream::take_out() {
+  if (is_broken_ || is_connecting() || is_readable_ || is_at_end_ || is_close_announced_) return nullptr;
+  if (is_registered_) event_del(&event_);
+  is_registered_ = false;
+  auto freight = std::make_unique<TcpFreight>(std::move(socket_));
+  close();
+  return freight;
+}
+
+/// Registering announces what has arrived in the meantime, so nothing is missed.
+std::unique_ptr<TcpStream> TcpStream::put_in(runtime::EventLoop& loop, std::unique_ptr<Freight> freight) {
+  return adopt(loop, std::move(static_cast<TcpFreight&>(*freight).socket));
 }
 
 void TcpStream::settle_connect() {

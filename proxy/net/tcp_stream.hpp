@@ -33,6 +33,9 @@ class TcpStream final : public Stream, private runtime::Ticked {
   /// A stream that is broken from the start; its listener is told from the loop, as for any other failure.
   [[nodiscard]] static std::unique_ptr<TcpStream> make_broken(runtime::EventLoop& loop, std::string failure);
 
+  /// Goes on with what take_out() gave, on another loop. Precondition: of a TcpStream.
+  [[nodiscard]] static std::unique_ptr<TcpStream> put_in(runtime::EventLoop& loop, std::unique_ptr<Freight> freight);
+
   ~TcpStream() override;
   TcpStream(const TcpStream&) = delete;
   TcpStream& operator=(const TcpStream&) = delete;
@@ -46,6 +49,8 @@ class TcpStream final : public Stream, private runtime::Ticked {
   [[nodiscard]] IoOutcome try_read(std::span<std::byte> target) override;
   [[nodiscard]] IoOutcome try_write(const protocol::Gather& source, std::size_t skip) override;
   [[nodiscard]] IoOutcome try_write(protocol::ByteView source) override;
+  [[nodiscard]] bool has_news() override;
+  [[nodiscard]] std::unique_ptr<Freight> take_out() override;
   void close() override;
   [[nodiscard]] std::string failure() const override { return failure_; }
 

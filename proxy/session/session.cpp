@@ -225,6 +225,7 @@ Task<bool> Session::await_turn(routing::Side side) {
   arm_deadline(environment_.loop.now() + terms_->queue_timeout);
   while (is_login_held() || !borrow(side)) {
     if (is_login_held()) begin_hold();
+    if (is_turned_away()) fail(queue_is_full());
     if (is_expired_) fail(held_since_ ? held_too_long() : no_connection_in_time());
     if (stop_) fail(protocol::failure(ErrorCode::shutting_down, Blame::self, "stopped while waiting for a connection"));
     if (client_.state() == net::Channel::State::broken) end();

@@ -116,6 +116,7 @@ class Session final : public net::StreamListener,
   void give_back(routing::Side side);
   void give_back_all();
   [[nodiscard]] static protocol::Error no_connection_in_time();
+  [[nodiscard]] static protocol::Error queue_is_full();
 
   // Limits: session_limits.cpp.
   [[nodiscard]] bool take_place();

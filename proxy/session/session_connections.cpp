@@ -116,4 +116,8 @@ protocol::Error Session::no_connection_in_time() {
                            "no backend connection became free in time");
 }
 
+protocol::Error Session::queue_is_full() {
+  return protocol::failure(ErrorCode::connections_exhausted, Blame::operator_, "too many clients wait for a backend connection");
+}
+
 }  // namespace proxy::session

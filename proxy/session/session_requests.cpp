@@ -193,6 +193,10 @@ Session::Served Session::prepare_link(const routing::Route& route, const routing
   if (links_[route.side] == nullptr) {
     if (!borrow(route.side)) {
       blocked_ = Blocked::turn;
+      if (is_turned_away()) {
+        fail(queue_is_full());
+        return Served::blocked;
+      }
       if (!turn_deadline_) {
         turn_deadline_ = environment_.loop.now() + terms_->queue_timeout;
         arm_deadline(*turn_deadline_);

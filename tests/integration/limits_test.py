@@ -1,12 +1,14 @@
 """Limits and times: what is refused or ended is told in the server's own words and codes, and leaves nothing behind."""
 
+import struct
+
 import psycopg2
 import psycopg2.errors
 
 import proxy
 from through import Through
 from waiting import until
-from wire import Wire, query, startup
+from wire import SYNC, TERMINATE, Wire, execute, message, query, startup
 
 
 def with_own(**of_users):
@@ -188,3 +190,68 @@ class Modes(Through):
             wire.read_until("Z")
             wire.send(query("SELECT 1"))
             wire.read_until("Z")
+
+
+class Bounds(Through):
+    @classmethod
+    def settings(cls):
+        return proxy.configuration(proxy.pair(pool={"mode": "transaction", "size": 2, "queue_clients_max": 3}))
+
+    def test_most_parameters(self):
+        """Parse and Bind with 65535 parameters, the most that the count can say → what the server answers by itself"""
+        count = 65535
+        batch = (parse_of_many(count), bind_of_many(count), execute(), SYNC)
+        replies = []
+        for address in (self.proxy.address(), ("127.0.0.1", self.house.blue.port)):
+            with Wire(address) as wire:
+                wire.log_in()
+                wire.send(*batch)
+                replies.append([(each.kind, each.body) for each in wire.read_until("Z")])
+        self.assertEqual(replies[0], replies[1])
+        self.assertEqual([kind for kind, _ in replies[0]], ["1", "2", "D", "C", "Z"])
+
+    def test_queue_is_full(self):
+        """more clients wait than may → 53300 at once for one more; those who wait are served"""
+        holders = [self.connect(), self.connect()]
+        for each in holders:
+            self.query(each, "BEGIN")
+        waiting = []
+        for _ in range(3):
+            wire = Wire(self.proxy.address())
+            self.addCleanup(wire.close)
+            wire.send(startup({"user": "postgres", "database": "shop"}))
+            wire.read_until("R")
+            waiting.append(wire)
+        with Wire(self.proxy.address()) as wire:
+            wire.send(startup({"user": "postgres", "database": "shop"}))
+            self.assertEqual(wire.read_until("E")[-1].fields["C"], "53300")
+        for each in holders:
+            self.query(each, "COMMIT")
+        for wire in waiting:
+            wire.read_until("Z")
+
+    def test_clients_come_and_go(self):
+        """clients that come and go by the hundred, politely or not → descriptors and memory as before"""
+        def come_and_go(count):
+            for number in range(count):
+                with Wire(self.proxy.address()) as wire:
+                    wire.log_in()
+                    if number % 3 == 0:
+                        wire.ask("SELECT 1")
+                    if number % 2 == 0:
+                        wire.send(TERMINATE)
+            until(lambda: self.proxy.status()["clients"] == 0, "all have gone")
+        come_and_go(300)
+        descriptors, kilobytes = self.proxy.descriptors(), self.proxy.resident_kilobytes()
+        come_and_go(600)
+        until(lambda: self.proxy.descriptors() <= descriptors, "no descriptor is left behind")
+        self.assertLess(self.proxy.resident_kilobytes() - kilobytes, proxy.ROOM_KILOBYTES // 16)
+
+
+def parse_of_many(count):
+    return message("P", b"\0SELECT 1\0" + struct.pack("!H", count) + struct.pack("!i", 23) * count)
+
+
+def bind_of_many(count):
+    values = (struct.pack("!i", 1) + b"7") * count
+    return message("B", b"\0\0" + struct.pack("!HH", 0, count) + values + struct.pack("!H", 0))

@@ -1,5 +1,6 @@
 """Pooling by transaction: few backend connections for many clients, and nothing of one seen by another."""
 
+import re
 import threading
 
 import psycopg2
@@ -257,3 +258,47 @@ class ManyWorkers(Through):
             thread.join()
         self.assertEqual(failures, [])
         self.assertLessEqual(max(most), 2)
+
+
+class FewerThanWorkers(Through):
+    """One connection for four workers: it goes from one to the other."""
+
+    @classmethod
+    def settings(cls):
+        settings = configuration(size=1)
+        settings["workers"] = 4
+        return settings
+
+    def connects(self):
+        text = self.proxy.ask("GET", "/metrics").text
+        return sum(float(value) for value in re.findall(r'^crossfade_backend_connects_total\{.*side="blue".*\} (\S+)', text, re.M))
+
+    def test_one_connection_for_all_workers(self):
+        """clients on four workers, at work at once or in turn → all are served, and nothing is opened anew"""
+        clients = [self.connect() for _ in range(8)]
+        self.assertEqual(len({self.value(client, "SELECT pg_backend_pid()") for client in clients * 3}), 1)
+        served = []
+
+        def work(client):
+            for _ in range(50):
+                side_of(client)
+            served.append(client)
+
+        threads = [threading.Thread(target=work, args=(client,)) for client in clients]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(len(served), len(clients))
+        self.assertLessEqual(self.connects(), 2)
+
+    def test_settings_go_along(self):
+        """settings of clients on different workers → each has its own on the one connection"""
+        clients = [self.connect() for _ in range(4)]
+        for number, client in enumerate(clients):
+            self.query(client, f"SET work_mem TO '{5 + number}MB'")
+            self.query(client, f"PREPARE q AS SELECT {number}")
+        for _ in range(3):
+            for number, client in enumerate(clients):
+                self.assertEqual(self.value(client, "SHOW work_mem"), f"{5 + number}MB")
+                self.assertEqual(self.value(client, "EXECUTE q"), number)

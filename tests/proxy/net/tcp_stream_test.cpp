@@ -232,3 +232,45 @@ TEST_CASE("stream: closed → later calls fail, no more calls come") {
   CHECK(pair.stream->is_broken());
   CHECK(pair.stream->failure() == "closed");
 }
+
+TEST_CASE("stream: the peer has ended, and no event was handled yet → one look tells") {
+  EventLoop loop;
+  SocketPair pair(loop);
+  turn_once(loop);
+  CHECK_FALSE(pair.stream->has_news());
+  pair.peer.close();
+  CHECK_FALSE(pair.stream->is_readable());
+  CHECK(pair.stream->has_news());
+  CHECK(pair.stream->is_readable());
+  CHECK(read_text(*pair.stream).first == IoState::end);
+}
+
+TEST_CASE("stream: taken out of one loop and put into another → goes on there, and what came in between is announced") {
+  EventLoop loop;
+  EventLoop other;
+  SocketPair pair(loop);
+  turn_once(loop);
+  std::unique_ptr<Freight> freight = pair.stream->take_out();
+  REQUIRE(freight != nullptr);
+  CHECK(pair.stream->try_write(bytes_of("x")).state == IoState::failed);
+  pair.stream.reset();
+  REQUIRE(write(pair.peer.get(), "hello", 5) == 5);
+  const std::unique_ptr<TcpStream> moved = TcpStream::put_in(other, std::move(freight));
+  CountingListener listener;
+  moved->set_listener(&listener);
+  turn_until(other, [&] { return moved->is_readable(); });
+  CHECK(listener.calls > 0);
+  CHECK(read_text(*moved).second == "hello");
+  CHECK(moved->try_write(bytes_of("back")).state == IoState::done);
+  char buffer[8];
+  CHECK(read(pair.peer.get(), buffer, sizeof buffer) == 4);
+}
+
+TEST_CASE("stream: bytes were announced and not read → cannot be moved, and loses nothing") {
+  EventLoop loop;
+  SocketPair pair(loop);
+  REQUIRE(write(pair.peer.get(), "hello", 5) == 5);
+  turn_until(loop, [&] { return pair.stream->is_readable(); });
+  CHECK(pair.stream->take_out() == nullptr);
+  CHECK(read_text(*pair.stream).second == "hello");
+}
