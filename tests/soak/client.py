@@ -60,7 +60,6 @@ class Client:
         if step in steps.PINNING:
             async with self.run.pins:
                 await step(own)
-                await steps.discard(own)  # which ends every pin
         else:
             await step(own)
         if own.wire.notifications:
