@@ -14,7 +14,7 @@ struct PlainSetting {
   std::string_view difference;  ///< what it means here that it does not there; empty: nothing
 };
 
-inline constexpr std::array<PlainSetting, 20> plain_settings{{
+inline constexpr std::array<PlainSetting, 22> plain_settings{{
     {"max_client_conn", "limits", "clients_max", PlainSetting::Unit::count, ""},
     {"client_login_timeout", "limits", "login_timeout", PlainSetting::Unit::seconds, ""},
     {"server_connect_timeout", "limits", "connect_timeout", PlainSetting::Unit::seconds, ""},
@@ -24,11 +24,12 @@ inline constexpr std::array<PlainSetting, 20> plain_settings{{
     {"tcp_user_timeout", "limits", "tcp_user_timeout", PlainSetting::Unit::milliseconds, ""},
     {"default_pool_size", "pool", "size", PlainSetting::Unit::count,
      "sessions with other start-up parameters have a pool of their own, and blue and green are counted each by itself"},
-    {"max_db_connections", "pool", "connections_max", PlainSetting::Unit::count,
-     "here it is of all databases of the pair together, per side"},
     {"query_wait_timeout", "pool", "queue_timeout", PlainSetting::Unit::seconds, "0 becomes 24h"},
     {"server_idle_timeout", "pool", "idle_timeout", PlainSetting::Unit::seconds, ""},
     {"server_lifetime", "pool", "lifetime", PlainSetting::Unit::seconds, ""},
+    {"server_login_retry", "pool", "login_retry", PlainSetting::Unit::seconds, ""},
+    {"max_user_connections", "pair limits", "user_connections_max", PlainSetting::Unit::count, "per side"},
+    {"max_db_connections", "pair limits", "database_connections_max", PlainSetting::Unit::count, "per side"},
     {"max_user_client_connections", "pair limits", "user_clients_max", PlainSetting::Unit::count, ""},
     {"max_db_client_connections", "pair limits", "database_clients_max", PlainSetting::Unit::count, ""},
     {"query_timeout", "pair limits", "query_timeout", PlainSetting::Unit::seconds, "the query is cancelled, and the client goes on"},
@@ -46,9 +47,8 @@ struct LostSetting {
   std::string_view words;
 };
 
-inline constexpr std::array<LostSetting, 43> lost_settings{{
+inline constexpr std::array<LostSetting, 41> lost_settings{{
     {"unix_socket_dir", "", "there is no local socket for clients; point them at `listen`"},
-    {"max_user_connections", "0", "there is no limit per user; `pool.size` is per user and database"},
     {"min_pool_size", "0", "connections are opened when they are first needed"},
     {"reserve_pool_size", "0", "there is no reserve; raise `pool.size`"},
     {"auth_dbname", "*", ""},
@@ -64,7 +64,6 @@ inline constexpr std::array<LostSetting, 43> lost_settings{{
     {"server_check_delay", "*", "not needed, as above"},
     {"server_fast_close", "*", "not needed"},
     {"server_round_robin", "0", "the connection used last is used next"},
-    {"server_login_retry", "*", "reads avoid a side that cannot be reached for a second; writes try at once"},
     {"reserve_pool_timeout", "*", "there is no reserve"},
     {"ignore_startup_parameters", "*", "not needed: every start-up parameter reaches the server"},
     {"disable_pqexec", "0", "several statements in one query are allowed"},

@@ -81,9 +81,9 @@ TEST_CASE("convert: sizes and times → our keys, in our units") {
   const Folder folder;
   const Conversion result = converted(folder, one +
                                                   "max_client_conn = 500\ndefault_pool_size = 7\nquery_wait_timeout = 0\n"
-                                                  "server_idle_timeout = 30.5\nquery_timeout = 9\nclient_idle_timeout = 0\npool_mode = transaction\nlisten_port = 7001\n");
+                                                  "server_idle_timeout = 30.5\nquery_timeout = 9\nmax_db_connections = 30\nclient_idle_timeout = 0\npool_mode = transaction\nlisten_port = 7001\n");
   for (const char* line : {"listen: \"127.0.0.1:7001\"", "  clients_max: 500", "      size: 7", "      queue_timeout: 24h",
-                           "      idle_timeout: 30500ms", "    limits:\n      query_timeout: 9000ms\n", "      mode: transaction", "blue: {host: \"db1\", port: 5432}",
+                           "      idle_timeout: 30500ms", "    limits:\n      database_connections_max: 30\n      query_timeout: 9000ms\n", "      mode: transaction", "blue: {host: \"db1\", port: 5432}",
                            "allow_same_endpoint: true", "{database: [\"shop\", \"crossfade\", \"pgbouncer\"], method: trust}"}) {
     CHECK_MESSAGE(has(result.yaml, line), line << "\n" << result.yaml);
   }
