@@ -12,6 +12,7 @@ import pathlib
 import random
 import resource
 import signal
+import subprocess
 import sys
 import time
 
@@ -25,6 +26,7 @@ from own import Ledger  # noqa: E402
 from waiting import until  # noqa: E402
 
 QUEUE_SECONDS = 60
+SESSION_SECONDS = 120  # longer than any session lasts that begins before a takeover
 SLACK_DESCRIPTORS = 8
 
 
@@ -52,7 +54,12 @@ class Run:
         pool = {"mode": "transaction", "size": self.size, "queue_timeout": f"{QUEUE_SECONDS}s"}
         if options.pool == "session":
             pool = {"mode": "session"}
-        self.proxy = proxy.Proxy({**proxy.configuration(proxy.pair(pool=pool)), "workers": options.workers})
+        self.settings = {**proxy.configuration(proxy.pair(pool=pool)), "workers": options.workers}
+        helped = subprocess.run([proxy.CROSSFADE, "run", "--help"], capture_output=True, text=True, check=True).stdout
+        self.can_renew = "--takeover" in helped
+        if self.can_renew:
+            self.settings["takeover"] = {"socket": str(house().scratch / "takeover"), "session_timeout": f"{SESSION_SECONDS}s"}
+        self.proxy, self.before, self.one_process = proxy.Proxy(self.settings), [], asyncio.Lock()
 
     def is_over(self):
         return time.monotonic() >= self.until
@@ -66,11 +73,12 @@ class Run:
         chance = random.Random(self.seed)
         while not self.is_over():
             await asyncio.sleep(1)
-            await self.aside(self.proxy.shift, chance.choice((0, 100, 50, 100, 0, 10)))
-            self.shifts += 1
-            if self.shifts % 3 == 0:
-                self.proxy.process.send_signal(signal.SIGHUP)
-                self.reloads += 1
+            async with self.one_process:
+                await self.aside(self.proxy.shift, chance.choice((0, 100, 50, 100, 0, 10)))
+                self.shifts += 1
+                if self.shifts % 3 == 0:
+                    self.proxy.process.send_signal(signal.SIGHUP)
+                    self.reloads += 1
 
     async def terminate(self):
         """A server process ended every three seconds, whoever's it is."""
@@ -81,6 +89,15 @@ class Run:
                                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'shop' AND "
                                     "application_name LIKE 'c%.%' ORDER BY random() LIMIT 1")
             self.terminated += len(pids)
+
+    async def renew(self):
+        """One takeover, so that what follows shows whether the new process grows."""
+        await asyncio.sleep(self.options.minutes * 20)
+        if not self.can_renew:
+            return
+        async with self.one_process:
+            self.before.append(self.proxy)
+            self.proxy = await self.aside(proxy.Proxy, self.settings, ["--takeover"])
 
     async def watch(self, seconds=30):
         """Says how it goes, and remembers the memory of the first third."""
@@ -98,7 +115,7 @@ class Run:
     async def everybody(self):
         address = self.proxy.address()
         clients = [Client(number, address, self) for number in range(self.options.clients)]
-        await asyncio.gather(self.fade(), self.terminate(), self.watch(), *(client.live() for client in clients))
+        await asyncio.gather(self.fade(), self.renew(), self.terminate(), self.watch(), *(client.live() for client in clients))
 
 
 def server_sessions():
@@ -109,6 +126,9 @@ def check_end(run, descriptors):
     """What is left over when everybody has left."""
     wrong = run.ledger.wrong
     status = until(lambda: (lambda now: now if now["clients"] == 0 else None)(run.proxy.status()), "all sessions have ended", 90)
+    for each in run.before:
+        until(lambda gone=each: gone.process.poll() is not None, "the process before the takeover has ended", 90)
+        each.stop()
     for side, count in server_sessions().items():
         held = status["sides"][side]["connections"]
         if held != count:
@@ -149,7 +169,7 @@ def main():
     except AssertionError as failure:
         run.ledger.wrong.append(str(failure))
     print(json.dumps({"steps": run.ledger.steps, "sessions": run.ledger.sessions, "lost": run.ledger.lost,
-                      "terminated": run.terminated, "cancelled": run.ledger.cancelled, "shifts": run.shifts,
+                      "terminated": run.terminated, "cancelled": run.ledger.cancelled, "shifts": run.shifts, "takeovers": len(run.before),
                       "reloads": run.reloads, "committed": run.ledger.committed, "unknown": run.ledger.unknown}))
     for words in run.ledger.wrong[:20]:
         print(f"WRONG {words}")
