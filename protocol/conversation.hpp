@@ -92,7 +92,13 @@ struct ReplyProgress {
   std::size_t farewell_bytes = 0;
 };
 
-enum class RestoreState : std::uint8_t { not_needed, under_way, done, failed };
+enum class RestoreState : std::uint8_t {
+  not_needed,
+  under_way,  ///< its replies must be seen before a request is forwarded
+  ahead,      ///< it cannot fail: the next request is forwarded behind it, in the same write
+  done,
+  failed,
+};
 
 /// The client's half of a conversation: reads requests, knows the session's state, moves it between backends,
 /// and turns backend bytes into client bytes. Sans I/O; belongs to one session, on one thread.
@@ -114,7 +120,8 @@ class ClientHalf {
   [[nodiscard]] virtual const Pins& pins() const = 0;
 
   /// Writes what `target` needs before it can serve this session, and what the client must be told of a new
-  /// server. under_way: send, relay() the replies, ask restore_state() until it is done or failed.
+  /// server. under_way: send, relay() the replies, ask restore_state() until it is done or failed. ahead: forward() the
+  /// request at once and send both together; should it fail all the same, relay() fails with restore_failed.
   /// Precondition: `target` is at a boundary, and so is the backend that the session leaves.
   [[nodiscard]] virtual RestoreState begin_restore(BackendHalf& target, Gather& to_backend, Gather& to_client) = 0;
   [[nodiscard]] virtual RestoreState restore_state(const BackendHalf& target) const = 0;
@@ -137,7 +144,7 @@ class ClientHalf {
 
   /// Hands the bytes covered by `request` to `target` and notes what it will owe.
   /// Precondition: next_request() was called last, with the same `unread`; after a route, begin_restore() said
-  /// not_needed or restore_state() is done.
+  /// not_needed or ahead, or restore_state() is done.
   virtual void forward(const NextRequest& request, ByteView unread, BackendHalf& target, Gather& to_backend) = 0;
 
   /// `lost` is gone, with requests unanswered of which nothing was passed to the client: they were never made, and the

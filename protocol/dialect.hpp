@@ -26,10 +26,12 @@ class Dialect {
   [[nodiscard]] virtual std::unique_ptr<ClientHalf> make_client_half(const Login& login) = 0;
   /// For a login to the console instead of a database.
   [[nodiscard]] virtual std::unique_ptr<Console> make_console() = 0;
-  /// `login` is the client's: its start-up parameters are repeated to the backend.
+  /// `login` is the client's: its start-up parameters are repeated to the backend. What is learned of a server is kept
+  /// by `server_number`.
   [[nodiscard]] virtual std::unique_ptr<BackendLogin> make_backend_login(const Login& login,
                                                                          const BackendCredentials& credentials,
-                                                                         EncryptionWish wish) = 0;
+                                                                         EncryptionWish wish,
+                                                                         std::uint32_t server_number) = 0;
   /// Sessions whose logins have equal keys can use each other's backend connections. Holds no secret.
   [[nodiscard]] virtual std::string pool_key(const Login& login) const = 0;
   /// The bytes that cancel whatever runs on the connection behind `half`; empty if it gave no key.

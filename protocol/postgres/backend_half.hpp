@@ -3,6 +3,7 @@
 #include "protocol/conversation.hpp"
 #include "protocol/postgres/question.hpp"
 #include "protocol/postgres/reply_tracker.hpp"
+#include "protocol/postgres/restoration_text.hpp"
 #include "protocol/postgres/session_state.hpp"
 
 #include <array>
@@ -13,8 +14,11 @@ namespace protocol::postgres {
 
 /// Restoring a session's state on a backend.
 ///
-///     idle --begin_restore--> under_way --last ReadyForQuery--> done | failed
-enum class RestorePhase : std::uint8_t { idle, under_way, done, failed };
+///     idle --begin_restore, what may fail--> under_way --ReadyForQuery--> done | failed
+///     idle --begin_restore, what cannot fail--> ahead (requests follow) --ReadyForQuery--> done | overtaken
+///
+/// overtaken: it failed all the same, and requests have run in a state that was not the session's.
+enum class RestorePhase : std::uint8_t { idle, under_way, ahead, done, failed, overtaken };
 
 /// `parameters` with one of them changed, as a ParameterStatus says it; null when that makes no sense.
 [[nodiscard]] ParameterPointer with_status(const ParameterMap& parameters, ByteView payload);
@@ -23,8 +27,10 @@ enum class RestorePhase : std::uint8_t { idle, under_way, done, failed };
 /// what the connection lacks.
 class PostgresBackendHalf final : public BackendHalf {
  public:
-  PostgresBackendHalf(ParameterPointer reported, std::optional<CancelKey> key)
-      : startup_parameters(reported), parameters(std::move(reported)), key_(std::move(key)) {}
+  /// `proven_texts` is shared by the connections of one login to one server; null: nothing is remembered.
+  PostgresBackendHalf(ParameterPointer reported, std::optional<CancelKey> key,
+                      std::shared_ptr<ProvenTexts> proven_texts = nullptr)
+      : startup_parameters(reported), parameters(std::move(reported)), proven(std::move(proven_texts)), key_(std::move(key)) {}
 
   [[nodiscard]] bool is_at_boundary() const override {
     return tracker.is_at_boundary() && frame_remaining == 0 && request_remaining == 0;
@@ -40,6 +46,11 @@ class PostgresBackendHalf final : public BackendHalf {
   [[nodiscard]] Result<std::size_t> absorb_idle(ByteView unread) override;
   [[nodiscard]] const CancelKey* cancel_key() const override { return key_ ? &*key_ : nullptr; }
   [[nodiscard]] ServerTraits traits() const override;
+
+  /// The reply that is being answered is that of a restoration.
+  [[nodiscard]] bool is_restoring() const {
+    return restore == RestorePhase::under_way || tracker.front_disposition() == Disposition::restore;
+  }
 
   ReplyTracker tracker;
   const ParameterPointer startup_parameters;  ///< as reported at the login
@@ -73,6 +84,8 @@ class PostgresBackendHalf final : public BackendHalf {
   std::optional<Question> question;       ///< asked and not answered yet
 
   RestorePhase restore = RestorePhase::idle;
+  RestorationText restoration;            ///< the last one, and storage for the next
+  const std::shared_ptr<ProvenTexts> proven;
   bool is_transaction_read_only = false;  ///< the open transaction was declared READ ONLY
   bool is_read_only_sealed = false;       ///< and has taken its snapshot, so it cannot become READ WRITE
 

@@ -95,6 +95,7 @@ class PostgresClientHalf final : public ClientHalf {
   enum class Provision : std::uint8_t { not_needed, injected };
   Provision provide_statement(std::string_view name, PostgresBackendHalf& target, Gather& to_backend,
                               Disposition disposition = Disposition::forward_error);
+  static void write_close(std::string_view name, Gather& to_backend);
   void close_unnamed(PostgresBackendHalf& target, Gather& to_backend);
   Provision provide_named_in(const StatementFacts& facts, PostgresBackendHalf& target, Gather& to_backend,
                              Disposition disposition = Disposition::forward_error);
@@ -135,13 +136,14 @@ class PostgresClientHalf final : public ClientHalf {
   void drop_sequence_values(PostgresBackendHalf& target, ByteView unread, Gather& to_backend);
 
   // Restoring.
-  [[nodiscard]] std::string restoration_sql(const PostgresBackendHalf& target) const;
-  void append_setting_changes(const PostgresBackendHalf& target, const Settings& present, std::string& sql) const;
+  void compose_restoration(PostgresBackendHalf& target) const;
+  void append_setting_changes(const PostgresBackendHalf& target, const Settings& present, RestorationText& text) const;
   /// The last session may have left settings behind that nobody has seen.
   [[nodiscard]] bool is_strange(const PostgresBackendHalf& target) const {
     return target.has_unseen_settings && target.last_session != id_;
   }
-  void append_statement_changes(const PostgresBackendHalf& target, std::string& sql) const;
+  bool close_strange_names(PostgresBackendHalf& target, Gather& to_backend);
+  void note_proven(PostgresBackendHalf& source) const;
   void tell_parameter_changes(PostgresBackendHalf& target, Gather& to_client);
   void finish_restore(PostgresBackendHalf& target, Gather& to_client);
   /// The client was told these parameters.

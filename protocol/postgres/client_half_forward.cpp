@@ -277,15 +277,19 @@ PostgresClientHalf::Provision PostgresClientHalf::provide_statement(std::string_
   return Provision::injected;
 }
 
-/// The unnamed statement of another session, or one that this session has freed elsewhere, must not answer here.
-void PostgresClientHalf::close_unnamed(PostgresBackendHalf& target, Gather& to_backend) {
-  const auto held = target.statements.find(std::string_view{});
+void PostgresClientHalf::write_close(std::string_view name, Gather& to_backend) {
   Bytes close;
   FrameWriter frame(close, FrontendMessage::close);
   frame.fields().write_u8('S');
-  frame.fields().write_text_z({});
+  frame.fields().write_text_z(name);
   frame.finish();
   to_backend.own(close);
+}
+
+/// The unnamed statement of another session, or one that this session has freed elsewhere, must not answer here.
+void PostgresClientHalf::close_unnamed(PostgresBackendHalf& target, Gather& to_backend) {
+  const auto held = target.statements.find(std::string_view{});
+  write_close({}, to_backend);
   PreparedStatementPointer statement = held->second;
   const ReplyTracker::Noted noted =
       target.tracker.expect(ExpectedReply{Kind::close, Disposition::swallow, false, statement, nullptr});

@@ -112,7 +112,7 @@ Result<PostgresClientHalf::FrameStep> PostgresClientHalf::relay_frame(PostgresBa
         relay_asynchronous(source, tag, frame, to_client);
         return FrameStep{available};
       }
-      verdict = &source == current_ && source.restore != RestorePhase::under_way ? Verdict::forward : Verdict::swallow;
+      verdict = &source == current_ && !source.is_restoring() ? Verdict::forward : Verdict::swallow;
     }
     if (tag == BackendMessage::command_complete) {
       source.tag_was_rollback = as_text(payload).starts_with("ROLLBACK") && payload.size() == sizeof "ROLLBACK";
@@ -121,7 +121,11 @@ Result<PostgresClientHalf::FrameStep> PostgresClientHalf::relay_frame(PostgresBa
     if (judgement.completes()) {
       on_completed(source, judgement.completed);
       if (tag == BackendMessage::ready_for_query) on_ready(source, judgement.completed, completed);
+      if (judgement.completed.disposition == Disposition::restore) finish_restore(source, to_client);
     }
+  }
+  if (source.restore == RestorePhase::overtaken) {
+    return failure(ErrorCode::restore_failed, Blame::backend, "the session's state, with requests sent behind it");
   }
   if (&source == current_) is_in_doubt_ = source.tracker.is_in_doubt();
   if (verdict == Verdict::forward && passed && source.held_back.empty()) {
@@ -132,10 +136,6 @@ Result<PostgresClientHalf::FrameStep> PostgresClientHalf::relay_frame(PostgresBa
   }
   source.frame_verdict = verdict;
   source.frame_remaining = header->frame_bytes() - available;
-  if (tag == BackendMessage::ready_for_query && source.restore == RestorePhase::under_way &&
-      !source.tracker.is_owing()) {
-    finish_restore(source, to_client);
-  }
   return FrameStep{available};
 }
 
@@ -171,6 +171,10 @@ ReplyTracker::Verdict PostgresClientHalf::judge_error_message(PostgresBackendHal
     progress.is_link_lost = summary.is_fatal;
     return Verdict::swallow;
   }
+  if (source.is_restoring() && !summary.is_fatal) {
+    source.restore = RestorePhase::overtaken;
+    return Verdict::swallow;
+  }
   if (judgement.verdict == Verdict::unsolicited) {
     // A backend that ends an idle connection (57P01, 57P05 …) ends nothing for a client whose session can be
     // re-created on a new one.
@@ -204,8 +208,8 @@ void PostgresClientHalf::relay_asynchronous(PostgresBackendHalf& source, Backend
     return;
   }
   const Disposition front = source.tracker.front_disposition();
-  const bool is_clients = &source == current_ && source.restore != RestorePhase::under_way &&
-                          front != Disposition::swallow && front != Disposition::question;
+  const bool is_clients = &source == current_ && !source.is_restoring() && front != Disposition::swallow &&
+                          front != Disposition::question;
   const bool is_notification = tag == BackendMessage::notification_response;
   if (is_clients && tag == BackendMessage::notice_response && holds_back(source, frame, to_client)) return;
   if (is_clients || (is_notification && (&source == current_ || is_held(source)))) to_client.borrow(frame);
@@ -217,12 +221,12 @@ void PostgresClientHalf::on_parameter_status(PostgresBackendHalf& source, ByteVi
   if (parameters == nullptr) return;
   const bool client_knows_this_backend = client_parameters_ == source.parameters;
   source.parameters = std::move(parameters);
-  if (&source == current_ && is_anothers_name(source, payload)) {
+  if (&source == current_ && !source.is_restoring() && is_anothers_name(source, payload)) {
     tell_own_name(to_client);
     return;
   }
   // While state is restored the differences are told at its end.
-  if (&source != current_ || source.restore == RestorePhase::under_way) return;
+  if (&source != current_ || source.is_restoring()) return;
   if (*source.parameters == *client_parameters_) {  // news to this connection only, not to the client
     source.parameters = client_parameters_;
     return;
@@ -352,7 +356,7 @@ void PostgresClientHalf::forget_unnamed(PostgresBackendHalf& source) {
 void PostgresClientHalf::on_ready(PostgresBackendHalf& source, const ExpectedReply& entry,
                                   std::vector<Completion>& completed) {
   if (entry.disposition == Disposition::question) return settle_question(source);
-  if (entry.disposition == Disposition::swallow) return;
+  if (entry.disposition == Disposition::swallow || entry.disposition == Disposition::restore) return;
   if (entry.kind == Kind::query) {
     // A simple query frees the unnamed statement. Source: manual 55.2.3.
     forget_unnamed(source);
@@ -360,7 +364,10 @@ void PostgresClientHalf::on_ready(PostgresBackendHalf& source, const ExpectedRep
   if (source.tracker.status() == TransactionStatus::idle) {
     const bool is_rolled_back = source.has_error || source.tag_was_rollback;
     state_.on_transaction_end(is_rolled_back ? SessionState::Outcome::rolled_back : SessionState::Outcome::committed);
-    source.settings = state_.settings();
+    if (source.settings != state_.settings()) {
+      source.settings = state_.settings();
+      note_proven(source);
+    }
     source.is_transaction_read_only = false;
     if (!source.tracker.is_owing()) portals_.clear();
   }

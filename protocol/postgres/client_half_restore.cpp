@@ -3,6 +3,7 @@
 #include "protocol/postgres/frame_writer.hpp"
 #include "protocol/wire/byte_writer.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <string_view>
@@ -11,6 +12,8 @@
 namespace protocol::postgres {
 
 namespace {
+
+constexpr std::string_view application_name_setting = "application_name";
 
 /// Parameters that a server reports and a client may set. What was reported counts before what was parsed.
 /// default_transaction_read_only is left out: it may be an operator's fence on one side.
@@ -43,6 +46,19 @@ bool equals_folded(std::string_view left, std::string_view right) {
 int restoring_pass_of(std::string_view name) {
   if (name == "session_authorization") return 1;
   return name == "role" ? 2 : 0;
+}
+
+/// Settings whose values are names in the catalogue, which others may drop or take away.
+/// Source: PostgreSQL 15 manual 20.11.1 "Statement Behavior" and SET ROLE.
+Certainty certainty_of(std::string_view name) {
+  constexpr std::array<std::string_view, 6> named_in_catalogue{"role",
+                                                               "session_authorization",
+                                                               "default_table_access_method",
+                                                               "default_tablespace",
+                                                               "default_text_search_config",
+                                                               "temp_tablespaces"};
+  const bool is_there = std::find(named_in_catalogue.begin(), named_in_catalogue.end(), name) != named_in_catalogue.end();
+  return is_there ? Certainty::never : Certainty::provable;
 }
 
 void append_quoted(std::string& sql, std::string_view text, char quote) {
@@ -103,6 +119,7 @@ std::string as_server_writes(std::string_view name, const ParameterMap& paramete
 
 }  // namespace
 
+/// What cannot fail goes ahead of the session's next request in the same write; anything else is waited for.
 RestoreState PostgresClientHalf::begin_restore(BackendHalf& backend, Gather& to_backend, Gather& to_client) {
   auto& target = static_cast<PostgresBackendHalf&>(backend);
   if (is_in_line(target)) return RestoreState::not_needed;
@@ -113,24 +130,32 @@ RestoreState PostgresClientHalf::begin_restore(BackendHalf& backend, Gather& to_
     target.restore = RestorePhase::failed;
     return RestoreState::failed;
   }
-  const std::string sql = restoration_sql(target);
-  if (sql.empty()) {
+  compose_restoration(target);
+  const bool has_closed = close_strange_names(target, to_backend);
+  const RestorationText& text = target.restoration;
+  if (text.is_empty() && !has_closed) {
     finish_restore(target, to_client);
     target.restore = RestorePhase::idle;
     return RestoreState::not_needed;
   }
-  Bytes query;
-  FrameWriter frame(query, FrontendMessage::query);
-  frame.fields().write_text_z(sql);
-  frame.finish();
-  to_backend.own(query);
-  // A simple query frees the unnamed statement. Source: manual 55.2.3.
-  if (const auto unnamed = target.statements.find(std::string_view{}); unnamed != target.statements.end()) {
-    target.statements.erase(unnamed);
+  Bytes last;
+  if (text.is_empty()) {
+    FrameWriter(last, FrontendMessage::sync).finish();
+  } else {
+    FrameWriter frame(last, FrontendMessage::query);
+    frame.fields().write_text_z(text.sql());
+    frame.finish();
+    // A simple query frees the unnamed statement. Source: manual 55.2.3.
+    if (const auto unnamed = target.statements.find(std::string_view{}); unnamed != target.statements.end()) {
+      target.statements.erase(unnamed);
+    }
   }
-  target.tracker.expect(ExpectedReply{Kind::query, Disposition::swallow, false, nullptr, nullptr});
-  target.restore = RestorePhase::under_way;
-  return RestoreState::under_way;
+  to_backend.own(last);
+  const Kind kind = text.is_empty() ? Kind::sync : Kind::query;
+  target.tracker.expect(ExpectedReply{kind, Disposition::restore, false, nullptr, nullptr});
+  ++target.segment;
+  target.restore = text.is_certain() ? RestorePhase::ahead : RestorePhase::under_way;
+  return text.is_certain() ? RestoreState::ahead : RestoreState::under_way;
 }
 
 bool PostgresClientHalf::is_in_line(const BackendHalf& backend) const {
@@ -150,36 +175,50 @@ RestoreState PostgresClientHalf::restore_state(const BackendHalf& backend) const
   switch (static_cast<const PostgresBackendHalf&>(backend).restore) {
     case RestorePhase::idle: return RestoreState::not_needed;
     case RestorePhase::under_way: return RestoreState::under_way;
+    case RestorePhase::ahead: return RestoreState::ahead;
     case RestorePhase::done: return RestoreState::done;
-    case RestorePhase::failed: return RestoreState::failed;
+    case RestorePhase::failed:
+    case RestorePhase::overtaken: return RestoreState::failed;
   }
   return RestoreState::failed;
 }
 
-std::string PostgresClientHalf::restoration_sql(const PostgresBackendHalf& target) const {
-  std::string sql;
+void PostgresClientHalf::compose_restoration(PostgresBackendHalf& target) const {
+  RestorationText& text = target.restoration;
+  text.begin(target.proven.get());
   const bool begins_anew = is_strange(target);
-  if (begins_anew) sql = "RESET SESSION AUTHORIZATION;RESET ROLE;RESET ALL;";
+  if (begins_anew) {
+    for (const std::string_view statement : {"RESET SESSION AUTHORIZATION", "RESET ROLE", "RESET ALL"}) {
+      text.add(statement, Certainty::provable);
+    }
+    target.has_unseen_settings = false;
+  }
   const Settings& present_settings = begins_anew ? *no_settings() : *target.settings;
   const ParameterMap& present_parameters = begins_anew ? *target.startup_parameters : *target.parameters;
-  if (begins_anew || target.settings != state_.settings()) append_setting_changes(target, present_settings, sql);
+  if (begins_anew || target.settings != state_.settings()) append_setting_changes(target, present_settings, text);
   for (const std::string_view name : settable_reported) {
     const std::string* wanted = find_value(*client_parameters_, name);
     const std::string* present = find_value(present_parameters, name);
     if (wanted == nullptr || present == nullptr || *wanted == *present) continue;
+    std::string& sql = text.next_statement();
     sql += "SET ";
     sql += name;
     sql += " TO ";
     append_literal(sql, *wanted);
-    sql += ";";
+    text.end_statement(name == application_name_setting ? Certainty::certain : Certainty::provable);
   }
-  if (target.statements_version != state_.statements_version()) append_statement_changes(target, sql);
-  return sql;
+  if (target.statements_version == state_.statements_version()) return;
+  for (const auto& [name, statement] : state_.statements()) {
+    if (statement->origin != PreparedStatement::Origin::sql) continue;
+    const auto held = target.statements.find(name);
+    if (held != target.statements.end() && is_same(*held->second, *statement)) continue;
+    text.add(statement->sql_text, Certainty::never);
+  }
 }
 
 /// From `present`, what is set on `target`, to what is set in the session.
 void PostgresClientHalf::append_setting_changes(const PostgresBackendHalf& target, const Settings& present,
-                                                std::string& sql) const {
+                                                RestorationText& text) const {
   const auto is_reported = [&](std::string_view name) {
     for (const std::string_view reported : settable_reported) {
       if (equals_folded(name, reported)) return find_value(*target.parameters, reported) != nullptr;
@@ -187,50 +226,61 @@ void PostgresClientHalf::append_setting_changes(const PostgresBackendHalf& targe
     return false;
   };
   for (const int pass : {0, 1, 2}) {
-    for (const auto& [name, text] : present) {
+    for (const auto& [name, set] : present) {
       if (restoring_pass_of(name) != pass || is_reported(name) || state_.settings()->count(name) != 0) continue;
-      sql += name == "session_authorization" ? "RESET SESSION AUTHORIZATION" : "RESET " + name;
-      sql += ";";
+      std::string& sql = text.next_statement();
+      sql += "RESET ";
+      sql += name == "session_authorization" ? "SESSION AUTHORIZATION" : name;
+      text.end_statement(Certainty::provable);
     }
-    for (const auto& [name, text] : *state_.settings()) {
+    for (const auto& [name, set] : *state_.settings()) {
       if (restoring_pass_of(name) != pass || is_reported(name)) continue;
       const auto place = present.find(name);
-      if (place != present.end() && place->second == text) continue;
+      if (place != present.end() && place->second == set) continue;
       // The text of a setting that was only named in the session leaves a value alone: here, another session's.
-      if (place != present.end() && name.find('.') != std::string::npos) sql += "RESET " + name + ";";
-      sql += text;
-      sql += ";";
+      if (place != present.end() && name.find('.') != std::string::npos) {
+        text.next_statement() += "RESET " + name;
+        text.end_statement(Certainty::provable);
+      }
+      text.add(set, certainty_of(name));
     }
   }
 }
 
-void PostgresClientHalf::append_statement_changes(const PostgresBackendHalf& target, std::string& sql) const {
-  for (const auto& [name, held] : target.statements) {
-    const PreparedStatementPointer wanted = state_.find_statement(name);
-    if (name.empty() || (wanted && is_same(*wanted, *held))) continue;
-    sql += "DEALLOCATE ";
-    append_quoted(sql, name, '"');
-    sql += ";";
+/// Names of other sessions, and statements that this one has replaced or freed elsewhere, are free again. Closing a
+/// statement that does not exist is no error. Source: PostgreSQL 15 manual 55.2.3 and 55.7, Close.
+bool PostgresClientHalf::close_strange_names(PostgresBackendHalf& target, Gather& to_backend) {
+  if (target.statements_version == state_.statements_version()) return false;
+  bool has_closed = false;
+  for (auto place = target.statements.begin(); place != target.statements.end();) {
+    const PreparedStatementPointer wanted = state_.find_statement(place->first);
+    const bool is_kept = place->first.empty() || (wanted && is_same(*wanted, *place->second));
+    if (is_kept) {
+      ++place;
+      continue;
+    }
+    write_close(place->first, to_backend);
+    target.tracker.expect(ExpectedReply{Kind::close, Disposition::swallow, false, nullptr, nullptr});
+    place = target.statements.erase(place);
+    has_closed = true;
   }
-  for (const auto& [name, statement] : state_.statements()) {
-    if (statement->origin != PreparedStatement::Origin::sql) continue;
-    const auto held = target.statements.find(name);
-    if (held != target.statements.end() && is_same(*held->second, *statement)) continue;
-    sql += statement->sql_text;
-    sql += ";";
-  }
+  return has_closed;
+}
+
+/// The connection carries out what its session has set: these texts succeed here.
+void PostgresClientHalf::note_proven(PostgresBackendHalf& source) const {
+  if (source.proven == nullptr || source.settings == no_settings()) return;
+  const Settings& settings = *source.settings;
+  // What another role may set, the user of the login perhaps may not.
+  if (settings.count("role") != 0 || settings.count("session_authorization") != 0) return;
+  for (const auto& [name, text] : settings) source.proven->insert(text);
 }
 
 /// What `target` holds is now what the session has, or it cannot serve it.
 void PostgresClientHalf::finish_restore(PostgresBackendHalf& target, Gather& to_client) {
+  const bool was_ahead = target.restore == RestorePhase::ahead;
   if (target.restore == RestorePhase::failed) return;
   target.settings = state_.settings();
-  if (is_strange(target)) target.has_unseen_settings = false;
-  for (auto place = target.statements.begin(); place != target.statements.end();) {
-    const PreparedStatementPointer wanted = state_.find_statement(place->first);
-    const bool is_current = wanted && is_same(*wanted, *place->second);
-    place = is_current || place->first.empty() ? std::next(place) : target.statements.erase(place);
-  }
   for (const auto& [name, statement] : state_.statements()) {
     if (statement->origin == PreparedStatement::Origin::sql) target.statements.insert_or_assign(name, statement);
   }
@@ -238,11 +288,13 @@ void PostgresClientHalf::finish_restore(PostgresBackendHalf& target, Gather& to_
   for (const std::string_view name : settable_reported) {
     const std::string* wanted = find_value(*client_parameters_, name);
     const std::string* present = find_value(*target.parameters, name);
+    if (name == application_name_setting) continue;  // servers shorten it as they please
     if (wanted != nullptr && present != nullptr && *wanted != *present) {
-      target.restore = RestorePhase::failed;
+      target.restore = was_ahead ? RestorePhase::overtaken : RestorePhase::failed;
       return;
     }
   }
+  if (target.proven != nullptr && !was_ahead) target.restoration.prove(*target.proven);
   tell_parameter_changes(target, to_client);
   target.restore = RestorePhase::done;
 }

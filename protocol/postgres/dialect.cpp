@@ -26,8 +26,8 @@ constexpr std::uint32_t cancel_request_code = 80877102;
 class PostgresBackendLogin final : public BackendLogin {
  public:
   PostgresBackendLogin(PostgresDialect& dialect, const Login& login, const BackendCredentials& credentials,
-                       EncryptionWish wish)
-      : dialect_(dialect), dialogue_(login, credentials, dialect.nonces_, dialect.scram_keys_, wish) {}
+                       EncryptionWish wish, std::shared_ptr<ProvenTexts> proven)
+      : dialect_(dialect), dialogue_(login, credentials, dialect.nonces_, dialect.scram_keys_, wish), proven_(std::move(proven)) {}
 
   [[nodiscard]] DialogueProgress advance(ByteView received, Bytes& to_send) override {
     return dialogue_.advance(received, to_send);
@@ -38,12 +38,13 @@ class PostgresBackendLogin final : public BackendLogin {
   [[nodiscard]] std::unique_ptr<BackendHalf> take_half() override {
     BackendIdentity identity = dialogue_.take_identity();
     return std::make_unique<PostgresBackendHalf>(dialect_.intern(std::move(identity.parameters)),
-                                                 std::move(identity.key));
+                                                 std::move(identity.key), std::move(proven_));
   }
 
  private:
   PostgresDialect& dialect_;
   BackendLoginDialogue dialogue_;
+  std::shared_ptr<ProvenTexts> proven_;
 };
 
 PostgresDialect::PostgresDialect(Options options, Admission admission, NonceSource& nonces,
@@ -66,8 +67,20 @@ std::unique_ptr<Console> PostgresDialect::make_console() { return std::make_uniq
 
 std::unique_ptr<BackendLogin> PostgresDialect::make_backend_login(const Login& login,
                                                                   const BackendCredentials& credentials,
-                                                                  EncryptionWish wish) {
-  return std::make_unique<PostgresBackendLogin>(*this, login, credentials, wish);
+                                                                  EncryptionWish wish, std::uint32_t server_number) {
+  return std::make_unique<PostgresBackendLogin>(*this, login, credentials, wish, proven_texts_for(login, server_number));
+}
+
+std::shared_ptr<ProvenTexts> PostgresDialect::proven_texts_for(const Login& login, std::uint32_t server_number) {
+  std::pair<std::string, std::uint32_t> key(pool_key(login), server_number);
+  const auto known = proven_texts_.find(key);
+  if (known != proven_texts_.end()) {
+    if (std::shared_ptr<ProvenTexts> shared = known->second.lock()) return shared;
+  }
+  std::erase_if(proven_texts_, [](const auto& entry) { return entry.second.expired(); });
+  auto fresh = std::make_shared<ProvenTexts>();
+  proven_texts_.insert_or_assign(std::move(key), fresh);
+  return fresh;
 }
 
 Analyser& PostgresDialect::analyser_for(const Login& login) {

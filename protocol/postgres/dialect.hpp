@@ -6,12 +6,14 @@
 #include "protocol/postgres/client_half.hpp"
 #include "protocol/postgres/encryption.hpp"
 #include "protocol/postgres/nonce_source.hpp"
+#include "protocol/postgres/restoration_text.hpp"
 #include "protocol/postgres/scram.hpp"
 
 #include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace protocol::postgres {
@@ -39,7 +41,8 @@ class PostgresDialect final : public Dialect {
   [[nodiscard]] std::unique_ptr<Console> make_console() override;
   [[nodiscard]] std::unique_ptr<BackendLogin> make_backend_login(const Login& login,
                                                                  const BackendCredentials& credentials,
-                                                                 EncryptionWish wish) override;
+                                                                 EncryptionWish wish,
+                                                                 std::uint32_t server_number) override;
   [[nodiscard]] std::string pool_key(const Login& login) const override;
   [[nodiscard]] Bytes write_cancel(const BackendHalf& half) override;
   [[nodiscard]] std::unique_ptr<Dialogue> make_cancellation(Bytes cancel_bytes, EncryptionWish wish) override;
@@ -57,6 +60,8 @@ class PostgresDialect final : public Dialect {
   /// Servers report the same parameters to everybody: one map serves all sessions that were told the same.
   [[nodiscard]] ParameterPointer intern(ParameterMap parameters);
   [[nodiscard]] Analyser& analyser_for(const Login& login);
+  /// What was proven lasts for as long as a connection to that server: behind it may be another one after a restart.
+  [[nodiscard]] std::shared_ptr<ProvenTexts> proven_texts_for(const Login& login, std::uint32_t server_number);
 
   const Options options_;
   Admission admission_;
@@ -66,6 +71,7 @@ class PostgresDialect final : public Dialect {
   std::map<std::string, std::unique_ptr<Analyser>, std::less<>> analysers_;
   Analyser shared_analyser_;
   std::vector<std::weak_ptr<const ParameterMap>> known_parameters_;
+  std::map<std::pair<std::string, std::uint32_t>, std::weak_ptr<ProvenTexts>> proven_texts_;
 };
 
 }  // namespace protocol::postgres

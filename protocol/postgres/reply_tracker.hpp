@@ -17,6 +17,7 @@ enum class Disposition : std::uint8_t {
   swallow,        ///< it answers something that Crossfade asked by itself
   forward_error,  ///< swallow success; an error is the answer to the client's message that follows
   question,       ///< swallow; its rows are an answer to read, see client_half_questions.cpp
+  restore,        ///< swallow; the end of what brings the connection in line with the session
   keep_error,     ///< swallow; an error is told in place of the error of the client's query that follows
 };
 

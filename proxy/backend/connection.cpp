@@ -78,7 +78,7 @@ void Connection::connect(protocol::EncryptionWish wish) {
   phase_ = Phase::connecting;
   channel_.emplace(surroundings_.connector.connect(surroundings_.endpoints[side_]), static_cast<net::StreamListener&>(*this));
   login_ = surroundings_.dialect.make_backend_login(
-      *client_, surroundings_.credentials.credentials_for(*client_, side_), wish);
+      *client_, surroundings_.credentials.credentials_for(*client_, side_), wish, static_cast<std::uint32_t>(side_));
 }
 
 Connection::~Connection() {

@@ -322,6 +322,9 @@ void Session::disarm_deadline() {
 std::optional<Session::RunningRequest> Session::running_request() {
   backend::Connection* link = current_link();
   if (link == nullptr || !link->half().is_cancellable()) return std::nullopt;
+  // It would hit what restores the session's state. As with any cancel request that comes before its statement, nothing
+  // happens.
+  if (half_->restore_state(link->half()) == protocol::RestoreState::ahead) return std::nullopt;
   protocol::Bytes bytes = environment_.dialect.write_cancel(link->half());
   if (bytes.empty()) return std::nullopt;
   return RunningRequest{link->side(), std::move(bytes), link->cancels_under_way()};

@@ -228,6 +228,8 @@ Session::Served Session::prepare_link(const routing::Route& route, const routing
     state = half_->begin_restore(link->half(), environment_.to_backend, environment_.to_client);
     client_.send(environment_.to_client);
     environment_.to_client.clear();
+  }
+  if (state == protocol::RestoreState::under_way) {
     link->channel().send(environment_.to_backend);
     environment_.to_backend.clear();
   }

@@ -18,7 +18,7 @@ using tests::fuzz::require;
 using tests::fuzz::StreamCheck;
 
 struct Backend {
-  Backend() : half(std::make_shared<const ParameterMap>(), std::nullopt) {}
+  Backend() : half(std::make_shared<const ParameterMap>(), std::nullopt, std::make_shared<ProvenTexts>()) {}
   PostgresBackendHalf half;
   Bytes unread;
   StreamCheck sent;

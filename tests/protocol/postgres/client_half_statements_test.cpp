@@ -179,7 +179,12 @@ TEST_CASE("client half: a statement closed on blue → freed on green when the s
   it.answer(message('1', "") + message('2', "") + complete("SELECT 1") + ready_message('I'), it.green);
   it.send(message('C', "Ss\0"s) + sync_message(), it.blue);
   it.answer(message('3', "") + ready_message('I'), it.blue);
-  CHECK(restore(it, it.green) == "DEALLOCATE \"s\";");
+  Gather to_backend;
+  Gather to_client;
+  CHECK(it.client.begin_restore(it.green, to_backend, to_client) == RestoreState::ahead);
+  CHECK(text_of(to_backend) == text_of(close_message('S', "s") + sync_message()));
+  CHECK(it.answer(message('3', "") + ready_message('I'), it.green).empty());
+  CHECK(it.client.restore_state(it.green) == RestoreState::done);
 }
 
 TEST_CASE("client half: PREPARE in SQL → repeated on green, EXECUTE is what the statement is") {
