@@ -48,6 +48,7 @@ void read_pool(const Node& node, const std::string& path, Reading& reading, Pool
   read_own_count(*section, "size", pool_size_max, pool.size);
   section->read_count("connections_max", 0, count_max, pool.connections_max);
   section->read_count("queue_clients_max", 0, count_max, pool.queue_clients_max);
+  section->read_count("prepared_statements_max", 0, 10'000, pool.prepared_statements_max);
   section->read_duration("queue_timeout", 1ms, 24h, pool.queue_timeout);
   section->read_duration("idle_timeout", 0ms, 24h * 7, pool.idle_timeout);
   section->read_duration("lifetime", 0ms, 24h * 7, pool.lifetime);

@@ -173,6 +173,8 @@ struct Pool {
   PoolMode mode = PoolMode::session;
   /// Per user, database, start-up parameters and side, over all workers; 0: no limit. Nothing: what the mode has.
   std::optional<std::uint32_t> size;
+  /// By transaction: statements on one connection that its sessions share; 0: each prepares under its own names.
+  std::uint32_t prepared_statements_max = 200;
   std::uint32_t connections_max = 0;               ///< per side, of everybody; 0: no limit
   std::uint32_t queue_clients_max = 0;             ///< sessions that may wait at a time; 0: no limit
   std::chrono::milliseconds queue_timeout{120'000};  ///< how long a session waits for a connection

@@ -14,6 +14,12 @@ namespace protocol {
 /// How far a session had come when an error is told to its client.
 enum class SessionStage : std::uint8_t { greeting, conversing };
 
+/// Whose the connections are that a session uses.
+enum class Tenure : std::uint8_t {
+  own,     ///< its own, for its life
+  shared,  ///< others use them too, between its transactions
+};
+
 /// The only door between the machine and a wire protocol. One object per pair and worker; its objects live
 /// on that worker's thread. Made by the composition root.
 class Dialect {
@@ -23,7 +29,7 @@ class Dialect {
 
   /// `host` outlives the greeting.
   [[nodiscard]] virtual std::unique_ptr<Greeting> make_greeting(GreetingHost& host) = 0;
-  [[nodiscard]] virtual std::unique_ptr<ClientHalf> make_client_half(const Login& login) = 0;
+  [[nodiscard]] virtual std::unique_ptr<ClientHalf> make_client_half(const Login& login, Tenure tenure) = 0;
   /// For a login to the console instead of a database.
   [[nodiscard]] virtual std::unique_ptr<Console> make_console() = 0;
   /// `login` is the client's: its start-up parameters are repeated to the backend. What is learned of a server is kept

@@ -23,9 +23,10 @@ session::SessionOptions session_options_from(const config::Limits& limits, const
   return options;
 }
 
-protocol::postgres::PostgresDialect::Options dialect_options_from(const config::Limits& limits, config::TlsMode mode) {
+protocol::postgres::PostgresDialect::Options dialect_options_from(const config::Limits& limits, const config::Pair& pair) {
   protocol::postgres::PostgresDialect::Options options;
-  options.client_encryption = client_encryption_from(mode);
+  options.client_encryption = client_encryption_from(pair.tls.mode);
+  options.client_half.prepared_statements_max = pair.pool.prepared_statements_max;
   options.client_half.statement_bytes_max = limits.statement_bytes_max;
   options.client_half.session_state_bytes_max = limits.session_state_bytes_max;
   options.analyser.text_entries_max = limits.statement_cache_entries;
@@ -69,9 +70,15 @@ AppPair::AppPair(const config::Pair& settings, Surroundings surroundings)
 
 AppPair::~AppPair() = default;
 
+protocol::postgres::PostgresDialect::Options AppPair::dialect_options() const {
+  protocol::postgres::PostgresDialect::Options options = dialect_options_from(surroundings_.limits, settings_);
+  options.schema_version = schema_version_;
+  return options;
+}
+
 AppPair::Part::Part(AppPair& pair, runtime::Worker& worker, std::uint32_t index)
     : secret_source(pair.secret_desk_ ? std::make_unique<secrets::WorkerSecretSource>(*pair.secret_desk_, worker.loop()) : nullptr),
-      dialect(dialect_options_from(pair.surroundings_.limits, pair.settings_.tls.mode), pair.admission_of(*this),
+      dialect(pair.dialect_options(), pair.admission_of(*this),
               pair.surroundings_.nonces,
               [&pair](const protocol::Login& login) { pair.demand_catalogue(login); }),
       connector(worker.loop(), pair.surroundings_.names, pair.tcp_options()) {

@@ -17,6 +17,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -109,6 +110,7 @@ class AppPair final : public backend::CredentialsSource {
   [[nodiscard]] backend::Health::Thresholds thresholds() const;
   void offer_probe_login(const protocol::Login& login);
   void begin_probing();
+  [[nodiscard]] protocol::postgres::PostgresDialect::Options dialect_options() const;
   [[nodiscard]] net::TcpOptions tcp_options() const;
   [[nodiscard]] protocol::Status open_tls();
   [[nodiscard]] backend::Encryption encryption_of(const Part& part) const;
@@ -128,6 +130,7 @@ class AppPair final : public backend::CredentialsSource {
 
   const config::Pair& settings_;
   Surroundings surroundings_;
+  const std::shared_ptr<std::atomic<std::uint64_t>> schema_version_ = std::make_shared<std::atomic<std::uint64_t>>(0);
   session::SessionOptions session_options_;
   routing::PlanHistory history_;
   secrets::FailedLogins failed_logins_;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "protocol/conversation.hpp"
+#include "protocol/postgres/held_statements.hpp"
 #include "protocol/postgres/question.hpp"
 #include "protocol/postgres/reply_tracker.hpp"
 #include "protocol/postgres/restoration_text.hpp"
@@ -59,8 +60,10 @@ class PostgresBackendHalf final : public BackendHalf {
   /// A function, or a block of code, may have changed settings that `settings` does not know of.
   bool has_unseen_settings = false;
   std::uint64_t last_session = 0;         ///< PostgresClientHalf's number of the one that was served last
-  StatementMap statements;                ///< what is prepared here, or about to be
-  std::vector<UnderWay> provisions;       ///< of `statements`, those sent by us and not answered yet; oldest first
+  StatementMap statements;                ///< what is prepared here, or about to be, under clients' own names
+  HeldStatements held;                    ///< likewise, under names of ours
+  bool has_lent_names = false;            ///< among `statements` are some of shared ones, for a text that names them
+  std::vector<UnderWay> provisions;       ///< of both, those sent by us and not answered yet; oldest first
   std::uint32_t segment = 0;              ///< Syncs sent so far; see UnderWay
   std::uint64_t statements_version = 0;   ///< of the session whose statements these are; see SessionState
 
@@ -78,6 +81,7 @@ class PostgresBackendHalf final : public BackendHalf {
   std::size_t answer_start = 0;
   static constexpr std::size_t in_part = SIZE_MAX;  ///< of answer_start: some of it was given earlier
   bool has_error = false;
+  bool has_changed_schema = false;        ///< a text that may have changed tables was sent since the last transaction
   bool tag_was_rollback = false;          ///< the last CommandComplete said ROLLBACK
   DoneCounts done;                        ///< of the query under way
 

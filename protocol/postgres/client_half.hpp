@@ -1,10 +1,12 @@
 #pragma once
 
 #include "protocol/conversation.hpp"
+#include "protocol/dialect.hpp"
 #include "protocol/postgres/analyser.hpp"
 #include "protocol/postgres/backend_half.hpp"
 #include "protocol/postgres/message.hpp"
 #include "protocol/postgres/session_state.hpp"
+#include "protocol/postgres/statement_library.hpp"
 
 #include <map>
 #include <string>
@@ -22,6 +24,8 @@ struct ClientHalfOptions {
   std::size_t batch_bytes_max = std::size_t{32} << 10;
   /// Texts of prepared statements that one session may make us remember; more ends it.
   std::size_t session_state_bytes_max = std::size_t{16} << 20;
+  /// Statements on one connection that sessions share, under names of ours; 0: none, servers know the clients' names.
+  std::uint32_t prepared_statements_max = 0;
 };
 
 /// One frame, or the part of it that is there, at the front of the client's bytes.
@@ -34,12 +38,26 @@ struct ScannedRequest {
   [[nodiscard]] bool is_whole() const { return available == frame_bytes; }
 };
 
+/// Calls `use` for every name of a prepared statement in a text: EXECUTE and DEALLOCATE need it, PREPARE must find it
+/// taken if it is.
+template <typename Use>
+void for_each_named_in(const StatementFacts& facts, const Use& use) {
+  if (!facts.executes.empty()) use(facts.executes);
+  for (const SessionChange& change : facts.changes) {
+    const bool names_statement =
+        change.kind == SessionChange::Kind::prepare || change.kind == SessionChange::Kind::deallocate;
+    if (names_statement) use(change.name);
+  }
+}
+
 /// PostgreSQL's client half: see protocol::ClientHalf. The request side is in client_half_requests.cpp, the
-/// reply side in client_half_replies.cpp, the moving of state in client_half_restore.cpp.
+/// reply side in client_half_replies.cpp, the moving of state in client_half_restore.cpp, what sessions share in
+/// client_half_shared.cpp.
 class PostgresClientHalf final : public ClientHalf {
  public:
-  /// `analyser` and `options` must outlive this.
-  PostgresClientHalf(const Login& login, Analyser& analyser, const ClientHalfOptions& options);
+  /// All but `login` must outlive this. Without a library nothing is shared with other sessions.
+  PostgresClientHalf(const Login& login, Analyser& analyser, const ClientHalfOptions& options,
+                     StatementLibrary* library = nullptr, Tenure tenure = Tenure::shared);
   PostgresClientHalf(const PostgresClientHalf&) = delete;
   PostgresClientHalf& operator=(const PostgresClientHalf&) = delete;
 
@@ -86,15 +104,23 @@ class PostgresClientHalf final : public ClientHalf {
   // Forwarding.
   void forward_one(ScannedRequest& scanned, ByteView unread, PostgresBackendHalf& target, Gather& to_backend);
   void expect_query(const ScannedRequest& scanned, PostgresBackendHalf& target, Gather& to_backend);
-  void expect_parse(const ScannedRequest& scanned, ByteView frame, PostgresBackendHalf& target,
-                    Gather& to_backend);
-  void expect_bind(ByteView frame, PostgresBackendHalf& target, Gather& to_backend);
-  void expect_describe(ByteView frame, PostgresBackendHalf& target, Gather& to_backend);
+  /// Whether the client's message was written in another form; otherwise it goes as it came.
+  enum class Rewritten : std::uint8_t { no, yes };
+  Rewritten expect_parse(const ScannedRequest& scanned, ByteView frame, PostgresBackendHalf& target,
+                         Gather& to_backend);
+  Rewritten expect_bind(ByteView frame, PostgresBackendHalf& target, Gather& to_backend);
+  Rewritten expect_describe(ByteView frame, PostgresBackendHalf& target, Gather& to_backend);
   void expect_execute(ByteView frame, PostgresBackendHalf& target);
   void expect_close(ByteView frame, PostgresBackendHalf& target);
   enum class Provision : std::uint8_t { not_needed, injected };
   Provision provide_statement(std::string_view name, PostgresBackendHalf& target, Gather& to_backend,
                               Disposition disposition = Disposition::forward_error);
+  Provision provide_own_name(const PreparedStatement& statement, PostgresBackendHalf& target, Gather& to_backend,
+                             Disposition disposition);
+  Provision inject(PreparedStatementPointer statement, PostgresBackendHalf& target, Gather& to_backend,
+                   Disposition disposition);
+  static void write_renamed(ByteView frame, std::size_t name_at, std::string_view name, const std::string& new_name,
+                            Gather& to_backend);
   static void write_close(std::string_view name, Gather& to_backend);
   void close_unnamed(PostgresBackendHalf& target, Gather& to_backend);
   Provision provide_named_in(const StatementFacts& facts, PostgresBackendHalf& target, Gather& to_backend,
@@ -104,7 +130,30 @@ class PostgresClientHalf final : public ClientHalf {
                                           const PostgresBackendHalf& target) const;
   [[nodiscard]] bool is_holding_uncertain(std::string_view name, const PostgresBackendHalf& target) const;
   void propose(PreparedStatementPointer statement, const PostgresBackendHalf& target);
+  void note_sent(const StatementFacts& facts, PostgresBackendHalf& target);
   void seal_read_only(const StatementFacts& facts, PostgresBackendHalf& target, Gather& to_backend);
+
+  // What sessions share.
+  [[nodiscard]] bool is_sharing() const { return is_sharing_; }
+  [[nodiscard]] SurroundingsNumber surroundings();
+  [[nodiscard]] bool is_sharable(const ScannedRequest& scanned, std::string_view name,
+                                 const PostgresBackendHalf& target) const;
+  [[nodiscard]] bool is_outdated(const HeldStatement& held) const;
+  [[nodiscard]] bool is_state_common(const PostgresBackendHalf& target) const;
+  [[nodiscard]] static bool is_transaction_sound(const PostgresBackendHalf& target);
+  [[nodiscard]] bool is_shared_uncertain(std::string_view name, const PostgresBackendHalf& target) const;
+  void expect_shared_parse(PreparedStatementPointer statement, ByteView frame, PostgresBackendHalf& target,
+                           Gather& to_backend);
+  void expect_refused_parse(const PreparedStatement& used, ByteView frame, PostgresBackendHalf& target, Gather& to_backend);
+  void provide_shared(const PreparedStatementPointer& shared, PostgresBackendHalf& target, Gather& to_backend);
+  void make_way_for(const PreparedStatement& shared, PostgresBackendHalf& target, Gather& to_backend);
+  void note_held(const PreparedStatementPointer& shared, PostgresBackendHalf& target);
+  void on_shared_prepared(PostgresBackendHalf& source, const PreparedStatementPointer& shared) const;
+  static void take_back_shared(PostgresBackendHalf& source, const ExpectedReply& entry, bool has_run);
+  void on_shared_error(PostgresBackendHalf& source, const PreparedStatement& statement, std::string_view code);
+  static void withdraw(std::vector<UnderWay>& ways, const PreparedStatementPointer& statement);
+  void take_back_discarded(PostgresBackendHalf& source, std::string_view code);
+  [[nodiscard]] static bool tell_renamed_error(PostgresBackendHalf& source, ByteView frame, Gather& to_client);
 
   // Replies.
   struct FrameStep {
@@ -122,6 +171,7 @@ class PostgresClientHalf final : public ClientHalf {
   [[nodiscard]] bool is_anothers_name(const PostgresBackendHalf& source, ByteView payload) const;
   void tell_own_name(Gather& to_client);
   void on_completed(PostgresBackendHalf& source, ExpectedReply& entry);
+  void on_parsed(PostgresBackendHalf& source, ExpectedReply& entry);
   void note_statement_change(PostgresBackendHalf& source, const SessionChange& change);
   void note_lasting_changes(PostgresBackendHalf& source, const StatementFacts& facts, DoneCounts done);
   void forget_unnamed(PostgresBackendHalf& source);
@@ -151,8 +201,11 @@ class PostgresClientHalf final : public ClientHalf {
 
   Analyser& analyser_;
   const ClientHalfOptions& options_;
+  StatementLibrary* const library_;
+  const bool is_sharing_;
   SessionState state_;
   const std::uint64_t id_;               ///< no other session on this thread has the same
+  const std::string database_;
   std::string application_name_;         ///< as of the client's start-up
   ParameterPointer client_parameters_;   ///< what the client was last told
   /// False in encodings in which an ASCII byte may be half of a character: no text is understood then.
@@ -167,6 +220,13 @@ class PostgresClientHalf final : public ClientHalf {
   std::vector<UnderWay> proposed_;       ///< the client's Parse and Close messages on their way, oldest first
   /// Facts with an effect on the session, of portals bound and not yet executed.
   std::map<std::string, std::shared_ptr<const StatementFacts>, std::less<>> portals_;
+  /// Something was sent in this transaction that may have changed what a text means to this session alone.
+  bool has_touched_state_ = false;
+  SurroundingsNumber surroundings_ = 0;    ///< of the settings and parameters below
+  SettingsPointer surrounding_settings_;
+  ParameterPointer surrounding_parameters_;
+  /// Shared statements of which this session has been told that their result has changed, and when.
+  std::vector<std::pair<PreparedStatementPointer, std::uint64_t>> outdated_;
   std::size_t ignored_remaining_ = 0;    ///< bytes that are still to come of a frame whose beginning was ignored
   const PostgresBackendHalf* current_ = nullptr;    ///< the backend that was forwarded to last
   const PostgresBackendHalf* home_ = nullptr;      ///< where what pins the session lives

@@ -4,6 +4,8 @@
 #include "protocol/wire/byte_reader.hpp"
 
 #include <algorithm>
+#include <array>
+#include <span>
 #include <utility>
 
 namespace protocol::postgres {
@@ -45,6 +47,12 @@ const std::shared_ptr<const StatementFacts>& facts_of_function_call() {
   return facts;
 }
 
+void write_length(std::span<std::byte> header, std::size_t length) {
+  for (std::size_t i = 1; i < frame_header_bytes; ++i) {
+    header[i] = static_cast<std::byte>(length >> (8 * (frame_header_bytes - 1 - i)));
+  }
+}
+
 PreparedStatementPointer freed_name(std::string_view name) {
   auto freed = std::make_shared<PreparedStatement>();
   freed->name = name;
@@ -62,18 +70,6 @@ void expect_sync(Disposition disposition, PostgresBackendHalf& target) {
   const ReplyTracker::Noted noted =
       target.tracker.expect(ExpectedReply{ExpectedReply::Kind::sync, disposition, false, nullptr, nullptr});
   if (noted == ReplyTracker::Noted::yes) ++target.segment;
-}
-
-/// Calls `use` for every name of a prepared statement in a text: EXECUTE and DEALLOCATE need it, PREPARE must find it
-/// taken if it is.
-template <typename Use>
-void for_each_named_in(const StatementFacts& facts, const Use& use) {
-  if (!facts.executes.empty()) use(facts.executes);
-  for (const SessionChange& change : facts.changes) {
-    const bool names_statement =
-        change.kind == SessionChange::Kind::prepare || change.kind == SessionChange::Kind::deallocate;
-    if (names_statement) use(change.name);
-  }
 }
 
 }  // namespace
@@ -118,14 +114,16 @@ void PostgresClientHalf::forward_one(ScannedRequest& scanned, ByteView unread, P
                                      Gather& to_backend) {
   const ByteView frame = unread.subspan(scanned.offset, scanned.available);
   ReplyTracker& tracker = target.tracker;
+  Rewritten rewritten = Rewritten::no;
   switch (scanned.tag) {
     case FrontendMessage::query: expect_query(scanned, target, to_backend); break;
-    case FrontendMessage::parse: expect_parse(scanned, frame, target, to_backend); break;
-    case FrontendMessage::bind: expect_bind(frame, target, to_backend); break;
-    case FrontendMessage::describe: expect_describe(frame, target, to_backend); break;
+    case FrontendMessage::parse: rewritten = expect_parse(scanned, frame, target, to_backend); break;
+    case FrontendMessage::bind: rewritten = expect_bind(frame, target, to_backend); break;
+    case FrontendMessage::describe: rewritten = expect_describe(frame, target, to_backend); break;
     case FrontendMessage::execute: expect_execute(frame, target); break;
     case FrontendMessage::close: expect_close(frame, target); break;
     case FrontendMessage::function_call:
+      has_touched_state_ = true;
       tracker.expect(ExpectedReply{Kind::function_call, Disposition::forward, false, nullptr, facts_of_function_call()});
       break;
     case FrontendMessage::sync:
@@ -138,11 +136,23 @@ void PostgresClientHalf::forward_one(ScannedRequest& scanned, ByteView unread, P
     case FrontendMessage::password:
     case FrontendMessage::terminate: break;
   }
-  to_backend.borrow(frame);
+  if (rewritten == Rewritten::no) to_backend.borrow(frame);
+}
+
+/// A text is on its way. What it changes before its transaction ends is this session's alone; so are its tables.
+void PostgresClientHalf::note_sent(const StatementFacts& facts, PostgresBackendHalf& target) {
+  if (!facts.changes.empty() || facts.may_change_settings || facts.pin != PinReason::none) has_touched_state_ = true;
+  const bool may_change_schema =
+      facts.statement_class >= StatementClass::schema_change || facts.pin == PinReason::temporary_object ||
+      std::any_of(facts.changes.begin(), facts.changes.end(), [](const SessionChange& change) {
+        return change.kind == SessionChange::Kind::discard_temporary || change.kind == SessionChange::Kind::discard_all;
+      });
+  if (may_change_schema) target.has_changed_schema = true;
 }
 
 void PostgresClientHalf::expect_query(const ScannedRequest& scanned, PostgresBackendHalf& target, Gather& to_backend) {
   const StatementFacts& facts = *scanned.analysis.facts;
+  note_sent(facts, target);
   if (target.tracker.is_batch_open()) {
     // A Sync of our own would end the client's batch, and with it the transaction that it makes up.
     provide_named_in(facts, target, to_backend);
@@ -162,17 +172,28 @@ void PostgresClientHalf::expect_query(const ScannedRequest& scanned, PostgresBac
   if (noted == ReplyTracker::Noted::yes && freed) propose(freed, target);
 }
 
-void PostgresClientHalf::expect_parse(const ScannedRequest& scanned, ByteView frame, PostgresBackendHalf& target,
-                                      Gather& to_backend) {
+PostgresClientHalf::Rewritten PostgresClientHalf::expect_parse(const ScannedRequest& scanned, ByteView frame,
+                                                               PostgresBackendHalf& target, Gather& to_backend) {
   ByteReader reader(payload_of(frame));
   const std::string_view name = reader.read_text_z();
   // A name that the session has in use must be in use here too: the backend then refuses it (42P05).
+  if (const PreparedStatementPointer used = name.empty() ? nullptr : statement_known_as(name); used && used->shared) {
+    expect_refused_parse(*used, frame, target, to_backend);
+    return Rewritten::yes;
+  }
   if (!name.empty()) provide_statement(name, target, to_backend);
   provide_named_in(*scanned.analysis.facts, target, to_backend);
+  if (is_sharable(scanned, name, target)) {
+    expect_shared_parse(library_->find_or_make(frame, scanned.analysis, surroundings(), StatementLibrary::Sharing::shared),
+                        frame, target, to_backend);
+    return Rewritten::yes;
+  }
   PreparedStatementPointer known = name.empty() ? state_.find_statement(name) : nullptr;
   const bool is_same = known && scanned.is_whole() && known->parse_message.size() == frame.size() &&
                        std::equal(frame.begin(), frame.end(), known->parse_message.begin());
-  if (!is_same) {
+  if (!is_same && scanned.is_whole() && library_ != nullptr) {
+    known = library_->find_or_make(frame, scanned.analysis, surroundings(), StatementLibrary::Sharing::own_name);
+  } else if (!is_same) {
     auto statement = std::make_shared<PreparedStatement>();
     statement->name = name;
     statement->origin = PreparedStatement::Origin::protocol;
@@ -184,29 +205,60 @@ void PostgresClientHalf::expect_parse(const ScannedRequest& scanned, ByteView fr
   const ReplyTracker::Noted noted =
       target.tracker.expect(ExpectedReply{Kind::parse, Disposition::forward, false, known, nullptr});
   if (noted == ReplyTracker::Noted::yes) propose(std::move(known), target);
+  return Rewritten::no;
 }
 
-void PostgresClientHalf::expect_bind(ByteView frame, PostgresBackendHalf& target, Gather& to_backend) {
+PostgresClientHalf::Rewritten PostgresClientHalf::expect_bind(ByteView frame, PostgresBackendHalf& target,
+                                                              Gather& to_backend) {
   ByteReader reader(payload_of(frame));
   const std::string_view portal = reader.read_text_z();
   const std::string_view name = reader.read_text_z();
-  provide_statement(name, target, to_backend);
-  const PreparedStatementPointer statement = statement_known_as(name);
-  if (statement && statement->facts && (effects_of(statement->facts) || may_change_transaction(*statement->facts))) {
+  PreparedStatementPointer statement = statement_known_as(name);
+  const bool is_shared = statement && statement->shared;
+  if (is_shared) {
+    provide_shared(statement->shared, target, to_backend);
+  } else {
+    provide_statement(name, target, to_backend);
+  }
+  const bool is_remembered = statement && statement->facts &&
+                             (effects_of(statement->facts) || may_change_transaction(*statement->facts) ||
+                              statement->facts->statement_class >= StatementClass::schema_change);
+  if (is_remembered) {
     portals_.insert_or_assign(std::string(portal), statement->facts);
   } else if (!portals_.empty()) {
     const auto place = portals_.find(portal);
     if (place != portals_.end()) portals_.erase(place);
   }
-  target.tracker.expect(ExpectedReply{Kind::bind, Disposition::forward, false, nullptr, nullptr});
+  ExpectedReply entry{Kind::bind, Disposition::forward, false, nullptr, nullptr};
+  if (is_shared) {
+    write_renamed(frame, portal.size() + 1, name, statement->shared->name, to_backend);
+    entry.statement = std::move(statement);
+  }
+  target.tracker.expect(std::move(entry));
+  return is_shared ? Rewritten::yes : Rewritten::no;
 }
 
-void PostgresClientHalf::expect_describe(ByteView frame, PostgresBackendHalf& target, Gather& to_backend) {
+PostgresClientHalf::Rewritten PostgresClientHalf::expect_describe(ByteView frame, PostgresBackendHalf& target,
+                                                                  Gather& to_backend) {
   ByteReader reader(payload_of(frame));
   const bool is_statement = reader.read_u8() == 'S';
-  if (is_statement) provide_statement(reader.read_text_z(), target, to_backend);
-  const Kind kind = is_statement ? Kind::describe_statement : Kind::describe_portal;
-  target.tracker.expect(ExpectedReply{kind, Disposition::forward, false, nullptr, nullptr});
+  const std::string_view name = reader.read_text_z();
+  ExpectedReply entry{is_statement ? Kind::describe_statement : Kind::describe_portal, Disposition::forward, false, nullptr,
+                      nullptr};
+  Rewritten rewritten = Rewritten::no;
+  if (is_statement) {
+    PreparedStatementPointer statement = statement_known_as(name);
+    if (statement && statement->shared) {
+      provide_shared(statement->shared, target, to_backend);
+      write_renamed(frame, 1, name, statement->shared->name, to_backend);
+      entry.statement = std::move(statement);
+      rewritten = Rewritten::yes;
+    } else {
+      provide_statement(name, target, to_backend);
+    }
+  }
+  target.tracker.expect(std::move(entry));
+  return rewritten;
 }
 
 void PostgresClientHalf::expect_execute(ByteView frame, PostgresBackendHalf& target) {
@@ -216,6 +268,7 @@ void PostgresClientHalf::expect_execute(ByteView frame, PostgresBackendHalf& tar
     const auto place = portals_.find(reader.read_text_z());
     if (place != portals_.end()) {
       const StatementFacts& facts = *place->second;
+      note_sent(facts, target);
       entry.effects = effects_of(place->second);
       entry.may_change_transaction = may_change_transaction(facts);
       if (facts.transaction_effect == TransactionEffect::begin_read_only) {
@@ -252,13 +305,16 @@ PostgresClientHalf::Provision PostgresClientHalf::provide_named_in(const Stateme
   return provision;
 }
 
-/// Prepares on `target` what the session has prepared on another backend.
+/// Prepares on `target`, under its own name, what the session has prepared on another backend.
 PostgresClientHalf::Provision PostgresClientHalf::provide_statement(std::string_view name, PostgresBackendHalf& target,
                                                                     Gather& to_backend, Disposition disposition) {
-  for (const UnderWay& proposed : proposed_) {
-    if (proposed.statement->name == name) return Provision::not_needed;  // on its way to this very backend
-  }
-  PreparedStatementPointer statement = state_.find_statement(name);
+  const auto proposed = std::find_if(proposed_.rbegin(), proposed_.rend(),
+                                     [&](const UnderWay& way) { return way.statement->name == name; });
+  const bool is_proposed = proposed != proposed_.rend();
+  // On its way to this very backend; but not under its own name, if it is shared.
+  if (is_proposed && proposed->statement->shared == nullptr) return Provision::not_needed;
+  PreparedStatementPointer statement = is_proposed ? proposed->statement : state_.find_statement(name);
+  if (statement && statement->shared) return provide_own_name(*statement, target, to_backend, disposition);
   const auto held = target.statements.find(name);
   const bool is_held = held != target.statements.end();
   if (statement && is_held && is_same(*held->second, *statement)) return Provision::not_needed;
@@ -266,24 +322,60 @@ PostgresClientHalf::Provision PostgresClientHalf::provide_statement(std::string_
     if (name.empty() && is_held) close_unnamed(target, to_backend);
     return Provision::not_needed;
   }
+  return inject(std::move(statement), target, to_backend, disposition);
+}
+
+/// A text names a statement that servers know by a name of ours.
+PostgresClientHalf::Provision PostgresClientHalf::provide_own_name(const PreparedStatement& statement,
+                                                                   PostgresBackendHalf& target, Gather& to_backend,
+                                                                   Disposition disposition) {
+  auto own = std::make_shared<PreparedStatement>();
+  own->name = statement.name;
+  own->parse_message = renamed_parse(statement.shared->parse_message, statement.name);
+  own->facts = statement.facts;
+  own->tags = statement.tags;
+  const auto held = target.statements.find(statement.name);
+  if (held != target.statements.end() && is_same(*held->second, *own)) return Provision::not_needed;
+  target.has_lent_names = true;
+  return inject(std::move(own), target, to_backend, disposition);
+}
+
+PostgresClientHalf::Provision PostgresClientHalf::inject(PreparedStatementPointer statement, PostgresBackendHalf& target,
+                                                         Gather& to_backend, Disposition disposition) {
   to_backend.own(statement->parse_message);
   const ReplyTracker::Noted noted =
       target.tracker.expect(ExpectedReply{Kind::parse, disposition, false, statement, nullptr});
   // Taken as held at once, so that a second Bind behind this one does not prepare it again; an error takes it back.
   if (noted == ReplyTracker::Noted::yes) {
     target.provisions.push_back(UnderWay{statement, target.segment});
-    target.statements.insert_or_assign(std::string(name), std::move(statement));
+    target.statements.insert_or_assign(statement->name, statement);
   }
   return Provision::injected;
 }
 
+/// The client's message with another name in it, which stands `name_at` bytes into its payload. What follows the name is
+/// not copied.
+void PostgresClientHalf::write_renamed(ByteView frame, std::size_t name_at, std::string_view name,
+                                       const std::string& new_name, Gather& to_backend) {
+  const std::size_t length = scan_frame_header(frame)->length - name.size() + new_name.size();
+  std::array<std::byte, frame_header_bytes> header{frame[0]};
+  write_length(header, length);
+  const ByteView payload = payload_of(frame);
+  to_backend.own(header);
+  to_backend.own(payload.first(name_at));
+  to_backend.own(as_bytes(std::string_view(new_name.c_str(), new_name.size() + 1)));
+  to_backend.borrow(payload.subspan(name_at + name.size() + 1));
+}
+
 void PostgresClientHalf::write_close(std::string_view name, Gather& to_backend) {
-  Bytes close;
-  FrameWriter frame(close, FrontendMessage::close);
-  frame.fields().write_u8('S');
-  frame.fields().write_text_z(name);
-  frame.finish();
-  to_backend.own(close);
+  const std::size_t length = frame_length_min + 1 + name.size() + 1;
+  std::array<std::byte, frame_header_bytes + 1> header{static_cast<std::byte>(FrontendMessage::close)};
+  write_length(header, length);
+  header.back() = std::byte{'S'};
+  constexpr std::array<std::byte, 1> end{};
+  to_backend.own(header);
+  to_backend.own(as_bytes(name));
+  to_backend.own(end);
 }
 
 /// The unnamed statement of another session, or one that this session has freed elsewhere, must not answer here.
@@ -296,56 +388,6 @@ void PostgresClientHalf::close_unnamed(PostgresBackendHalf& target, Gather& to_b
   if (noted != ReplyTracker::Noted::yes) return;
   target.provisions.push_back(UnderWay{std::move(statement), target.segment});
   target.statements.erase(held);
-}
-
-/// How many messages of scan_, from its start, can be forwarded to `target` without waiting for a reply.
-std::size_t PostgresClientHalf::count_certain(ByteView unread, const PostgresBackendHalf& target) const {
-  if (proposed_.empty() && target.provisions.empty() && !target.tracker.is_transaction_unsettled()) return scan_.size();
-  const auto place = std::find_if(scan_.begin(), scan_.end(), [&](const ScannedRequest& scanned) {
-    return is_holding_uncertain(scanned, unread, target);
-  });
-  return static_cast<std::size_t>(place - scan_.begin());
-}
-
-bool PostgresClientHalf::is_holding_uncertain(const ScannedRequest& scanned, ByteView unread,
-                                              const PostgresBackendHalf& target) const {
-  ByteReader reader(payload_of(unread.subspan(scanned.offset, scanned.available)));
-  switch (scanned.tag) {
-    case FrontendMessage::bind:
-      reader.read_text_z();
-      return is_holding_uncertain(reader.read_text_z(), target);
-    case FrontendMessage::describe:
-      return reader.read_u8() == 'S' && is_holding_uncertain(reader.read_text_z(), target);
-    case FrontendMessage::parse:
-    case FrontendMessage::query: {
-      const std::string_view parsed = scanned.tag == FrontendMessage::parse ? reader.read_text_z() : std::string_view{};
-      bool is_uncertain = !parsed.empty() && is_holding_uncertain(parsed, target);
-      for_each_named_in(*scanned.analysis.facts,
-                        [&](const std::string& name) { is_uncertain = is_uncertain || is_holding_uncertain(name, target); });
-      return is_uncertain;
-    }
-    default: return false;
-  }
-}
-
-/// What was sent up to an earlier Sync and is not answered yet may be skipped, or not, and with it what would make
-/// `target` hold the statement `name` of the session or no longer need to. (Within a batch that is not ended a
-/// DEALLOCATE may be unanswered for as long as its Sync is missing, so there nobody waits for it.)
-bool PostgresClientHalf::is_holding_uncertain(std::string_view name, const PostgresBackendHalf& target) const {
-  const auto is_under_way = [&](const std::vector<UnderWay>& ways) {
-    return std::any_of(ways.begin(), ways.end(), [&](const UnderWay& way) {
-      return way.statement->name == name && way.segment != target.segment;
-    });
-  };
-  if (is_under_way(target.provisions)) return true;
-  const PreparedStatementPointer statement = state_.find_statement(name);
-  const auto held = target.statements.find(name);
-  const bool is_any_held = held != target.statements.end();
-  if (statement && is_any_held && is_same(*held->second, *statement)) return false;
-  const bool must_be_closed = name.empty() && is_any_held;
-  if (!must_be_closed && (!statement || statement->parse_message.empty())) return false;
-  const ReplyTracker& tracker = target.tracker;
-  return (tracker.is_transaction_unsettled() && !tracker.is_batch_open()) || is_under_way(proposed_);
 }
 
 }  // namespace protocol::postgres

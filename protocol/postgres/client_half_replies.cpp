@@ -20,6 +20,9 @@ constexpr std::string_view application_name_setting = "application_name";
 constexpr std::size_t inspected_frame_bytes_max = std::size_t{64} << 10;
 constexpr std::uint32_t backend_length_max = 0x7FFFFFFE;
 
+constexpr std::array<std::byte, frame_header_bytes> parse_complete{std::byte{'1'}, std::byte{0}, std::byte{0}, std::byte{0},
+                                                                   std::byte{4}};
+
 /// Counts a command that leaves something behind even when its transaction is rolled back.
 /// Source: PostgreSQL 15 manual 55.7, CommandComplete: the tag is usually the command's name.
 void note_tag(PostgresBackendHalf& source, ByteView payload) {
@@ -30,13 +33,6 @@ void note_tag(PostgresBackendHalf& source, ByteView payload) {
   } else if (tag == "PREPARE" || tag == "DEALLOCATE" || tag == "DEALLOCATE ALL" || tag == "DISCARD ALL") {
     ++source.done.statement_changes;
   }
-}
-
-/// `statement` is answered.
-void withdraw(std::vector<UnderWay>& ways, const PreparedStatementPointer& statement) {
-  const auto place =
-      std::find_if(ways.begin(), ways.end(), [&](const UnderWay& way) { return way.statement == statement; });
-  if (place != ways.end()) ways.erase(place);
 }
 
 bool is_whole_frame(ByteView frame) {
@@ -98,6 +94,7 @@ Result<PostgresClientHalf::FrameStep> PostgresClientHalf::relay_frame(PostgresBa
     verdict = *passed;
   } else if (tag == BackendMessage::error_response) {
     verdict = judge_error_message(source, frame, progress);
+    if (verdict == Verdict::forward && is_whole && tell_renamed_error(source, frame, to_client)) verdict = Verdict::swallow;
     if (verdict == Verdict::forward && !source.kept_error.empty()) {
       to_client.own(std::exchange(source.kept_error, {}));
       source.has_answered = true;
@@ -121,7 +118,11 @@ Result<PostgresClientHalf::FrameStep> PostgresClientHalf::relay_frame(PostgresBa
     if (judgement.completes()) {
       on_completed(source, judgement.completed);
       if (tag == BackendMessage::ready_for_query) on_ready(source, judgement.completed, completed);
-      if (judgement.completed.disposition == Disposition::restore) finish_restore(source, to_client);
+      if (judgement.completed.disposition == Disposition::restore) {
+        const std::size_t bytes_before = to_client.total_bytes();
+        finish_restore(source, to_client);
+        if (to_client.total_bytes() != bytes_before) note_told_between(source, to_client);
+      }
     }
   }
   if (source.restore == RestorePhase::overtaken) {
@@ -133,6 +134,11 @@ Result<PostgresClientHalf::FrameStep> PostgresClientHalf::relay_frame(PostgresBa
     source.has_answered = true;
   } else if (verdict == Verdict::forward) {
     pass_on(source, tag, frame, to_client, progress);
+  }
+  if (verdict == Verdict::synthesise) {
+    if (!source.held_back.empty()) to_client.own(std::exchange(source.held_back, {}));
+    to_client.own(parse_complete);
+    source.has_answered = true;
   }
   source.frame_verdict = verdict;
   source.frame_remaining = header->frame_bytes() - available;
@@ -146,22 +152,7 @@ ReplyTracker::Verdict PostgresClientHalf::judge_error_message(PostgresBackendHal
   const bool was_at_boundary = source.tracker.is_at_boundary();
   const bool is_answer = source.tracker.front_disposition() == Disposition::question;
   const ReplyTracker::Judgement judgement = source.tracker.judge(BackendMessage::error_response, payload);
-  for (const ExpectedReply& entry : source.tracker.discarded()) {
-    const bool has_run = &entry == &source.tracker.discarded().front();
-    if (has_run && entry.effects) note_lasting_changes(source, *entry.effects, {});
-    if (!entry.statement) continue;
-    // Source: PostgreSQL 15 manual 55.2.3: an unnamed statement lasts until the next Parse of it, a failed one included.
-    if (has_run && entry.kind == Kind::parse && entry.statement->name.empty()) forget_unnamed(source);
-    if (entry.disposition == Disposition::forward) {
-      withdraw(proposed_, entry.statement);
-    } else if (entry.kind == Kind::close) {  // it was to go, and is still there
-      withdraw(source.provisions, entry.statement);
-      source.statements.insert_or_assign(entry.statement->name, entry.statement);
-    } else {
-      withdraw(source.provisions, entry.statement);
-      source.statements.erase(entry.statement->name);
-    }
-  }
+  take_back_discarded(source, std::string_view(summary.code.data(), summary.code.size()));
   if (is_answer && summary.is_fatal && !is_held(source) && !source.tracker.is_owing_more()) {
     progress.is_link_lost = true;  // nobody but us had anything under way
     return Verdict::swallow;
@@ -274,13 +265,7 @@ void PostgresClientHalf::tell_own_name(Gather& to_client) {
 /// One message was answered with success.
 void PostgresClientHalf::on_completed(PostgresBackendHalf& source, ExpectedReply& entry) {
   if (entry.kind == Kind::parse) {
-    if (entry.disposition != Disposition::forward) {
-      withdraw(source.provisions, entry.statement);
-    } else {
-      withdraw(proposed_, entry.statement);
-      source.statements.insert_or_assign(entry.statement->name, entry.statement);
-      state_.on_prepared(std::move(entry.statement));
-    }
+    on_parsed(source, entry);
     return;
   }
   if (entry.kind == Kind::close) {
@@ -318,41 +303,6 @@ void PostgresClientHalf::on_completed(PostgresBackendHalf& source, ExpectedReply
   for (const SessionChange& change : entry.effects->changes) note_statement_change(source, change);
 }
 
-/// What `source` holds after this change of prepared statements, which the session's state has been told of.
-void PostgresClientHalf::note_statement_change(PostgresBackendHalf& source, const SessionChange& change) {
-  switch (change.kind) {
-    case SessionChange::Kind::prepare:
-      if (PreparedStatementPointer statement = state_.find_statement(change.name)) {
-        source.statements.insert_or_assign(change.name, std::move(statement));
-      }
-      break;
-    case SessionChange::Kind::deallocate: source.statements.erase(change.name); break;
-    case SessionChange::Kind::deallocate_all:
-    case SessionChange::Kind::discard_all: source.statements.clear(); break;
-    default: break;
-  }
-}
-
-/// A text failed after so much of it had been done: changes to prepared statements stay.
-void PostgresClientHalf::note_lasting_changes(PostgresBackendHalf& source, const StatementFacts& facts,
-                                              DoneCounts done) {
-  state_.on_failure(facts, done);
-  doubted_ = &source;
-  for (const SessionChange& change : facts.changes) {
-    if (done.statement_changes == 0) break;
-    if (!is_lasting(change.kind)) continue;
-    note_statement_change(source, change);
-    --done.statement_changes;
-  }
-}
-
-void PostgresClientHalf::forget_unnamed(PostgresBackendHalf& source) {
-  state_.drop_unnamed();
-  if (const auto unnamed = source.statements.find(std::string_view{}); unnamed != source.statements.end()) {
-    source.statements.erase(unnamed);
-  }
-}
-
 void PostgresClientHalf::on_ready(PostgresBackendHalf& source, const ExpectedReply& entry,
                                   std::vector<Completion>& completed) {
   if (entry.disposition == Disposition::question) return settle_question(source);
@@ -369,7 +319,12 @@ void PostgresClientHalf::on_ready(PostgresBackendHalf& source, const ExpectedRep
       note_proven(source);
     }
     source.is_transaction_read_only = false;
-    if (!source.tracker.is_owing()) portals_.clear();
+    if (source.has_changed_schema && library_ != nullptr) library_->note_schema_change();
+    if (!source.tracker.is_owing()) {
+      portals_.clear();
+      has_touched_state_ = false;
+      source.has_changed_schema = false;
+    }
   }
   source.statements_version = state_.statements_version();
   completed.push_back(Completion{source.has_error, source.error_code});

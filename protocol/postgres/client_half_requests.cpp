@@ -76,8 +76,15 @@ ByteView payload_of(const ScannedRequest& scanned, ByteView unread) {
 
 }  // namespace
 
-PostgresClientHalf::PostgresClientHalf(const Login& login, Analyser& analyser, const ClientHalfOptions& options)
-    : analyser_(analyser), options_(options), id_(fresh_number()), application_name_(login.application_name) {
+PostgresClientHalf::PostgresClientHalf(const Login& login, Analyser& analyser, const ClientHalfOptions& options,
+                                       StatementLibrary* library, Tenure tenure)
+    : analyser_(analyser),
+      options_(options),
+      library_(library),
+      is_sharing_(library != nullptr && options.prepared_statements_max != 0 && tenure == Tenure::shared),
+      id_(fresh_number()),
+      database_(login.database),
+      application_name_(login.application_name) {
   if (login.is_replication) state_.pin_for(PinReason::replication);
 }
 

@@ -161,7 +161,7 @@ RestoreState PostgresClientHalf::begin_restore(BackendHalf& backend, Gather& to_
 bool PostgresClientHalf::is_in_line(const BackendHalf& backend) const {
   const auto& target = static_cast<const PostgresBackendHalf&>(backend);
   return target.settings == state_.settings() && target.parameters == client_parameters_ &&
-         target.statements_version == state_.statements_version() && !is_strange(target);
+         target.statements_version == state_.statements_version() && !target.has_lent_names && !is_strange(target);
 }
 
 void PostgresClientHalf::let_go(BackendHalf& backend) {
@@ -250,7 +250,8 @@ void PostgresClientHalf::append_setting_changes(const PostgresBackendHalf& targe
 /// Names of other sessions, and statements that this one has replaced or freed elsewhere, are free again. Closing a
 /// statement that does not exist is no error. Source: PostgreSQL 15 manual 55.2.3 and 55.7, Close.
 bool PostgresClientHalf::close_strange_names(PostgresBackendHalf& target, Gather& to_backend) {
-  if (target.statements_version == state_.statements_version()) return false;
+  if (target.statements_version == state_.statements_version() && !target.has_lent_names) return false;
+  target.has_lent_names = false;
   bool has_closed = false;
   for (auto place = target.statements.begin(); place != target.statements.end();) {
     const PreparedStatementPointer wanted = state_.find_statement(place->first);

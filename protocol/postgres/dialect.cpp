@@ -53,14 +53,16 @@ PostgresDialect::PostgresDialect(Options options, Admission admission, NonceSour
       admission_(std::move(admission)),
       nonces_(nonces),
       on_new_database_(std::move(on_new_database)),
+      schema_version_(options_.schema_version ? options_.schema_version : std::make_shared<std::atomic<std::uint64_t>>(0)),
+      library_(*schema_version_),
       shared_analyser_(options_.analyser) {}
 
 std::unique_ptr<Greeting> PostgresDialect::make_greeting(GreetingHost& host) {
   return std::make_unique<PostgresGreeting>(admission_, nonces_, host, options_.client_encryption);
 }
 
-std::unique_ptr<ClientHalf> PostgresDialect::make_client_half(const Login& login) {
-  return std::make_unique<PostgresClientHalf>(login, analyser_for(login), options_.client_half);
+std::unique_ptr<ClientHalf> PostgresDialect::make_client_half(const Login& login, Tenure tenure) {
+  return std::make_unique<PostgresClientHalf>(login, analyser_for(login), options_.client_half, &library_, tenure);
 }
 
 std::unique_ptr<Console> PostgresDialect::make_console() { return std::make_unique<PostgresConsole>(); }

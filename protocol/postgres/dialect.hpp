@@ -8,7 +8,9 @@
 #include "protocol/postgres/nonce_source.hpp"
 #include "protocol/postgres/restoration_text.hpp"
 #include "protocol/postgres/scram.hpp"
+#include "protocol/postgres/statement_library.hpp"
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -28,6 +30,8 @@ class PostgresDialect final : public Dialect {
     /// Databases whose statements are analysed with a cache and a catalogue of their own; further ones share one
     /// without a catalogue.
     std::size_t databases_max = 64;
+    /// Counts changes of the schema that any worker of the pair has seen; null: each for itself.
+    std::shared_ptr<std::atomic<std::uint64_t>> schema_version = nullptr;
   };
 
   /// `nonces` outlives the dialect. `on_new_database` is called when a session names a database for the first
@@ -37,7 +41,7 @@ class PostgresDialect final : public Dialect {
 
   [[nodiscard]] std::string_view name() const override { return "postgres"; }
   [[nodiscard]] std::unique_ptr<Greeting> make_greeting(GreetingHost& host) override;
-  [[nodiscard]] std::unique_ptr<ClientHalf> make_client_half(const Login& login) override;
+  [[nodiscard]] std::unique_ptr<ClientHalf> make_client_half(const Login& login, Tenure tenure) override;
   [[nodiscard]] std::unique_ptr<Console> make_console() override;
   [[nodiscard]] std::unique_ptr<BackendLogin> make_backend_login(const Login& login,
                                                                  const BackendCredentials& credentials,
@@ -67,6 +71,8 @@ class PostgresDialect final : public Dialect {
   Admission admission_;
   NonceSource& nonces_;
   std::function<void(const Login&)> on_new_database_;
+  const std::shared_ptr<std::atomic<std::uint64_t>> schema_version_;
+  StatementLibrary library_;
   ScramKeyCache scram_keys_;
   std::map<std::string, std::unique_ptr<Analyser>, std::less<>> analysers_;
   Analyser shared_analyser_;

@@ -3,24 +3,31 @@
 #include "protocol/base/bytes.hpp"
 #include "protocol/statement.hpp"
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
 namespace protocol::postgres {
 
-/// A prepared statement of a session, however it came to be. Immutable; compared by address.
+/// A prepared statement of a session, however it came to be, or the one on servers that several sessions share.
+/// Immutable; compared by address.
 struct PreparedStatement {
   enum class Origin : std::uint8_t {
     protocol,  ///< a Parse message
     sql,       ///< PREPARE name AS …
     freed,     ///< no statement: from here on the name is free again
+    shared,    ///< on servers, under a name of ours: see `shared`
   };
   std::string name;  ///< empty: the unnamed statement
   Origin origin = Origin::protocol;
-  Bytes parse_message;   ///< protocol: the whole Parse message; empty when it was too large to keep
+  /// protocol, shared: the whole Parse message; empty when it was too large to keep, or when `shared` has it.
+  Bytes parse_message;
   std::string sql_text;  ///< sql: the whole PREPARE statement
-  std::shared_ptr<const StatementFacts> facts;  ///< null for a name that is being freed
+  std::shared_ptr<const StatementFacts> facts;  ///< null for a name that is being freed, and for shared
   std::shared_ptr<const CommentTags> tags;
+  /// protocol: what a server holds for it, and for other sessions with the same text and types. Null: it is prepared
+  /// under the client's own name.
+  std::shared_ptr<const PreparedStatement> shared;
 };
 
 using PreparedStatementPointer = std::shared_ptr<const PreparedStatement>;
@@ -29,7 +36,8 @@ using PreparedStatementPointer = std::shared_ptr<const PreparedStatement>;
 [[nodiscard]] inline bool is_same(const PreparedStatement& left, const PreparedStatement& right) {
   if (&left == &right) return true;
   return left.origin == right.origin && left.name == right.name && left.sql_text == right.sql_text &&
-         left.parse_message == right.parse_message && !(left.sql_text.empty() && left.parse_message.empty());
+         left.shared == right.shared && left.parse_message == right.parse_message &&
+         !(left.sql_text.empty() && left.parse_message.empty());
 }
 
 /// A Parse, or what frees a name, that is sent and not answered yet.

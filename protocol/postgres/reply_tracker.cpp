@@ -102,7 +102,9 @@ Disposition ReplyTracker::front_disposition() const {
 ReplyTracker::Judgement ReplyTracker::pass() {
   has_begun_ = true;
   Judgement judgement;
-  judgement.verdict = entries_[front_].disposition == Disposition::forward ? Verdict::forward : Verdict::swallow;
+  const Disposition disposition = entries_[front_].disposition;
+  judgement.verdict = disposition == Disposition::forward ? Verdict::forward : Verdict::swallow;
+  if (disposition == Disposition::synthesise) judgement.verdict = Verdict::synthesise;
   return judgement;
 }
 
@@ -178,11 +180,12 @@ ReplyTracker::Judgement ReplyTracker::judge_doubtful(BackendMessage tag, ByteVie
 ReplyTracker::Judgement ReplyTracker::judge_owed(BackendMessage tag, ByteView payload) {
   if (!is_owing()) return {};
   const Kind kind = entries_[front_].kind;
+  const bool is_synthesised = entries_[front_].disposition == Disposition::synthesise;
   switch (tag) {
     case BackendMessage::ready_for_query: return judge_ready(payload);
-    case BackendMessage::parse_complete: return kind == Kind::parse ? finish_front() : Judgement{};
+    case BackendMessage::parse_complete: return kind == Kind::parse && !is_synthesised ? finish_front() : Judgement{};
     case BackendMessage::bind_complete: return kind == Kind::bind ? finish_front() : Judgement{};
-    case BackendMessage::close_complete: return kind == Kind::close ? finish_front() : Judgement{};
+    case BackendMessage::close_complete: return kind == Kind::close || is_synthesised ? finish_front() : Judgement{};
     case BackendMessage::parameter_description: return kind == Kind::describe_statement ? pass() : Judgement{};
     case BackendMessage::row_description:
       if (kind == Kind::query) return pass();
@@ -300,8 +303,8 @@ ReplyTracker::Judgement ReplyTracker::judge_error(ByteView payload) {
   if (was_copy_in) fail_copy_in(payload);
   ExpectedReply& front = entries_[front_];
   Judgement judgement;
-  const bool is_clients = front.disposition == Disposition::forward || front.disposition == Disposition::forward_error;
-  judgement.verdict = is_clients ? Verdict::forward : Verdict::swallow;
+  const bool is_told = is_clients(front.disposition) || front.disposition == Disposition::forward_error;
+  judgement.verdict = is_told ? Verdict::forward : Verdict::swallow;
   has_begun_ = true;
   if (ends_with_ready(front.kind)) return judgement;  // ReadyForQuery follows and completes it
   // Extended query: everything up to Sync is skipped, simple queries too.

@@ -4,6 +4,7 @@
 #include "protocol/postgres/prepared_statement.hpp"
 #include "protocol/statement.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -17,9 +18,15 @@ enum class Disposition : std::uint8_t {
   swallow,        ///< it answers something that Crossfade asked by itself
   forward_error,  ///< swallow success; an error is the answer to the client's message that follows
   question,       ///< swallow; its rows are an answer to read, see client_half_questions.cpp
+  synthesise,     ///< success is told as ParseComplete: a Close that means nothing was sent in the Parse's place
   restore,        ///< swallow; the end of what brings the connection in line with the session
   keep_error,     ///< swallow; an error is told in place of the error of the client's query that follows
 };
+
+/// The client waits for a reply.
+[[nodiscard]] constexpr bool is_clients(Disposition disposition) {
+  return disposition == Disposition::forward || disposition == Disposition::synthesise;
+}
 
 /// One message that a backend still owes a reply for.
 struct ExpectedReply {
@@ -39,7 +46,8 @@ struct ExpectedReply {
   Kind kind = Kind::sync;
   Disposition disposition = Disposition::forward;
   bool may_change_transaction = false;                   ///< its success may open or end a transaction, or change a prepared name
-  std::shared_ptr<const PreparedStatement> statement;  ///< parse: what success prepares; close, query: whose name it frees
+  /// parse: what success prepares; close, query: whose name it frees; bind, describe: what it uses, if it is shared.
+  std::shared_ptr<const PreparedStatement> statement;
   std::shared_ptr<const StatementFacts> effects;       ///< query, execute: facts with session changes or a pin; else null
 };
 
@@ -66,6 +74,7 @@ class ReplyTracker {
   enum class Verdict : std::uint8_t {
     forward,
     swallow,
+    synthesise,    ///< ParseComplete is told in its place
     asynchronous,  ///< NoticeResponse, NotificationResponse, ParameterStatus: nobody's reply
     unsolicited,   ///< an ErrorResponse while nothing is owed
     unexpected,    ///< the protocol does not allow this message here
@@ -95,6 +104,11 @@ class ReplyTracker {
   /// An extended-query batch has begun whose Sync was not sent yet (or was taken by COPY).
   [[nodiscard]] bool is_batch_open() const;
   [[nodiscard]] bool is_owing() const { return owed_count() != 0; }
+  /// Whether any reply is owed of which `is_it` is true.
+  template <typename Predicate>
+  [[nodiscard]] bool is_any_owed(const Predicate& is_it) const {
+    return std::any_of(entries_.begin() + static_cast<std::ptrdiff_t>(front_), entries_.end(), is_it);
+  }
   [[nodiscard]] std::size_t owed_count() const { return entries_.size() - front_; }
   /// Something beside the reply that is being given.
   [[nodiscard]] bool is_owing_more() const { return owed_count() > 1; }

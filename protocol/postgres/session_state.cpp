@@ -41,7 +41,8 @@ namespace {
 constexpr std::size_t statement_overhead_bytes = 256;
 
 std::size_t bytes_of(const PreparedStatement& statement) {
-  return statement.parse_message.size() + statement.sql_text.size() + statement_overhead_bytes;
+  const std::size_t shared_bytes = statement.shared ? statement.shared->parse_message.size() : 0;
+  return statement.parse_message.size() + statement.sql_text.size() + shared_bytes + statement_overhead_bytes;
 }
 
 }  // namespace
@@ -213,14 +214,15 @@ void SessionState::on_prepared(PreparedStatementPointer statement) {
   on_closed(statement->name);
   statement_bytes_ += bytes_of(*statement);
   std::string name = statement->name;
-  note_statement_change(name);
+  note_statement_change(*statement);
   if (name.empty()) has_unnamed_ = true;
   statements_.insert_or_assign(std::move(name), std::move(statement));
 }
 
-/// The unnamed statement is looked after by itself: it changes with nearly every batch of some drivers.
-void SessionState::note_statement_change(std::string_view name) {
-  if (!name.empty()) statements_version_ = fresh_number();
+/// The unnamed statement is looked after by itself: it changes with nearly every batch of some drivers. So are shared
+/// ones, which no server knows by the session's name.
+void SessionState::note_statement_change(const PreparedStatement& statement) {
+  if (!statement.name.empty() && statement.shared == nullptr) statements_version_ = fresh_number();
 }
 
 void SessionState::on_closed(const std::string& name) {
@@ -228,8 +230,8 @@ void SessionState::on_closed(const std::string& name) {
   const auto place = statements_.find(name);
   if (place == statements_.end()) return;
   statement_bytes_ -= bytes_of(*place->second);
+  note_statement_change(*place->second);
   statements_.erase(place);
-  note_statement_change(name);
 }
 
 PreparedStatementPointer SessionState::find_statement(std::string_view name) const {

@@ -70,7 +70,7 @@ class SessionState {
   }
   /// Bytes of the texts that are remembered for prepared statements.
   [[nodiscard]] std::size_t statement_bytes() const { return statement_bytes_; }
-  /// Changes with every named statement that is prepared or freed; 0: there never was one.
+  /// Changes with every statement of a name of its own that is prepared or freed; 0: there never was one.
   [[nodiscard]] std::uint64_t statements_version() const { return statements_version_; }
 
   /// Committed settings; a new object after each change, so that equality of pointers is equality of state.
@@ -102,7 +102,7 @@ class SessionState {
     Pin pin = {};  ///< to add instead, where its reason is not none
   };
   void propose(const SessionChange& change);
-  void note_statement_change(std::string_view name);
+  void note_statement_change(const PreparedStatement& statement);
   void note_custom(const SessionChange& change);
   void settle_customs(Settings& settings);
   void apply(const Pending& pending, Settings& settings);

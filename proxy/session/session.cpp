@@ -178,7 +178,8 @@ Task<bool> Session::welcome() {
     co_return false;
   }
   if (!take_place()) co_return false;
-  half_ = environment_.dialect.make_client_half(login_);
+  const bool is_shared = terms_->pooling == Pooling::transaction;
+  half_ = environment_.dialect.make_client_half(login_, is_shared ? protocol::Tenure::shared : protocol::Tenure::own);
   protocol::StatementFacts nothing;
   nothing.statement_class = protocol::StatementClass::session;
   const protocol::CommentTags no_tags;
@@ -215,6 +216,8 @@ Task<bool> Session::welcome() {
   half_->write_welcome(link.half(), *key_, words);
   client_.send(words);
   stage_ = SessionStage::conversing;
+  // A request that is there already must not find what other sessions have left on this connection.
+  give_back_idle();
   counters_ = &environment_.registry.counters_of(facts_.database);
   begin_watch();
   co_return true;

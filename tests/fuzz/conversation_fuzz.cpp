@@ -4,6 +4,7 @@
 #include "tests/fuzz/stream_check.hpp"
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 
@@ -27,7 +28,7 @@ struct Backend {
 
 class Conversation {
  public:
-  Conversation() : half_(login(), analyser_, options_) {
+  Conversation() : half_(login(), analyser_, options_, &library_) {
     Bytes welcome;
     half_.write_welcome(backends_[0].half, CancelKey{1, Bytes(4)}, welcome);
     to_client_.take(welcome);
@@ -178,7 +179,10 @@ class Conversation {
     if (backends_[0].is_lost && backends_[1].is_lost) is_over_ = true;
   }
 
-  ClientHalfOptions options_{.statement_bytes_max = 2048, .batch_bytes_max = 1024, .session_state_bytes_max = 4096};
+  ClientHalfOptions options_{
+      .statement_bytes_max = 2048, .batch_bytes_max = 1024, .session_state_bytes_max = 4096, .prepared_statements_max = 2};
+  std::atomic<std::uint64_t> schema_version_{0};
+  StatementLibrary library_{schema_version_};
   Analyser analyser_{{.text_entries_max = 16, .fingerprint_entries_max = 16, .parsed_bytes_max = 1024}};
   PostgresClientHalf half_;
   std::array<Backend, 2> backends_;

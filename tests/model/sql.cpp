@@ -100,7 +100,7 @@ std::string prepared_statement(Random& random) {
   return random.pick({"PREPARE q1 AS SELECT id, name FROM t WHERE id = $1", "PREPARE q1 (int) AS SELECT $1 + 1", "EXECUTE q1 (3)",
                       "EXECUTE q1 (4)", "EXECUTE q1 ('x')", "EXECUTE q2", "PREPARE q2 AS SELECT count(*) FROM t", "EXECUTE q2",
                       "DEALLOCATE q1", "DEALLOCATE q2", "DEALLOCATE ALL", "EXECUTE s1 (2)", "EXECUTE s2", "DEALLOCATE s1",
-                      "SELECT name, statement, from_sql FROM pg_prepared_statements ORDER BY name"});
+                      "SELECT name, statement FROM pg_prepared_statements WHERE from_sql ORDER BY name"});
 }
 
 std::string session_statement(Random& random) {

@@ -68,6 +68,8 @@ World::World(std::uint64_t seed, const Weather& weather)
             accept(endpoint, std::move(server));
           }) {
   protocol::postgres::PostgresDialect::Options options;
+  // A bound that a handful of clients reach.
+  options.client_half.prepared_statements_max = 3;
   proxy::backend::Encryption encryption;
   if (encryption_) {
     options.client_encryption = protocol::postgres::ClientEncryption::required;

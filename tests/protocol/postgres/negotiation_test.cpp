@@ -111,7 +111,7 @@ TEST_CASE("negotiation: an unknown option with a version that is spoken → that
 TEST_CASE("negotiation: the key of a client → in BackendKeyData with the length that its secret has") {
   PostgresDialect dialect({}, {}, nonces, {});
   for (const std::size_t secret_bytes : {std::size_t{4}, std::size_t{32}}) {
-    const std::unique_ptr<ClientHalf> half = dialect.make_client_half({});
+    const std::unique_ptr<ClientHalf> half = dialect.make_client_half({}, Tenure::own);
     const PostgresBackendHalf backend(std::make_shared<ParameterMap>(), std::nullopt);
     Bytes words;
     half->write_welcome(backend, CancelKey{0x01020304, Bytes(secret_bytes, std::byte{'s'})}, words);

@@ -1,0 +1,286 @@
+#include "tests/protocol/postgres/client_half_conversation.hpp"
+
+#include "protocol/postgres/statement_library.hpp"
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+using namespace client_half_test;
+
+namespace {
+
+const Bytes parsed = message('1', "");
+const Bytes bound = message('2', "");
+const Bytes closed = message('3', "");
+const Bytes idle = ready_message('I');
+
+/// A Close that stands in the place of a Parse.
+const Bytes stand_in = close_message('S', "_crossfade_0");
+
+std::string name_of(int number) { return "_crossfade_" + std::to_string(number); }
+
+/// Sessions that share the connections of one pool.
+struct Sharing {
+  explicit Sharing(std::uint32_t statements_max = 200) { options.prepared_statements_max = statements_max; }
+
+  PostgresClientHalf& session() {
+    sessions.push_back(std::make_unique<PostgresClientHalf>(Login{}, analyser, options, &library));
+    Bytes welcome;
+    sessions.back()->write_welcome(one, CancelKey{7, Bytes(4)}, welcome);
+    return *sessions.back();
+  }
+  /// What reaches the server of `bytes`.
+  std::string send(PostgresClientHalf& client, const Bytes& bytes, PostgresBackendHalf& half) {
+    Gather sent;
+    ByteView rest = bytes;
+    while (!rest.empty()) {
+      const NextRequest request = client.next_request(rest, &half);
+      waits = request.verdict == RequestVerdict::await_reply;
+      if (request.verdict != RequestVerdict::route && request.verdict != RequestVerdict::follow) break;
+      client.forward(request, rest, half, sent);
+      rest = rest.subspan(request.bytes);
+    }
+    return text_of(sent);
+  }
+  std::string answer(PostgresClientHalf& client, const Bytes& bytes, PostgresBackendHalf& half) {
+    Gather told;
+    const Result<ReplyProgress> result = client.relay(half, bytes, told, completed);
+    REQUIRE(result.has_value());
+    return text_of(told);
+  }
+  StatementClass judge_class(PostgresClientHalf& client, const Bytes& bytes, PostgresBackendHalf& half) {
+    return client.next_request(bytes, &half).facts.statement_class;
+  }
+  /// `client` prepares, and it succeeds.
+  std::string prepare(PostgresClientHalf& client, const std::string& name, const std::string& text, PostgresBackendHalf& half) {
+    const std::string sent = send(client, parse_message(name, text) + sync_message(), half);
+    const bool is_synthesised = sent == text_of(stand_in + sync_message());
+    const Bytes replaced = sent.starts_with("C") && !is_synthesised ? closed : Bytes{};
+    const Bytes own = is_synthesised ? closed : replaced + parsed;
+    CHECK(answer(client, own + idle, half) == text_of(parsed + idle));
+    return sent;
+  }
+
+  ClientHalfOptions options;
+  Analyser analyser;
+  std::atomic<std::uint64_t> schema_version{0};
+  StatementLibrary library{schema_version};
+  ParameterPointer parameters = std::make_shared<const ParameterMap>(ParameterMap{{"TimeZone", "UTC"}});
+  PostgresBackendHalf one{parameters, CancelKey{1, Bytes(4)}};
+  PostgresBackendHalf other{parameters, CancelKey{2, Bytes(4)}};
+  std::vector<std::unique_ptr<PostgresClientHalf>> sessions;
+  std::vector<Completion> completed;
+  bool waits = false;
+};
+
+}  // namespace
+
+TEST_CASE("shared statements: two sessions with one text under different names → prepared once, under a name of ours") {
+  Sharing it;
+  PostgresClientHalf& first = it.session();
+  PostgresClientHalf& second = it.session();
+  CHECK(it.prepare(first, "a", "SELECT 1", it.one) == text_of(parse_message(name_of(1), "SELECT 1") + sync_message()));
+  first.let_go(it.one);
+  CHECK(second.is_in_line(it.one));
+  CHECK(it.prepare(second, "b", "SELECT 1", it.one) == text_of(stand_in + sync_message()));
+  const Bytes use = message('D', "Sb\0"s) + bind_message("b") + execute_message() + sync_message();
+  CHECK(it.send(second, use, it.one) ==
+        text_of(message('D', "S"s + name_of(1) + '\0') + bind_message(name_of(1)) + execute_message() + sync_message()));
+}
+
+TEST_CASE("shared statements: another connection, which lacks it → prepared there in front of its first Bind, unseen") {
+  Sharing it;
+  PostgresClientHalf& client = it.session();
+  it.prepare(client, "a", "SELECT 1", it.one);
+  const Bytes use = bind_message("a") + sync_message();
+  const Bytes renamed = bind_message(name_of(1)) + sync_message();
+  CHECK(it.send(client, use, it.other) == text_of(parse_message(name_of(1), "SELECT 1") + renamed));
+  CHECK(it.answer(client, parsed + bound + idle, it.other) == text_of(bound + idle));
+  CHECK(it.send(client, use, it.other) == text_of(renamed));
+}
+
+TEST_CASE("shared statements: a Parse that fails → no mapping, and the next one is sent in earnest") {
+  Sharing it;
+  PostgresClientHalf& client = it.session();
+  const Bytes batch = parse_message("a", "SELECT missing") + sync_message();
+  const std::string sent = it.send(client, batch, it.one);
+  const Bytes failed = error("ERROR", "42703");
+  CHECK(it.answer(client, failed + idle, it.one) == text_of(failed + idle));
+  CHECK(client.state().find_statement("a") == nullptr);
+  CHECK(it.send(client, batch, it.one) == sent);
+}
+
+TEST_CASE("shared statements: an earlier error of the segment → neither a ParseComplete of ours nor a mapping") {
+  Sharing it;
+  PostgresClientHalf& client = it.session();
+  it.prepare(client, "a", "SELECT 1", it.one);
+  it.send(client, parse_message("", "SELECT missing") + parse_message("b", "SELECT 1") + sync_message(), it.one);
+  const Bytes failed = error("ERROR", "42703");
+  CHECK(it.answer(client, failed + idle, it.one) == text_of(failed + idle));
+  CHECK(client.state().find_statement("b") == nullptr);
+}
+
+TEST_CASE("shared statements: a transaction that has failed or may yet fail → the server itself answers the Parse") {
+  Sharing it;
+  PostgresClientHalf& client = it.session();
+  it.prepare(client, "a", "SELECT 1", it.one);
+  it.send(client, query_message("BEGIN"), it.one);
+  it.answer(client, complete("BEGIN") + ready_message('T'), it.one);
+  it.send(client, query_message("SELECT 1/0"), it.one);
+  const Bytes again = parse_message("b", "SELECT 1") + sync_message();
+  const std::string in_earnest =
+      text_of(close_message('S', name_of(1)) + parse_message(name_of(1), "SELECT 1") + sync_message());
+  CHECK(it.send(client, again, it.one) == in_earnest);
+  const Bytes failed = error("ERROR", "22012") + ready_message('E');
+  const Bytes refused = error("ERROR", "25P02") + ready_message('E');
+  CHECK(it.answer(client, failed + closed + refused, it.one) == text_of(failed + refused));
+  CHECK(it.send(client, parse_message("c", "SELECT 1") + sync_message(), it.one).find("P") != std::string::npos);
+}
+
+TEST_CASE("shared statements: settings differ, or are not committed → a statement of its own, which others do not use") {
+  Sharing it;
+  PostgresClientHalf& first = it.session();
+  PostgresClientHalf& second = it.session();
+  it.prepare(first, "a", "SELECT 1", it.one);
+  it.send(second, query_message("SET search_path TO x"), it.other);
+  it.answer(second, complete("SET") + idle, it.other);
+  CHECK(it.prepare(second, "a", "SELECT 1", it.other) == text_of(parse_message(name_of(2), "SELECT 1") + sync_message()));
+  it.send(first, query_message("BEGIN; SET LOCAL search_path TO y"), it.one);
+  it.answer(first, complete("BEGIN") + complete("SET") + ready_message('T'), it.one);
+  it.send(first, parse_message("b", "SELECT 2") + sync_message(), it.one);
+  it.answer(first, parsed + ready_message('T'), it.one);
+  it.send(first, query_message("COMMIT"), it.one);
+  it.answer(first, complete("COMMIT") + idle, it.one);
+  PostgresClientHalf& third = it.session();
+  CHECK(it.prepare(third, "c", "SELECT 2", it.one) ==
+        text_of(close_message('S', name_of(3)) + parse_message(name_of(3), "SELECT 2") + sync_message()));
+}
+
+TEST_CASE("shared statements: the schema has changed since → prepared anew for the next Parse of the text") {
+  Sharing it;
+  PostgresClientHalf& first = it.session();
+  PostgresClientHalf& second = it.session();
+  it.prepare(first, "a", "SELECT * FROM t", it.one);
+  it.send(second, query_message("ALTER TABLE t ADD c int"), it.other);
+  it.answer(second, complete("ALTER TABLE") + idle, it.other);
+  CHECK(it.prepare(second, "b", "SELECT * FROM t", it.one) ==
+        text_of(close_message('S', name_of(1)) + parse_message(name_of(1), "SELECT * FROM t") + sync_message()));
+}
+
+TEST_CASE("shared statements: the result has changed behind our back → one 0A000 for the session, then prepared anew") {
+  Sharing it;
+  PostgresClientHalf& client = it.session();
+  it.prepare(client, "a", "SELECT * FROM t", it.one);
+  const Bytes use = bind_message("a") + sync_message();
+  const Bytes failed = error("ERROR", "0A000") + idle;
+  it.send(client, use, it.one);
+  CHECK(it.answer(client, failed, it.one) == text_of(failed));
+  CHECK(it.send(client, use, it.one) == text_of(close_message('S', name_of(1)) + parse_message(name_of(1), "SELECT * FROM t") +
+                                                bind_message(name_of(1)) + sync_message()));
+  CHECK(it.answer(client, closed + parsed + bound + idle, it.one) == text_of(bound + idle));
+}
+
+TEST_CASE("shared statements: more than the bound → the one used longest ago is closed in the same write") {
+  Sharing it(2);
+  PostgresClientHalf& client = it.session();
+  it.prepare(client, "a", "SELECT 1", it.one);
+  it.prepare(client, "b", "SELECT 2", it.one);
+  it.send(client, bind_message("a") + sync_message(), it.one);
+  it.answer(client, bound + idle, it.one);
+  CHECK(it.prepare(client, "c", "SELECT 3", it.one) ==
+        text_of(close_message('S', name_of(2)) + parse_message(name_of(3), "SELECT 3") + sync_message()));
+  CHECK(it.send(client, bind_message("b") + sync_message(), it.one) ==
+        text_of(close_message('S', name_of(1)) + parse_message(name_of(2), "SELECT 2") + bind_message(name_of(2)) + sync_message()));
+  CHECK(it.one.held.count() == 2);
+}
+
+TEST_CASE("shared statements: a name in use is prepared again → refused by the server, which is told our name and the client its own") {
+  Sharing it;
+  PostgresClientHalf& client = it.session();
+  it.prepare(client, "a", "SELECT 1", it.one);
+  CHECK(it.send(client, parse_message("a", "SELECT 2") + sync_message(), it.one) ==
+        text_of(parse_message(name_of(1), "SELECT 2") + sync_message()));
+  const auto refused = [](const std::string& name) {
+    return message('E', "SERROR\0VERROR\0C42P05\0Mprepared statement \""s + name + "\" already exists\0\0"s);
+  };
+  CHECK(it.answer(client, refused(name_of(1)) + idle, it.one) == text_of(refused("a") + idle));
+  CHECK(it.send(client, bind_message("a") + sync_message(), it.one) == text_of(bind_message(name_of(1)) + sync_message()));
+}
+
+TEST_CASE("shared statements: EXECUTE and DEALLOCATE name it → it is there under the client's name, and gone afterwards") {
+  Sharing it;
+  PostgresClientHalf& client = it.session();
+  it.prepare(client, "a", "SELECT 1", it.one);
+  CHECK(it.judge_class(client, query_message("EXECUTE a"), it.one) == StatementClass::read);
+  CHECK(it.send(client, query_message("EXECUTE a"), it.one) ==
+        text_of(parse_message("a", "SELECT 1") + sync_message() + query_message("EXECUTE a")));
+  it.answer(client, parsed + idle + complete("SELECT 1") + idle, it.one);
+  CHECK(it.send(client, query_message("DEALLOCATE a"), it.one) == text_of(query_message("DEALLOCATE a")));
+  CHECK_FALSE(client.is_in_line(it.one));  // whoever comes next must not find it
+  it.answer(client, complete("DEALLOCATE") + idle, it.one);
+  CHECK(client.state().find_statement("a") == nullptr);
+  CHECK(it.send(client, bind_message("a") + sync_message(), it.one) == text_of(bind_message("a") + sync_message()));
+}
+
+TEST_CASE("shared statements: DEALLOCATE ALL → none is left on the connection, and what comes behind it waits") {
+  Sharing it;
+  PostgresClientHalf& client = it.session();
+  it.prepare(client, "a", "SELECT 1", it.one);
+  it.send(client, query_message("DEALLOCATE ALL"), it.one);
+  CHECK(it.send(client, bind_message("a") + sync_message(), it.one).empty());
+  CHECK(it.waits);
+  it.answer(client, complete("DEALLOCATE ALL") + idle, it.one);
+  CHECK(it.one.held.count() == 0);
+  CHECK(it.send(client, bind_message("a") + sync_message(), it.one) == text_of(bind_message("a") + sync_message()));
+}
+
+TEST_CASE("shared statements: Close of the client's name → answered in order, and the server keeps its copy") {
+  Sharing it;
+  PostgresClientHalf& client = it.session();
+  it.prepare(client, "a", "SELECT 1", it.one);
+  CHECK(it.send(client, close_message('S', "a") + sync_message(), it.one) == text_of(close_message('S', "a") + sync_message()));
+  it.answer(client, closed + idle, it.one);
+  CHECK(client.state().find_statement("a") == nullptr);
+  CHECK(it.prepare(client, "b", "SELECT 1", it.one) == text_of(stand_in + sync_message()));
+}
+
+TEST_CASE("shared statements: an error names the statement → by the client's name") {
+  Sharing it;
+  PostgresClientHalf& client = it.session();
+  it.prepare(client, "a", "SELECT 1", it.one);
+  it.send(client, bind_message("a") + sync_message(), it.one);
+  const auto failed = [](const std::string& name) {
+    return message('E', "SERROR\0VERROR\0C08P01\0Mprepared statement \""s + name + "\" requires 1\0\0"s);
+  };
+  CHECK(it.answer(client, failed(name_of(1)) + idle, it.one) == text_of(failed("a") + idle));
+}
+
+TEST_CASE("shared statements: a Bind of many bytes → its rest is passed on where it lies") {
+  Sharing it;
+  PostgresClientHalf& client = it.session();
+  it.prepare(client, "a", "SELECT 1", it.one);
+  const Bytes use = message('B', "\0a\0"s + std::string(100'000, 'x'));
+  Gather sent;
+  const ByteView begun = ByteView(use).first(40'000);
+  const NextRequest request = client.next_request(begun, &it.one);
+  REQUIRE(request.bytes == 40'000);
+  client.forward(request, begun, it.one, sent);
+  CHECK(sent.total_bytes() == 40'000 + name_of(1).size() - 1);
+  CHECK(sent.slice_count() == 2);
+  CHECK(it.one.request_remaining == use.size() - 40'000);
+}
+
+TEST_CASE("shared statements: the same text again, unnamed or not, in whatever session → one object") {
+  Sharing it(0);
+  PostgresClientHalf& first = it.session();
+  PostgresClientHalf& second = it.session();
+  for (PostgresClientHalf* client : {&first, &second}) {
+    it.send(*client, parse_message("", "SELECT 1") + sync_message(), it.one);
+    it.answer(*client, parsed + idle, it.one);
+  }
+  CHECK(first.state().find_statement("") == second.state().find_statement(""));
+}
