@@ -149,6 +149,7 @@ void read_userlist(const std::string& written, Mark mark, const std::string& wha
     reading.findings.warning(
         mark, about(what, quote(written) + " can be read by other users of this machine; `chmod 600` it"));
   }
+  reading.secrets.insert_or_assign(what, Secret(file->content));
   auto entries = parse_userlist(file->content);
   if (!entries) {
     reading.findings.error(mark, about(what, quote(written) + ": " + entries.error().detail));

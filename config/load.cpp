@@ -1,6 +1,7 @@
 #include "config/load.hpp"
 
 #include "config/document.hpp"
+#include "config/outline_reader.hpp"
 #include "config/readers.hpp"
 #include "config/scalar.hpp"
 #include "config/surroundings.hpp"
@@ -85,6 +86,8 @@ Settings read_settings(const Node& root, Reading& reading) {
   settings.admin = read_admin(top.take("admin"), reading);
   const Node* limits = top.take("limits");
   if (limits != nullptr) read_limits(*limits, reading, settings.limits);
+  const Node* takeover = top.take("takeover");
+  if (takeover != nullptr) read_takeover(*takeover, reading, settings.takeover);
   read_pairs(top, reading, settings);
   top.finish();
   return settings;
@@ -107,8 +110,9 @@ Outcome check(const std::string& name, std::string_view text, const Surroundings
   } else if (root && root->kind != Node::Kind::map) {
     findings.error(root->mark, "must be a map of settings, not " + std::string(name_of(root->kind)));
   } else if (root) {
-    Reading reading{findings, surroundings, std::filesystem::path(name).parent_path(), std::nullopt};
+    Reading reading{findings, surroundings, std::filesystem::path(name).parent_path(), std::nullopt, {}};
     outcome.settings = read_settings(*root, reading);
+    outcome.outline = outline_of(*root, reading.secrets);
     if (reading.first_inline_secret && access == FileAccess::others_too) {
       findings.warning(
           *reading.first_inline_secret,
@@ -127,7 +131,7 @@ Outcome load(const std::string& path) {
   if (!file) {
     Findings findings(path);
     findings.error({}, "cannot be read: " + file.error().detail);
-    return {std::nullopt, findings.take()};
+    return {std::nullopt, findings.take(), {}};
   }
   return check(path, file->content, Machine(),
                file->is_readable_by_others ? FileAccess::others_too : FileAccess::owner_only);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "config/outline.hpp"
 #include "config/problem.hpp"
 #include "config/settings.hpp"
 
@@ -16,6 +17,7 @@ namespace config {
 struct Outcome {
   std::optional<Settings> settings;
   std::vector<Problem> problems;  ///< errors and warnings in the order of the file
+  Outline outline;                ///< what the file says, key by key, for a comparison with another one
 };
 
 /// A secret's file as it was found.

@@ -18,6 +18,8 @@ struct Problem {
   bool operator==(const Problem&) const = default;
 };
 
+/// `file:line:column: error: message`, without a line end.
+[[nodiscard]] std::string format_problem(const Problem& problem);
 /// One line per problem, `file:line:column: error: message`, in the order of the file.
 [[nodiscard]] std::string format_problems(const std::vector<Problem>& problems);
 

@@ -73,6 +73,21 @@ std::optional<Admin> read_admin(const Node* node, Reading& reading) {
   return admin;
 }
 
+void read_takeover(const Node& node, Reading& reading, Takeover& takeover) {
+  constexpr std::size_t socket_path_bytes_max = 107;  // room in sockaddr_un.sun_path, less the terminator
+  auto section = Section::open(node, reading.findings, "takeover");
+  if (!section) return;
+  section->require("socket");
+  const auto socket = section->take_text("socket");
+  if (socket) takeover.socket = (reading.folder / *socket).string();
+  if (takeover.socket.size() > socket_path_bytes_max) {
+    reading.findings.error(section->mark_of("socket"), about("takeover.socket", "is too long for a local socket"));
+  }
+  section->read_duration("start_timeout", 1s, 10min, takeover.start_timeout);
+  section->read_duration("session_timeout", 0ms, 24h * 7, takeover.session_timeout);
+  section->finish();
+}
+
 void read_limits(const Node& node, Reading& reading, Limits& limits) {
   constexpr std::uint64_t kibibyte = 1024;
   constexpr std::uint64_t mebibyte = 1024 * kibibyte;

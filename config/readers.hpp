@@ -4,6 +4,7 @@
 #include "config/section.hpp"
 
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,6 +19,8 @@ struct Reading {
   std::filesystem::path folder;  ///< relative paths are taken from here
   /// Secrets that stand in the file itself; the file must then be closed to others.
   std::optional<Mark> first_inline_secret;
+  /// What the files and variables named in it hold, by the path of the key that names them.
+  std::map<std::string, Secret> secrets;
 };
 
 /// One secret under up to three names: `password`, `password_file`, `password_env` for the stem "password"; the stems
@@ -30,6 +33,7 @@ struct Reading {
 
 void read_log(const Node& node, Reading& reading, Log& log);
 [[nodiscard]] std::optional<Admin> read_admin(const Node* node, Reading& reading);
+void read_takeover(const Node& node, Reading& reading, Takeover& takeover);
 void read_limits(const Node& node, Reading& reading, Limits& limits);
 [[nodiscard]] std::optional<ListenAddress> take_listen(Section& section, std::string_view key);
 

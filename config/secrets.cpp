@@ -85,9 +85,16 @@ std::optional<Secret> take_secret(Section& section, const std::string& stem, Rea
                                   std::string(keys.env_key)));
     return std::nullopt;
   }
-  if (file) return from_file(*file, section.mark_of(keys.file_key), section.path_of(keys.file_key), reading);
+  const auto note = [&](std::string_view key, std::optional<Secret> secret) {
+    if (secret) reading.secrets.insert_or_assign(section.path_of(key), *secret);
+    return secret;
+  };
+  if (file) {
+    return note(keys.file_key, from_file(*file, section.mark_of(keys.file_key), section.path_of(keys.file_key), reading));
+  }
   if (variable) {
-    return from_environment(*variable, section.mark_of(keys.env_key), section.path_of(keys.env_key), reading);
+    return note(keys.env_key,
+                from_environment(*variable, section.mark_of(keys.env_key), section.path_of(keys.env_key), reading));
   }
   if (literal == nullptr) return std::nullopt;
   const std::string what = section.path_of(keys.inline_key);

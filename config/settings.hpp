@@ -73,11 +73,13 @@ enum class TlsMode : std::uint8_t { disable, allow, prefer, require, verify_ca, 
 struct ClientTls {
   TlsMode mode = TlsMode::disable;
   proxy::net::TlsServerOptions options;
+  bool operator==(const ClientTls&) const = default;
 };
 
 struct BackendTls {
   TlsMode mode = TlsMode::prefer;  ///< disable for local sockets
   proxy::net::TlsClientOptions options;
+  bool operator==(const BackendTls&) const = default;
 };
 
 enum class Authentication : std::uint8_t { trust, scram_sha_256 };
@@ -99,6 +101,7 @@ struct AccessRule {
 struct BackendLogin {
   std::string user;                ///< empty: the name that the client gave
   std::optional<Secret> password;  ///< nothing: none, the backend must not ask for one
+  bool operator==(const BackendLogin&) const = default;
 };
 
 enum class PoolMode : std::uint8_t {
@@ -128,6 +131,7 @@ struct User {
   std::optional<Secret> verifier;  ///< as PostgreSQL stores it: SCRAM-SHA-256$iterations:salt$keys or md5…
   routing::PerSide<BackendLogin> backend;
   OwnLimits limits;
+  bool operator==(const User&) const = default;
 };
 
 struct Database {
@@ -154,6 +158,7 @@ struct AuthQuery {
   std::chrono::milliseconds lifetime_unknown{5'000};  ///< of the answer that there is no such user
   std::uint32_t users_max = 10'000;               ///< answers remembered
   std::chrono::milliseconds timeout{5'000};       ///< of one question, the connection included
+  bool operator==(const AuthQuery&) const = default;
 };
 
 /// Bounds of every session of a pair; 0: none. Users and databases may say otherwise.
@@ -227,11 +232,19 @@ struct Pair {
   routing::Plan plan;  ///< epoch 1
 };
 
+/// How a new process takes over from the running one.
+struct Takeover {
+  std::string socket;                                      ///< absolute or relative to the file; empty: not at all
+  std::chrono::milliseconds start_timeout{60'000};         ///< for the new process, until it is ready
+  std::chrono::milliseconds session_timeout{3'600'000};    ///< how long sessions may go on in the old one
+};
+
 struct Settings {
   std::optional<std::uint32_t> worker_count;  ///< 1..64; nothing: one per core but one
   Log log;
   std::optional<Admin> admin;  ///< nothing: switched off
   Limits limits;
+  Takeover takeover;
   std::vector<Pair> pairs;  ///< in the order of the file, at least one
 };
 

@@ -14,6 +14,7 @@ namespace config {
 struct UserlistEntry {
   std::string user;
   Secret secret;  ///< a password, "md5…" or "SCRAM-SHA-256$…"; empty: the user has none
+  bool operator==(const UserlistEntry&) const = default;
 };
 
 /// What a userlist may come to at most.

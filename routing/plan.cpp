@@ -54,6 +54,18 @@ protocol::Result<Plan> with_weights(const Plan& plan, std::string_view rule_name
   return changed;
 }
 
+Plan adopt_rules(const Plan& in_force, const Plan& before, const Plan& after) {
+  Plan adopted = after;
+  adopted.epoch = in_force.epoch;
+  for (Rule& rule : adopted.rules) {
+    const Rule* configured_before = find_rule(before, rule.name);
+    const Rule* live = find_rule(in_force, rule.name);
+    if (configured_before == nullptr || live == nullptr) continue;
+    if (configured_before->reads == rule.reads) rule.reads = live->reads;
+  }
+  return adopted;
+}
+
 PlanHistory::PlanHistory(Plan first) : current_(std::make_shared<const Plan>(std::move(first))) {}
 
 PlanSnapshot PlanHistory::publish(Plan next) {
@@ -61,6 +73,15 @@ PlanSnapshot PlanHistory::publish(Plan next) {
   const bool is_same_traffic = next.rules == current_->rules && next.default_writes == current_->default_writes;
   if (!is_same_traffic) previous_ = current_;
   current_ = std::make_shared<const Plan>(std::move(next));
+  return current_;
+}
+
+PlanSnapshot PlanHistory::adopt(const Plan& before, const Plan& after) {
+  Plan adopted = adopt_rules(*current_, before, after);
+  if (previous_) previous_ = std::make_shared<const Plan>(adopt_rules(*previous_, before, after));
+  if (adopted.rules == current_->rules && adopted.default_writes == current_->default_writes) return nullptr;
+  ++adopted.epoch;
+  current_ = std::make_shared<const Plan>(std::move(adopted));
   return current_;
 }
 

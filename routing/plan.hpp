@@ -84,6 +84,10 @@ using PlanSnapshot = std::shared_ptr<const Plan>;
 /// an unknown rule or a weight above 100 %.
 [[nodiscard]] protocol::Result<Plan> with_weights(const Plan& plan, std::string_view rule_name, Weights reads);
 
+/// What the configuration `after` makes of a plan that grew out of the configuration `before`: its rules, but a rule
+/// whose configured weights did not change keeps those that it has in `in_force`. The epoch is that of `in_force`.
+[[nodiscard]] Plan adopt_rules(const Plan& in_force, const Plan& before, const Plan& after);
+
 /// The plan in force and the one before it. A value for one thread (the control thread); the snapshots that it
 /// hands out may be read anywhere. Epochs only ever grow, over a rollback too.
 class PlanHistory {
@@ -97,6 +101,10 @@ class PlanHistory {
   /// Puts `next` in force under the epoch after the current one, whatever its own says. Publishing what is in
   /// force already (the same weights again) takes an epoch but leaves the way back as it was.
   PlanSnapshot publish(Plan next);
+
+  /// Publishes the rules of another configuration (see adopt_rules), and rewrites the plan before the current one
+  /// alike, so that a rollback concerns weights only. Null when nothing changes for the traffic.
+  [[nodiscard]] PlanSnapshot adopt(const Plan& before, const Plan& after);
 
   /// Puts the previous plan in force under a new epoch; a second rollback goes forth again. Fails with
   /// configuration_invalid when there is none.

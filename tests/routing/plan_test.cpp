@@ -95,3 +95,38 @@ TEST_CASE("snapshot: held across a publish → unchanged") {
   CHECK(held->epoch == 1);
   CHECK(green_of(held) == 0);
 }
+
+TEST_CASE("history: another configuration → its rules, with live weights where the configured ones did not change") {
+  const routing::Plan before = make_plan();
+  routing::PlanHistory history(before);
+  history.publish(weighed(history, 4'000));
+  routing::Plan after = before;
+  after.rules.front().writes = routing::Side::green;
+  const auto adopted = history.adopt(before, after);
+  REQUIRE(adopted);
+  CHECK(adopted->epoch == 3);
+  CHECK(green_of(adopted) == 4'000);
+  CHECK(adopted->rules.front().writes == routing::Side::green);
+  after.rules.back().reads = {7'000};
+  CHECK(green_of(history.adopt(before, after)) == 7'000);
+}
+
+TEST_CASE("history: a configuration that changes nothing for the traffic → no new plan") {
+  routing::PlanHistory history(make_plan());
+  history.publish(weighed(history, 4'000));
+  CHECK(history.adopt(make_plan(), make_plan()) == nullptr);
+  CHECK(history.current()->epoch == 2);
+}
+
+TEST_CASE("history: rolled back after another configuration → the weights before, under the rules of now") {
+  const routing::Plan before = make_plan();
+  routing::PlanHistory history(before);
+  history.publish(weighed(history, 4'000));
+  routing::Plan after = before;
+  after.rules.front().writes = routing::Side::green;
+  CHECK(history.adopt(before, after));
+  const auto back = history.rollback();
+  REQUIRE(back);
+  CHECK(green_of(*back) == 0);
+  CHECK((*back)->rules.front().writes == routing::Side::green);
+}
