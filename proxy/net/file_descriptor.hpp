@@ -22,6 +22,8 @@ class FileDescriptor {
   ~FileDescriptor() { close(); }
 
   [[nodiscard]] int get() const { return fd_; }
+  /// Gives the descriptor away.
+  [[nodiscard]] int release() { return std::exchange(fd_, -1); }
   [[nodiscard]] bool is_open() const { return fd_ >= 0; }
   void close() {
     if (fd_ >= 0) ::close(std::exchange(fd_, -1));

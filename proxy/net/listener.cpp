@@ -104,14 +104,27 @@ bool is_exhaustion(int error_number) {
 
 Result<std::unique_ptr<Listener>> Listener::open(runtime::EventLoop& loop, const ListenerOptions& options,
                                                  std::vector<Target> targets) {
-  assert(!targets.empty());
-  const bool is_local = options.endpoint.host.starts_with('/');
-  Result<FileDescriptor> socket = is_local ? listen_on_path(options) : listen_on_port(options);
+  Result<FileDescriptor> socket = bind(options);
   if (!socket) return socket.error();
-
-  std::unique_ptr<Listener> listener(new Listener(loop, std::move(*socket), std::move(targets)));
-  if (is_local) listener->local_path_ = options.endpoint.host;
+  std::unique_ptr<Listener> listener = adopt(loop, std::move(*socket), std::move(targets));
+  if (options.endpoint.host.starts_with('/')) listener->local_path_ = options.endpoint.host;
   return listener;
+}
+
+Result<FileDescriptor> Listener::bind(const ListenerOptions& options) {
+  return options.endpoint.host.starts_with('/') ? listen_on_path(options) : listen_on_port(options);
+}
+
+std::unique_ptr<Listener> Listener::adopt(runtime::EventLoop& loop, FileDescriptor socket, std::vector<Target> targets) {
+  assert(!targets.empty());
+  return std::unique_ptr<Listener>(new Listener(loop, std::move(socket), std::move(targets)));
+}
+
+Address Listener::address_of(const FileDescriptor& socket) {
+  sockaddr_storage bound{};
+  socklen_t length = sizeof bound;
+  if (getsockname(socket.get(), reinterpret_cast<sockaddr*>(&bound), &length) != 0) return {};
+  return Address::from_sockaddr(bound);
 }
 
 Result<std::unique_ptr<Listener>> Listener::open(runtime::EventLoop& loop, const ListenerOptions& options,
@@ -124,11 +137,7 @@ Result<std::unique_ptr<Listener>> Listener::open(runtime::EventLoop& loop, const
 Listener::Listener(runtime::EventLoop& loop, FileDescriptor socket, std::vector<Target> targets)
     : loop_(loop), socket_(std::move(socket)) {
   for (Target& target : targets) targets_.push_back(std::make_shared<const Target>(std::move(target)));
-  sockaddr_storage bound{};
-  socklen_t length = sizeof bound;
-  if (getsockname(socket_.get(), reinterpret_cast<sockaddr*>(&bound), &length) == 0) {
-    address_ = Address::from_sockaddr(bound);
-  }
+  address_ = address_of(socket_);
   resume_timer_ = loop_.make_timer([this] { event_add(&event_, nullptr); });
   // Level-triggered: what one event's share leaves is announced again.
   event_assign(&event_, loop_.base(), socket_.get(), EV_READ | EV_PERSIST, &Listener::on_event, this);

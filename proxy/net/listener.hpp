@@ -13,6 +13,7 @@
 
 #include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 namespace proxy::net {
@@ -50,6 +51,11 @@ class Listener {
   [[nodiscard]] static protocol::Result<std::unique_ptr<Listener>> open(runtime::EventLoop& loop,
                                                                         const ListenerOptions& options,
                                                                         std::vector<Target> targets);
+  /// The first half of open(): a socket that listens, whose queue nobody empties yet. Any thread.
+  [[nodiscard]] static protocol::Result<FileDescriptor> bind(const ListenerOptions& options);
+  /// The second half: accepts from a socket that listens already. On the loop, or before it runs.
+  [[nodiscard]] static std::unique_ptr<Listener> adopt(runtime::EventLoop& loop, FileDescriptor socket,
+                                                       std::vector<Target> targets);
   /// All connections to `loop` itself.
   [[nodiscard]] static protocol::Result<std::unique_ptr<Listener>> open(runtime::EventLoop& loop,
                                                                         const ListenerOptions& options,
@@ -61,8 +67,14 @@ class Listener {
   /// Where it really listens: the port that the system chose for port 0. A local address for a path.
   [[nodiscard]] const Address& address() const { return address_; }
   [[nodiscard]] std::uint16_t port() const { return address_.port(); }
-  /// Ends accepting; connections still in the kernel's queue are reset. A local socket's path is removed.
+  /// Connections accepted from now on get these.
+  void set_tcp_options(const TcpOptions& options) { apply_tcp_options(socket_.get(), options); }
+  /// Ends accepting; connections still in the kernel's queue are reset, unless another process has the socket too. A
+  /// local socket's path is removed.
   void close();
+
+  /// Where a socket listens.
+  [[nodiscard]] static Address address_of(const FileDescriptor& socket);
 
   /// One event's share, so that a storm of connections does not starve sessions of the accepting loop.
   static constexpr int accepts_per_event_max = 64;

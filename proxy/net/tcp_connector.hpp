@@ -15,13 +15,15 @@ class TcpConnector final : public Connector {
   TcpConnector(runtime::EventLoop& loop, NameTable& names, const TcpOptions& options)
       : loop_(loop), names_(names), options_(options) {}
 
+  /// For connections made from now on.
+  void set_options(const TcpOptions& options) { options_ = options; }
   [[nodiscard]] std::unique_ptr<Stream> connect(const Endpoint& endpoint) override;
   [[nodiscard]] std::unique_ptr<Stream> receive(std::unique_ptr<Freight> freight) override;
 
  private:
   runtime::EventLoop& loop_;
   NameTable& names_;
-  const TcpOptions options_;
+  TcpOptions options_;
 };
 
 }  // namespace proxy::net

@@ -26,11 +26,13 @@ struct TlsOptions {
   TlsVersion version_min = TlsVersion::tls_1_2;
   std::string ciphers;         ///< of TLS 1.2, as OpenSSL lists them; empty: HIGH without MD5, RC4, 3DES and anonymous
   std::string cipher_suites;   ///< of TLS 1.3; empty: OpenSSL's
+  bool operator==(const TlsOptions&) const = default;
 };
 
 /// Towards clients.
 struct TlsServerOptions : TlsOptions {
   std::string application_protocol;  ///< the only one that ALPN may agree on
+  bool operator==(const TlsServerOptions&) const = default;
 };
 
 /// Towards a server.
@@ -38,6 +40,7 @@ struct TlsClientOptions : TlsOptions {
   ServerCheck check = ServerCheck::nothing;
   std::string server_name;           ///< to be announced (SNI) and found in the certificate; an address is not announced
   std::string application_protocol;  ///< to be offered by ALPN
+  bool operator==(const TlsClientOptions&) const = default;
 };
 
 }  // namespace proxy::net

@@ -19,9 +19,6 @@ namespace {
 /// As PostgreSQL and PgBouncer begin with.
 constexpr const char* usual_ciphers = "HIGH:!MD5:!RC4:!3DES:!aNULL";
 
-/// The size of OpenSSL's own ticket keys: a name, a key for the code and one for the cipher.
-constexpr std::size_t ticket_key_bytes = 80;
-
 protocol::Error unusable(const std::string& what) {
   std::string reason = take_tls_error();
   return protocol::failure(ErrorCode::configuration_invalid, Blame::operator_,
@@ -139,13 +136,11 @@ Status TlsTerms::prepare_server(const TlsServerOptions& options, const TlsTerms*
   SSL_CTX_set_session_id_context(context, session_context.data(), session_context.size());
   // A resumed session is not checked again: where certificates of clients count, a reload ends all tickets, for it
   // may have brought a revocation.
-  if (previous != nullptr && options.ca_file.empty()) {
-    std::array<unsigned char, ticket_key_bytes> keys{};
-    if (SSL_CTX_get_tlsext_ticket_keys(previous->context_.get(), keys.data(), keys.size()) == 1) {
-      SSL_CTX_set_tlsext_ticket_keys(context, keys.data(), keys.size());
-    }
-    OPENSSL_cleanse(keys.data(), keys.size());
-  }
+  const bool are_tickets_good = previous != nullptr && options.ca_file.empty() && previous->tickets_ != nullptr;
+  tickets_ = are_tickets_good ? previous->tickets_ : std::make_shared<TlsTickets>();
+  SSL_CTX_set_timeout(context, std::chrono::seconds(TlsTickets::ticket_lifetime).count());
+  SSL_CTX_set_app_data(context, this);
+  SSL_CTX_set_tlsext_ticket_key_evp_cb(context, &TlsTerms::seal_ticket);
   if (!options.ca_file.empty()) {
     // Whether a client must show a certificate is decided by who it says it is: the greeting's business.
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_CLIENT_ONCE, nullptr);
@@ -192,6 +187,12 @@ int TlsTerms::choose_protocol(SSL* /*connection*/, const unsigned char** chosen,
   return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
+int TlsTerms::seal_ticket(SSL* connection, unsigned char* name, unsigned char* vector, EVP_CIPHER_CTX* cipher,
+                          EVP_MAC_CTX* code, int is_encrypting) {
+  const auto* self = static_cast<const TlsTerms*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(connection)));
+  return self->tickets_->provide(name, vector, cipher, code, is_encrypting);
+}
+
 /// Returns 1 to keep the reference that comes with the call.
 int TlsTerms::keep_session(SSL* connection, SSL_SESSION* session) {
   const auto* self = static_cast<const TlsTerms*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(connection)));
@@ -221,10 +222,12 @@ SSL* TlsTerms::make_connection() const {
   return connection;
 }
 
-protocol::Result<std::unique_ptr<TlsSource>> TlsSource::open(TlsTerms::Options options) {
+protocol::Result<std::unique_ptr<TlsSource>> TlsSource::open(const TlsTerms::Options& options) {
   protocol::Result<std::shared_ptr<const TlsTerms>> terms = TlsTerms::load(options);
   if (!terms) return terms.error();
-  return std::unique_ptr<TlsSource>(new TlsSource(std::move(options), std::move(*terms)));
+  auto source = std::make_unique<TlsSource>();
+  source->put_in_force(std::move(*terms));
+  return source;
 }
 
 std::shared_ptr<const TlsTerms> TlsSource::current() const {
@@ -232,12 +235,16 @@ std::shared_ptr<const TlsTerms> TlsSource::current() const {
   return current_;
 }
 
+void TlsSource::put_in_force(std::shared_ptr<const TlsTerms> terms) {
+  const std::lock_guard lock(mutex_);
+  current_ = std::move(terms);
+}
+
 Status TlsSource::reload() {
   const std::shared_ptr<const TlsTerms> previous = current();
-  protocol::Result<std::shared_ptr<const TlsTerms>> terms = TlsTerms::load(options_, previous.get());
+  protocol::Result<std::shared_ptr<const TlsTerms>> terms = TlsTerms::load(previous->options(), previous.get());
   if (!terms) return terms.error();
-  const std::lock_guard lock(mutex_);
-  current_ = std::move(*terms);
+  put_in_force(std::move(*terms));
   return {};
 }
 

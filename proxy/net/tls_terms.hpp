@@ -2,6 +2,7 @@
 
 #include "protocol/base/result.hpp"
 #include "proxy/net/tls_options.hpp"
+#include "proxy/net/tls_tickets.hpp"
 
 #include <openssl/ssl.h>
 
@@ -28,6 +29,7 @@ class TlsTerms {
   TlsTerms(const TlsTerms&) = delete;
   TlsTerms& operator=(const TlsTerms&) = delete;
 
+  [[nodiscard]] const Options& options() const { return options_; }
   /// A connection's object, of the right role, with name and session set. Null when memory has run out.
   [[nodiscard]] SSL* make_connection() const;
 
@@ -40,6 +42,8 @@ class TlsTerms {
   [[nodiscard]] protocol::Status prepare_client(const TlsClientOptions& options);
   static int choose_protocol(SSL* connection, const unsigned char** chosen, unsigned char* chosen_bytes,
                              const unsigned char* offered, unsigned offered_bytes, void* options);
+  static int seal_ticket(SSL* connection, unsigned char* name, unsigned char* vector, EVP_CIPHER_CTX* cipher,
+                         EVP_MAC_CTX* code, int is_encrypting);
   static int keep_session(SSL* connection, SSL_SESSION* session);
 
   struct Free {
@@ -48,6 +52,7 @@ class TlsTerms {
   };
 
   const Options options_;
+  std::shared_ptr<TlsTickets> tickets_;  ///< of a server; outlives the context
   std::unique_ptr<SSL_CTX, Free> context_;
   mutable std::mutex mutex_;
   mutable std::unique_ptr<SSL_SESSION, Free> session_;  ///< under mutex_; of a client: the last one that can be resumed
@@ -57,17 +62,18 @@ class TlsTerms {
 /// thread.
 class TlsSource {
  public:
-  [[nodiscard]] static protocol::Result<std::unique_ptr<TlsSource>> open(TlsTerms::Options options);
+  [[nodiscard]] static protocol::Result<std::unique_ptr<TlsSource>> open(const TlsTerms::Options& options);
+
+  /// Nothing in force yet: nobody may encrypt before put_in_force().
+  TlsSource() = default;
 
   [[nodiscard]] std::shared_ptr<const TlsTerms> current() const;
+  /// For connections made from now on.
+  void put_in_force(std::shared_ptr<const TlsTerms> terms);
   /// Reads the files again; not for a loop. What is in force stays so when they cannot be used.
   [[nodiscard]] protocol::Status reload();
 
  private:
-  TlsSource(TlsTerms::Options options, std::shared_ptr<const TlsTerms> terms)
-      : options_(std::move(options)), current_(std::move(terms)) {}
-
-  const TlsTerms::Options options_;
   mutable std::mutex mutex_;
   std::shared_ptr<const TlsTerms> current_;  ///< under mutex_
 };
