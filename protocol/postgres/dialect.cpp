@@ -94,6 +94,12 @@ Analyser& PostgresDialect::analyser_for(const Login& login) {
   return *place->second;
 }
 
+void PostgresDialect::reconfigure(const Options& options, Admission admission) {
+  options_.client_half = options.client_half;
+  options_.client_encryption = options.client_encryption;
+  admission_ = std::move(admission);
+}
+
 void PostgresDialect::set_catalogue(const std::string& database, std::shared_ptr<const Catalogue> catalogue) {
   const auto place = analysers_.find(database);
   if (place != analysers_.end()) place->second->set_catalogue(std::move(catalogue));

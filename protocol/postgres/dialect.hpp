@@ -55,6 +55,9 @@ class PostgresDialect final : public Dialect {
   [[nodiscard]] Bytes write_fatal(const Error& error, SessionStage stage) override;
   [[nodiscard]] std::string_view code_of(const Error& error) const override;
 
+  /// Who may come in, and what bounds hold, from now on; greetings under way keep what they began with. The analyser's
+  /// options stay.
+  void reconfigure(const Options& options, Admission admission);
   void set_catalogue(const std::string& database, std::shared_ptr<const Catalogue> catalogue);
   /// What a statement is, as sessions of `database` would be told.
   [[nodiscard]] Analysis analyse(const std::string& database, std::string_view text);
@@ -67,7 +70,7 @@ class PostgresDialect final : public Dialect {
   /// What was proven lasts for as long as a connection to that server: behind it may be another one after a restart.
   [[nodiscard]] std::shared_ptr<ProvenTexts> proven_texts_for(const Login& login, std::uint32_t server_number);
 
-  const Options options_;
+  Options options_;
   Admission admission_;
   NonceSource& nonces_;
   std::function<void(const Login&)> on_new_database_;

@@ -29,6 +29,8 @@ Connection::Connection(Surroundings& surroundings, routing::Side side, std::shar
     : surroundings_(surroundings),
       borrower_(&borrower),
       side_(side),
+      generation_(surroundings.generations[side]),
+      endpoint_(surroundings.endpoints[side]),
       born_(surroundings.loop.now()),
       deadline_(born_ + surroundings.connect_timeout),
       client_(std::move(login)) {
@@ -39,6 +41,8 @@ Connection::Connection(Surroundings& surroundings, routing::Side side, const Log
     : surroundings_(surroundings),
       borrower_(nullptr),
       side_(side),
+      generation_(surroundings.generations[side]),
+      endpoint_(surroundings.endpoints[side]),
       phase_(Phase::failed),
       born_(surroundings.loop.now()),
       deadline_(born_),
@@ -56,7 +60,8 @@ std::optional<Connection::Parcel> Connection::pack(Connection& connection) {
   connection.phase_ = Phase::failed;
   --connection.surroundings_.metrics.sides[connection.side_].connections_open;
   return Parcel{connection.side_,      connection.born_,           connection.client_,
-                std::move(stream),     std::move(connection.half_), std::move(connection.reservation_)};
+                std::move(stream),     std::move(connection.half_), std::move(connection.reservation_),
+                connection.generation_, connection.endpoint_};
 }
 
 Connection::Connection(Surroundings& surroundings, Parcel parcel, Keeper& keeper)
@@ -65,6 +70,8 @@ Connection::Connection(Surroundings& surroundings, Parcel parcel, Keeper& keeper
       borrower_(nullptr),
       keeper_(&keeper),
       side_(parcel.side),
+      generation_(parcel.generation),
+      endpoint_(std::move(parcel.endpoint)),
       phase_(Phase::ready),
       born_(parcel.born),
       idle_since_(surroundings.loop.now()),
@@ -76,7 +83,7 @@ Connection::Connection(Surroundings& surroundings, Parcel parcel, Keeper& keeper
 
 void Connection::connect(protocol::EncryptionWish wish) {
   phase_ = Phase::connecting;
-  channel_.emplace(surroundings_.connector.connect(surroundings_.endpoints[side_]), static_cast<net::StreamListener&>(*this));
+  channel_.emplace(surroundings_.connector.connect(endpoint_), static_cast<net::StreamListener&>(*this));
   login_ = surroundings_.dialect.make_backend_login(
       *client_, surroundings_.credentials.credentials_for(*client_, side_), wish, static_cast<std::uint32_t>(side_));
 }

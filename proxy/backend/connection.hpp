@@ -60,6 +60,8 @@ class Connection final : private net::StreamListener {
     std::unique_ptr<net::Freight> stream;
     std::unique_ptr<protocol::BackendHalf> half;
     ConnectionCounts::Reservation reservation;
+    std::uint32_t generation = 0;
+    net::Endpoint endpoint;
   };
   /// What `connection` is, taken out of it; nothing when its stream cannot be moved. Precondition: with its keeper, ready
   /// and at a boundary. Afterwards it is good for nothing.
@@ -89,6 +91,10 @@ class Connection final : private net::StreamListener {
   [[nodiscard]] runtime::Instant idle_since() const { return idle_since_; }
   /// For the console; whose it is the caller knows.
   [[nodiscard]] telemetry::BackendView view(runtime::Instant now) const;
+  /// Its side is reached in another way by now: it serves whom it serves to the next boundary, and nobody else.
+  [[nodiscard]] bool is_outdated() const { return generation_ != surroundings_.generations[side_]; }
+  /// Where it is connected to, which a cancel request must be too.
+  [[nodiscard]] const net::Endpoint& endpoint() const { return endpoint_; }
   [[nodiscard]] const protocol::Error& error() const { return error_; }  ///< after failed
   /// After failed: what the backend itself said and the client is to hear; may be empty.
   [[nodiscard]] protocol::ByteView refusal() const { return refusal_; }
@@ -118,6 +124,8 @@ class Connection final : private net::StreamListener {
   net::StreamListener* borrower_;
   Keeper* keeper_ = nullptr;
   routing::Side side_;
+  const std::uint32_t generation_;
+  const net::Endpoint endpoint_;
   Phase phase_ = Phase::connecting;
   runtime::Instant born_;
   runtime::Instant deadline_;

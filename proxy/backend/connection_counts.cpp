@@ -42,7 +42,13 @@ void ConnectionCounts::Reservation::give_back() {
   if (ConnectionCounts* counts = std::exchange(counts_, nullptr)) counts->give_back(*this);
 }
 
+void ConnectionCounts::set_limits(ConnectionLimits limits) {
+  limits_.side_max = limits.side_max;
+  limits_.queue_max = limits.queue_max;
+}
+
 std::size_t ConnectionCounts::add_worker(Ears ears) {
+  const std::lock_guard lock(mutex_);
   workers_.push_back(std::move(ears));
   return workers_.size() - 1;
 }

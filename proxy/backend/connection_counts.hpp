@@ -96,11 +96,14 @@ class ConnectionCounts {
     [[nodiscard]] explicit operator bool() const { return on_award != nullptr; }
   };
 
-  explicit ConnectionCounts(ConnectionLimits limits) : limits_(limits) {}
+  explicit ConnectionCounts(ConnectionLimits limits) : limits_{limits.side_max, limits.queue_max} {}
   ConnectionCounts(const ConnectionCounts&) = delete;
   ConnectionCounts& operator=(const ConnectionCounts&) = delete;
 
-  /// Before the workers run. The number by which the worker is known.
+  /// Other limits, for connections opened and sessions queued from now on. Any thread.
+  void set_limits(ConnectionLimits limits);
+
+  /// Before any connection is reserved; workers may come at the same time. The number by which the worker is known.
   std::size_t add_worker(Ears ears);
 
   /// Empty when a limit is reached.
@@ -155,7 +158,12 @@ class ConnectionCounts {
   [[nodiscard]] bool is_due_before(const Need& need, const Reservation& held, const Need& own, runtime::Instant now) const;
   [[nodiscard]] NeedPointer first_in_turn(routing::Side side, const std::function<bool(const Need&)>& is_fitting) const;
 
-  const ConnectionLimits limits_;
+  /// As ConnectionLimits, changed by a reload.
+  struct LimitsInForce {
+    std::atomic<std::uint32_t> side_max;
+    std::atomic<std::uint32_t> queue_max;
+  };
+  LimitsInForce limits_;
   routing::PerSide<std::atomic<std::uint32_t>> need_counts_{};
   std::atomic<std::uint32_t> queue_count_{0};
   std::mutex mutex_;

@@ -59,6 +59,12 @@ Pool::Group& Pool::enter(const protocol::Login& login, const ConnectionTerms& te
   return *group;
 }
 
+void Pool::revise(Group& group, const ConnectionTerms& terms) {
+  const PoolIdentity& now = *group.identity;
+  if (now.terms == terms) return;
+  group.identity = std::make_shared<const PoolIdentity>(PoolIdentity{now.key, now.user, now.database, terms});
+}
+
 void Pool::leave(Group& group) {
   --group.session_count;
   if (group.is_empty()) arm_sweep();
@@ -167,6 +173,7 @@ void Pool::grant(Shelf& shelf, std::unique_ptr<Connection> connection, Connectio
 }
 
 bool Pool::is_worn(const Connection& connection) const {
+  if (connection.is_outdated()) return true;
   return options_.lifetime.count() != 0 && surroundings_.loop.now() - connection.born() > options_.lifetime;
 }
 
@@ -182,6 +189,19 @@ void Pool::put_back(Group& group, std::unique_ptr<Connection> connection) {
     return;
   }
   hand_over(group, std::move(connection));
+}
+
+void Pool::set_options(Options options) {
+  options_ = options;
+  arm_sweep();
+}
+
+void Pool::close_outdated() {
+  const auto is_outdated = [](const std::unique_ptr<Connection>& idle) { return idle->is_outdated(); };
+  for (const auto& [key, group] : groups_) {
+    for (const Side side : routing::both_sides) std::erase_if(group->shelves[side].idle, is_outdated);
+  }
+  arm_sweep();
 }
 
 void Pool::hand_over(Group& group, std::unique_ptr<Connection> connection) {

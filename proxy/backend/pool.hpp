@@ -74,6 +74,12 @@ class Pool final : private Keeper {
   void close_idle();
   /// For the console.
   void add_idle(std::vector<telemetry::BackendView>& backends, runtime::Instant now) const;
+  /// Other bounds for a group. Who waits already gets its turn as before.
+  void revise(Group& group, const ConnectionTerms& terms);
+  /// Other bounds; idle connections that exceed them go with the next sweep.
+  void set_options(Options options);
+  /// Closes the idle connections to a side that is reached in another way by now; those on loan go when they are back.
+  void close_outdated();
   /// A cancel request has arrived, so what was kept back for its sake may serve again.
   void on_cancel_end();
 

@@ -10,6 +10,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 
 namespace proxy::backend {
@@ -52,6 +53,8 @@ struct Surroundings {
   std::chrono::milliseconds connect_timeout{5'000};  ///< from connect until the backend is logged in
   Encryption encryption{};
   Health* health = nullptr;  ///< hears of connections that fail; null: nobody does
+  /// Counted up when a side is to be reached in another way than before: what was connected earlier is outdated.
+  routing::PerSide<std::uint32_t> generations{};
 };
 
 }  // namespace proxy::backend

@@ -41,6 +41,20 @@ void CatalogueRefresher::request_refresh(const CatalogueKey& key) {
   changed_.notify_one();
 }
 
+void CatalogueRefresher::reconfigure(std::chrono::milliseconds interval,
+                                     const std::function<void(CatalogueSource&)>& revise) {
+  const std::lock_guard lock(mutex_);
+  options_.interval = interval;
+  for (auto& [key, entry] : entries_) {
+    CatalogueSource revised = entry.source;
+    revise(revised);
+    entry.due = std::min(entry.due, Clock::now() + interval);
+    if (revised == entry.source) continue;
+    entry = Entry{revised, Clock::now(), Clock::time_point::min(), false};
+  }
+  changed_.notify_one();
+}
+
 void CatalogueRefresher::forget(const CatalogueKey& key) {
   const std::lock_guard lock(mutex_);
   entries_.erase(key);

@@ -57,6 +57,8 @@ class CatalogueRefresher {
   Demand demand(const CatalogueKey& key, const CatalogueSource& source);
   /// The schema of `key` changed: loads it as soon as pause_min allows. Unknown keys are ignored.
   void request_refresh(const CatalogueKey& key);
+  /// How often from now on; and where, for every database whose source `revise` changes, which is then loaded at once.
+  void reconfigure(std::chrono::milliseconds interval, const std::function<void(CatalogueSource&)>& revise);
   /// No longer wanted.
   void forget(const CatalogueKey& key);
 

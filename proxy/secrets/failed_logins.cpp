@@ -34,11 +34,16 @@ std::chrono::milliseconds FailedLogins::note_failure(const routing::ClientAddres
 }
 
 bool FailedLogins::is_barred(const routing::ClientAddress& address, std::string_view user, runtime::Instant now) {
-  if (options_.failures_max == 0) return false;
   const std::lock_guard lock(mutex_);
+  if (options_.failures_max == 0) return false;
   drop_old(now);
   const auto place = entries_.find(key_of(address, user));
   return place != entries_.end() && place->second.count >= options_.failures_max;
+}
+
+void FailedLogins::set_options(Options options) {
+  const std::lock_guard lock(mutex_);
+  options_ = options;
 }
 
 void FailedLogins::drop_old(runtime::Instant now) {

@@ -36,6 +36,8 @@ class FailedLogins final : public session::LoginGuard {
                                                        runtime::Instant now) override;
   [[nodiscard]] bool is_barred(const routing::ClientAddress& address, std::string_view user,
                                runtime::Instant now) override;
+  /// Other bounds, for what is asked from now on.
+  void set_options(Options options);
   [[nodiscard]] std::size_t entry_count() const;
 
  private:
@@ -48,7 +50,7 @@ class FailedLogins final : public session::LoginGuard {
   [[nodiscard]] static Key key_of(const routing::ClientAddress& address, std::string_view user);
   void drop_old(runtime::Instant now);
 
-  const Options options_;
+  Options options_;  ///< under mutex_
   mutable std::mutex mutex_;
   std::map<Key, Entry> entries_;
   std::map<std::uint64_t, Key> keys_by_age_;

@@ -6,9 +6,12 @@ namespace proxy::session {
 
 namespace {
 
-/// A key's process id is the worker's index above a running number, so that it finds its worker without a lock,
-/// and is positive, as drivers expect.
-constexpr std::uint32_t number_bits = 24;
+/// A key's process id is the worker's index above the process's tag above a running number, so that it finds its
+/// process and its worker without a lock, and is positive, as drivers expect.
+constexpr std::uint32_t number_bits = 20;
+constexpr std::uint32_t tag_bits = 4;
+constexpr std::uint32_t worker_shift = number_bits + tag_bits;
+static_assert(PairWorker::process_tag_count == 1U << tag_bits);
 constexpr std::uint32_t number_mask = (1U << number_bits) - 1;
 
 /// Cancel requests under way at once; more are dropped, as the server may drop them.
@@ -50,8 +53,10 @@ PairWorker::PairWorker(PairShared& shared, Identity identity, runtime::Loop& loo
       surroundings_{loop,    dialect, connector,  credentials, metrics_, std::move(endpoints),
                     scratch, options.connect_timeout, encryption, shared.health},
       pool_(std::make_unique<backend::Pool>(surroundings_, shared.connections, pool_options)),
-      environment_{loop,    dialect,     *pool_,     plans_,                   holds_,  *this,      metrics_, options,
-                   shared.terms, shared.clients, scratch, shared.name, shared.log, &shared.on_schema_change, encryption.to_clients, shared.failed_logins, shared.console} {
+      options_(options),
+      table_(shared.terms),
+      environment_{loop,    dialect,     *pool_,     plans_,                   holds_,  *this,      metrics_, options_,
+                   table_, shared.clients, scratch, shared.name, shared.log, &shared.on_schema_change, encryption.to_clients, shared.failed_logins, shared.console} {
   environment_.health = shared.health;
 }
 
@@ -119,6 +124,26 @@ void PairWorker::watch_drain(const routing::HoldScope& scope, routing::HoldClass
   holds_.watch({scope, hold_class, std::move(working), std::move(on_drained)});
 }
 
+void PairWorker::reconfigure(const Terms& terms) {
+  options_ = terms.options;
+  surroundings_.connect_timeout = terms.options.connect_timeout;
+  surroundings_.endpoints = terms.endpoints;
+  pool_->set_options(terms.pool);
+  if (terms.is_pool_smaller) pool_->close_idle();
+  if (terms.table != nullptr) table_ = *terms.table;
+  for (const auto& [address, session] : sessions_) session->renew_terms();
+  bool is_any_outdated = false;
+  for (const routing::Side side : routing::both_sides) {
+    surroundings_.encryption.to_backends[side].when = terms.encryption[side];
+    if (!terms.is_reached_anew[side]) continue;
+    ++surroundings_.generations[side];
+    is_any_outdated = true;
+  }
+  if (!is_any_outdated) return;
+  pool_->close_outdated();
+  for (const auto& [address, session] : sessions_) session->look_again();
+}
+
 void PairWorker::stop_sessions(Session::Stop when) {
   for (const auto& [address, session] : sessions_) session->stop(when);
 }
@@ -149,7 +174,7 @@ void PairWorker::on_side_down(routing::Side side) {
 protocol::CancelKey PairWorker::enrol(Session& session, std::size_t secret_bytes) {
   std::uint32_t process_id = 0;
   do {
-    process_id = (identity_.worker_index << number_bits) | (next_number_ & number_mask);
+    process_id = (identity_.worker_index << worker_shift) | (identity_.process_tag << number_bits) | (next_number_ & number_mask);
     ++next_number_;
   } while (process_id == 0 || enrolled_.count(process_id) != 0);
   protocol::CancelKey key;
@@ -163,10 +188,18 @@ protocol::CancelKey PairWorker::enrol(Session& session, std::size_t secret_bytes
   return key;
 }
 
+std::uint32_t PairWorker::tag_of(const protocol::CancelKey& key) {
+  return (key.process_id >> number_bits) % process_tag_count;
+}
+
 void PairWorker::leave(const protocol::CancelKey& key) { enrolled_.erase(key.process_id); }
 
 void PairWorker::cancel(const protocol::CancelKey& key, std::function<void()> done) {
-  const std::uint32_t index = key.process_id >> number_bits;
+  if (tag_of(key) != identity_.process_tag) {
+    identity_.cancel_elsewhere ? identity_.cancel_elsewhere(key, std::move(done)) : done();
+    return;
+  }
+  const std::uint32_t index = key.process_id >> worker_shift;
   if (index >= peers_.size()) {
     done();
     return;
@@ -201,7 +234,7 @@ void PairWorker::cancel_here(const protocol::CancelKey& key, std::function<void(
   const backend::Encryption::Side& encryption = surroundings_.encryption.to_backends[running->side];
   ++*running->under_way;
   auto call = std::make_unique<CancelCall>(
-      environment_.loop, surroundings_.connector.connect(surroundings_.endpoints[running->side]),
+      environment_.loop, surroundings_.connector.connect(running->endpoint),
       environment_.dialect.make_cancellation(std::move(running->cancel_bytes), wish_of(encryption.when)), encryption.upgrade,
       [this, under_way = std::move(running->under_way), done = std::move(done)](CancelCall& ended) {
         --*under_way;

@@ -21,7 +21,7 @@ struct PairShared {
   PlanPublisher plan;
   std::atomic<std::uint64_t> session_count{0};           ///< sessions ever begun; gives each its number
   std::atomic<std::uint32_t>& clients_open;  ///< of the whole process
-  std::uint32_t clients_max;
+  std::atomic<std::uint32_t> clients_max;
   backend::ConnectionCounts connections;
   std::string name = {};            ///< of the pair, for logs
   telemetry::Log* log = nullptr;    ///< null: nothing is logged
@@ -43,8 +43,12 @@ class PairWorker final : public SessionOwner, public SessionRegistry {
   struct Identity {
     std::uint32_t worker_index;                  ///< below worker_count_max
     std::function<std::uint32_t()> random_bits;  ///< for the secrets of cancel keys
+    std::uint32_t process_tag = 0;               ///< below process_tag_count; tells processes on one address apart
+    /// Passes on a cancel request whose key has another tag. Called on the loop; empty: there is nobody else.
+    std::function<void(const protocol::CancelKey&, std::function<void()> done)> cancel_elsewhere = {};
   };
   static constexpr std::uint32_t worker_count_max = 128;
+  static constexpr std::uint32_t process_tag_count = 16;
 
   PairWorker(PairShared& shared, Identity identity, runtime::Loop& loop, protocol::Dialect& dialect,
              net::Connector& connector, const backend::CredentialsSource& credentials,
@@ -55,12 +59,27 @@ class PairWorker final : public SessionOwner, public SessionRegistry {
   PairWorker(const PairWorker&) = delete;
   PairWorker& operator=(const PairWorker&) = delete;
 
+  /// Which process gave this key out.
+  [[nodiscard]] static std::uint32_t tag_of(const protocol::CancelKey& key);
+
   /// All workers of the pair, by index, this one included: who to ask about a cancel key. Before any client.
   void set_peers(std::vector<PairWorker*> peers) { peers_ = std::move(peers); }
 
   void take_in(std::unique_ptr<net::Stream> client, routing::ClientAddress address);
   /// Reads the plan in force now; true when it has at least this epoch.
   [[nodiscard]] bool acknowledge(std::uint64_t epoch) { return plans_.plan().epoch >= epoch; }
+  /// What a reload may change.
+  struct Terms {
+    SessionOptions options;
+    std::shared_ptr<const TermsTable> table;  ///< of sessions that log in from now on
+    backend::Pool::Options pool;
+    routing::PerSide<net::Endpoint> endpoints;
+    routing::PerSide<backend::BackendEncryption> encryption{};
+    bool is_pool_smaller = false;
+    routing::PerSide<bool> is_reached_anew{};  ///< connections to the side are of no use beyond their next boundary
+  };
+  /// Takes effect at once: sessions ask for their bounds when they need them. How a session is pooled stays.
+  void reconfigure(const Terms& terms);
   /// A copy of the counters, pins counted afresh.
   [[nodiscard]] telemetry::PairMetrics metrics();
   [[nodiscard]] telemetry::PinnedSessions pinned_sessions() const;
@@ -100,6 +119,8 @@ class PairWorker final : public SessionOwner, public SessionRegistry {
   std::map<std::string, telemetry::DatabaseCounters, std::less<>> databases_;
   backend::Surroundings surroundings_;
   std::unique_ptr<backend::Pool> pool_;
+  SessionOptions options_;
+  TermsTable table_;
   Environment environment_;
   std::vector<PairWorker*> peers_;
   std::unordered_map<Session*, std::unique_ptr<Session>> sessions_;

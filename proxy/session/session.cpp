@@ -330,7 +330,7 @@ std::optional<Session::RunningRequest> Session::running_request() {
   if (half_->restore_state(link->half()) == protocol::RestoreState::ahead) return std::nullopt;
   protocol::Bytes bytes = environment_.dialect.write_cancel(link->half());
   if (bytes.empty()) return std::nullopt;
-  return RunningRequest{link->side(), std::move(bytes), link->cancels_under_way()};
+  return RunningRequest{link->side(), link->endpoint(), std::move(bytes), link->cancels_under_way()};
 }
 
 void Session::stop(Stop when) {

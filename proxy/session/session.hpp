@@ -53,11 +53,16 @@ class Session final : public net::StreamListener,
 
   void start();
   void on_stream_ready() override { signal_.notify_now(); }
+  /// Takes what binds its user and database by now; how it is pooled stays.
+  void renew_terms();
+  /// Something around it has changed: it looks whether that concerns it.
+  void look_again() { signal_.notify(); }
 
   /// What runs for this session now, as a cancel request needs it: the side and the bytes; nullopt when nothing
   /// runs or the backend gave no key.
   struct RunningRequest {
     routing::Side side;
+    net::Endpoint endpoint;
     protocol::Bytes cancel_bytes;
     std::shared_ptr<std::uint32_t> under_way;  ///< counts the cancel requests on their way there
   };

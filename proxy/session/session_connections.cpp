@@ -49,12 +49,12 @@ void Session::ask_about_doubts() {
 
 /// After everything that could be done was done: what nothing of the session is left on may serve others.
 void Session::give_back_idle() {
-  if (terms_->pooling == Pooling::session) return;
   if (half_->pin() != protocol::PinReason::none) return;
   for (const Side side : routing::both_sides) {
     backend::Connection* link = links_[side].get();
     if (link == nullptr || link->phase() != backend::Connection::Phase::ready) continue;
     if (!link->half().is_at_boundary() || half_->is_held(link->half())) continue;
+    if (terms_->pooling == Pooling::session && !link->is_outdated()) continue;
     // One that was brought in line for a batch which then went elsewhere is given back too: who holds one
     // connection and waits for another could wait for ever.
     const bool is_wanted = half_->restore_state(link->half()) != protocol::RestoreState::failed;

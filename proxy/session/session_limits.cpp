@@ -26,6 +26,18 @@ bool Session::take_place() {
   return false;
 }
 
+void Session::renew_terms() {
+  if (group_ == nullptr) return;
+  TermsPointer renewed = environment_.terms.terms_of(login_.user, login_.database);
+  if (renewed->pooling != terms_->pooling) {
+    const auto kept = std::make_shared<SessionTerms>(*renewed);
+    kept->pooling = terms_->pooling;
+    renewed = kept;
+  }
+  terms_ = std::move(renewed);
+  environment_.pool.revise(*group_, terms_->connections());
+}
+
 /// The times of a session that is greeted. A session without any has no watch and no timer; one with some has one
 /// timer, armed when a deadline comes nearer than what it is armed for, so hardly ever by a request.
 void Session::begin_watch() {
