@@ -1,5 +1,7 @@
 #include "proxy/app.hpp"
 
+#include "proxy/app_pair_options.hpp"
+
 #include <algorithm>
 #include <condition_variable>
 #include <iterator>
@@ -15,11 +17,6 @@ using protocol::ErrorCode;
 using routing::Side;
 
 namespace {
-
-std::string endpoint_text(const std::string& host, std::uint16_t port) {
-  const bool is_ipv6 = host.find(':') != std::string::npos;
-  return (is_ipv6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
-}
 
 /// One per core but one: nine tenths of a transaction's CPU are spent in the kernel, partly on cores of its choice,
 /// and a second worker on the last core buys more wake-ups than work. tests/bench/README.md has the figures.
@@ -64,63 +61,116 @@ class Countdown {
 
 }  // namespace
 
-App::App(config::Settings settings, telemetry::Log& log)
-    : settings_(std::move(settings)), log_(log), started_(std::chrono::steady_clock::now()) {}
+App::App(config::Outcome configuration, std::string path, telemetry::Log& log)
+    : path_(std::move(path)),
+      settings_(std::make_shared<const config::Settings>(*std::move(configuration.settings))),
+      outline_(std::move(configuration.outline)),
+      log_(log),
+      started_(std::chrono::steady_clock::now()) {}
 
 App::~App() {
   if (admin_) admin_->stop();
   stop_workers();
 }
 
-protocol::Status App::start() {
-  const std::uint32_t worker_count = settings_.worker_count.value_or(default_worker_count());
+PairSettings App::settings_of(const std::shared_ptr<const config::Settings>& settings, std::size_t index) const {
+  return {std::shared_ptr<const config::Pair>(settings, &settings->pairs[index]),
+          std::shared_ptr<const config::Limits>(settings, &settings->limits)};
+}
+
+std::shared_ptr<AppPair> App::make_pair(const PairSettings& settings) {
+  return std::make_shared<AppPair>(settings, AppPair::Surroundings{workers_, names_, nonces_, clients_open_, log_, process_tag_, predecessors_});
+}
+
+/// Before the pair is open.
+void App::give_console(AppPair& pair) {
+  if (!pair.settings().pair->console) return;
+  consoles_.push_back(std::make_unique<AppConsole>(*this, pair, log_));
+  pair.set_console(consoles_.back()->door());
+}
+
+protocol::Status App::prepare(lifecycle::InheritedSockets& sockets, Inheritance inheritance) {
+  if (protocol::Status chosen = choose_tag(inheritance); !chosen) return chosen;
+  predecessors_ = std::move(inheritance.predecessors);
+  const std::uint32_t worker_count = settings_->worker_count.value_or(default_worker_count());
   for (std::uint32_t i = 0; i < worker_count; ++i) {
     workers_.push_back(std::make_unique<runtime::Worker>("worker-" + std::to_string(i)));
   }
-  for (const config::Pair& pair : settings_.pairs) {
-    pairs_.push_back(std::make_unique<AppPair>(
-        pair, AppPair::Surroundings{settings_.limits, workers_, names_, nonces_, clients_open_, log_}));
-    if (pair.console) {
-      consoles_.push_back(std::make_unique<AppConsole>(*this, *pairs_.back(), settings_.limits, log_));
-      pairs_.back()->set_console(consoles_.back()->door());
+  // The workers do not run yet, so their things may be touched here.
+  const AppPair::OnWorkers on_workers = [this](const std::function<void(std::size_t)>& task) {
+    for (std::size_t i = 0; i < workers_.size(); ++i) task(i);
+    return true;
+  };
+  const AppPair::Bind bind = [&sockets](const std::string& name, const net::ListenerOptions& options) {
+    net::FileDescriptor socket = sockets.take(name, options.endpoint.host, options.endpoint.port);
+    if (!socket.is_open()) return net::Listener::bind(options);
+    net::apply_tcp_options(socket.get(), options.tcp);
+    return protocol::Result<net::FileDescriptor>(std::move(socket));
+  };
+  for (std::size_t i = 0; i < settings_->pairs.size(); ++i) {
+    const PairSettings settings = settings_of(settings_, i);
+    pairs_.push_back(make_pair(settings));
+    AppPair& pair = *pairs_.back();
+    for (const lifecycle::PairState& state : inheritance.states) {
+      if (state.pair == pair.name()) pair.continue_plan(lifecycle::history_from(state, settings.pair->plan));
     }
-    protocol::Status opened = pairs_.back()->open();
+    give_console(pair);
+    protocol::Result<AppPair::Prepared> prepared = pair.prepare(settings, bind);
+    protocol::Status opened;
+    if (!prepared) opened = prepared.error();
+    if (prepared) opened = pair.open(*std::move(prepared), on_workers);
     if (!opened) {
       return protocol::failure(opened.error().code, opened.error().blame,
-                               "pair " + pair.name + ": " + opened.error().detail);
+                               "pair " + pair.name() + ": " + opened.error().detail);
     }
   }
-  if (settings_.admin) {
-    admin::AdminOptions options;
-    options.listen_host = settings_.admin->listen.host;
-    options.listen_port = settings_.admin->listen.port;
-    if (settings_.admin->token) options.tokens.push_back(settings_.admin->token->reveal());
-    admin_ = std::make_unique<admin::AdminServer>(std::move(options), *this, log_);
-  }
+  return open_admin(sockets);
+}
+
+protocol::Status App::open_admin(lifecycle::InheritedSockets& sockets) {
+  if (!settings_->admin) return {};
+  const config::ListenAddress& listen = settings_->admin->listen;
+  admin::AdminOptions options;
+  options.listen_host = listen.host;
+  options.listen_port = listen.port;
+  if (settings_->admin->token) options.tokens.push_back(settings_->admin->token->reveal());
+  net::FileDescriptor socket = sockets.take("admin", listen.host, listen.port);
+  if (socket.is_open()) options.listening_socket = socket.release();
+  admin_ = std::make_unique<admin::AdminServer>(std::move(options), *this, log_);
+  const protocol::Result<std::uint16_t> port = admin_->open();
+  if (!port) return port.error();
+  admin_text_ = endpoint_text(listen.host, *port);
+  return {};
+}
+
+void App::begin() {
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     workers_[i]->start({}, [this, i] {
-      for (const std::unique_ptr<AppPair>& pair : pairs_) pair->close_on(i);
+      for (const std::shared_ptr<AppPair>& pair : all_pairs()) pair->close_on(i);
     });
   }
   if (admin_) {
-    const protocol::Result<std::uint16_t> port = admin_->start();
-    if (!port) return port.error();
-    admin_text_ = endpoint_text(settings_.admin->listen.host, *port);
+    admin_->serve();
     log_.write(telemetry::LogLevel::info, "the admin endpoint listens", {{"address", std::string_view(admin_text_)}});
   }
-  for (const std::unique_ptr<AppPair>& pair : pairs_) {
+  for (const std::shared_ptr<AppPair>& pair : pairs_) {
     const std::string listen = pair->listen_text();
     log_.write(telemetry::LogLevel::info, "a pair is open for clients",
-               {{"pair", std::string_view(pair->settings().name)}, {"address", std::string_view(listen)}});
+               {{"pair", std::string_view(pair->name())}, {"address", std::string_view(listen)}});
   }
-  return {};
+}
+
+App::Pairs App::all_pairs() const {
+  Pairs all = pairs_;
+  all.insert(all.end(), retired_.begin(), retired_.end());
+  return all;
 }
 
 std::string App::ready_text() const {
   // Names of pairs are plain words and addresses have nothing to escape: see config/README.md.
   std::string text = "{\"admin\": " + (admin_text_.empty() ? "null" : "\"" + admin_text_ + "\"") + ", \"pairs\": {";
   for (std::size_t i = 0; i < pairs_.size(); ++i) {
-    text += (i == 0 ? "\"" : ", \"") + pairs_[i]->settings().name + "\": \"" + pairs_[i]->listen_text() + "\"";
+    text += (i == 0 ? "\"" : ", \"") + pairs_[i]->name() + "\": \"" + pairs_[i]->listen_text() + "\"";
   }
   return text + "}}\n";
 }
@@ -137,32 +187,26 @@ bool App::ask_workers(const std::function<void(std::size_t)>& task) {
   return countdown->wait(acknowledge_timeout);
 }
 
-void App::reload_certificates() {
-  for (const std::unique_ptr<AppPair>& pair : pairs_) {
-    const std::vector<std::string> complaints = pair->reload_certificates();
-    for (const std::string& complaint : complaints) {
-      log_.write(telemetry::LogLevel::error, "a certificate cannot be used, the one before stays in force",
-                 {{"pair", std::string_view(pair->settings().name)}, {"cause", std::string_view(complaint)}});
-    }
-    if (complaints.empty()) {
-      log_.write(telemetry::LogLevel::info, "certificates were read again",
-                 {{"pair", std::string_view(pair->settings().name)}});
-    }
-  }
-}
-
 void App::drain(const std::function<bool()>& is_impatient) {
   log_.write(telemetry::LogLevel::info, "shutting down", {});
-  workers_.front()->loop().post([this] {
-    for (const std::unique_ptr<AppPair>& pair : pairs_) pair->stop_listening();
+  is_draining_ = true;
+  Pairs pairs;
+  std::chrono::milliseconds patience{};
+  {
+    const std::lock_guard lock(control_mutex_);
+    pairs = all_pairs();
+    patience = settings_->limits.shutdown_timeout;
+  }
+  workers_.front()->loop().post([pairs] {
+    for (const std::shared_ptr<AppPair>& pair : pairs) pair->stop_listening();
   });
-  const auto stop_all = [this](session::Session::Stop when) {
-    ask_workers([this, when](std::size_t index) {
-      for (const std::unique_ptr<AppPair>& pair : pairs_) pair->worker(index).stop_sessions(when);
+  const auto stop_all = [this, &pairs](session::Session::Stop when) {
+    ask_workers([pairs, when](std::size_t index) {
+      for (const std::shared_ptr<AppPair>& pair : pairs) pair->stop_sessions(index, when);
     });
   };
   stop_all(session::Session::Stop::when_idle);
-  const auto deadline = std::chrono::steady_clock::now() + settings_.limits.shutdown_timeout;
+  const auto deadline = std::chrono::steady_clock::now() + patience;
   while (clients_open_.load() != 0 && !is_impatient() && std::chrono::steady_clock::now() < deadline) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
@@ -180,35 +224,40 @@ void App::stop_workers() {
 
 AppPair* App::find_pair(const std::string& name) const {
   const auto place =
-      std::find_if(pairs_.begin(), pairs_.end(), [&](const auto& pair) { return pair->settings().name == name; });
+      std::find_if(pairs_.begin(), pairs_.end(), [&](const auto& pair) { return pair->name() == name; });
   return place == pairs_.end() ? nullptr : place->get();
 }
 
 protocol::Error App::unknown_pair(const std::string& name) const {
   std::string known;
-  for (const std::unique_ptr<AppPair>& pair : pairs_) known += (known.empty() ? "" : ", ") + pair->settings().name;
+  for (const std::shared_ptr<AppPair>& pair : pairs_) known += (known.empty() ? "" : ", ") + pair->name();
   return protocol::failure(ErrorCode::configuration_invalid, Blame::operator_,
                            "no pair is named \"" + name + "\"; there are: " + known);
 }
 
 std::vector<admin::PairMetrics> App::metrics() {
+  const std::lock_guard lock(control_mutex_);
+  return count();
+}
+
+std::vector<admin::PairMetrics> App::count() {
   struct Sums {
     std::mutex mutex;
     std::vector<admin::PairMetrics> pairs;
   };
   const auto sums = std::make_shared<Sums>();
-  for (const std::unique_ptr<AppPair>& pair : pairs_) {
+  for (const std::shared_ptr<AppPair>& pair : pairs_) {
     sums->pairs.emplace_back();
-    sums->pairs.back().pair = pair->settings().name;
+    sums->pairs.back().pair = pair->name();
   }
-  ask_workers([this, sums](std::size_t index) {
-    for (std::size_t i = 0; i < pairs_.size(); ++i) {
-      const admin::PairMetrics part = pairs_[i]->worker(index).metrics();
+  ask_workers([pairs = pairs_, sums](std::size_t index) {
+    for (std::size_t i = 0; i < pairs.size(); ++i) {
+      const admin::PairMetrics part = pairs[i]->worker(index).metrics();
       const std::lock_guard lock(sums->mutex);
       telemetry::add(sums->pairs[i], part);
     }
   });
-  const std::lock_guard lock(sums->mutex);
+  const std::lock_guard sums_lock(sums->mutex);
   for (std::size_t i = 0; i < pairs_.size(); ++i) {
     for (const Side side : routing::both_sides) count_health(pairs_[i]->health().report(side), sums->pairs[i].sides[side]);
   }
@@ -216,15 +265,17 @@ std::vector<admin::PairMetrics> App::metrics() {
 }
 
 admin::Status App::status() {
+  const std::lock_guard lock(control_mutex_);
+  bury_retired();
   admin::Status status;
   status.version = CROSSFADE_VERSION;
   status.uptime = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_);
   status.worker_count = static_cast<std::uint32_t>(workers_.size());
-  const std::vector<admin::PairMetrics> counted = metrics();
+  const std::vector<admin::PairMetrics> counted = count();
   for (std::size_t i = 0; i < pairs_.size(); ++i) {
     AppPair& pair = *pairs_[i];
     admin::PairStatus& told = status.pairs.emplace_back();
-    told.name = pair.settings().name;
+    told.name = pair.name();
     told.dialect = "postgres";
     told.listen = pair.listen_text();
     told.clients = counted[i].clients_open;
@@ -237,7 +288,7 @@ admin::Status App::status() {
     told.held_bytes = counted[i].held_bytes;
     for (const Side side : routing::both_sides) {
       const admin::SideMetrics& metrics = counted[i].sides[side];
-      const config::EndpointAddress& endpoint = pair.settings().endpoints[side];
+      const config::EndpointAddress endpoint = pair.settings().pair->endpoints[side];
       told.sides[side].endpoint =
           endpoint.host.starts_with('/') ? endpoint.host : endpoint_text(endpoint.host, endpoint.port);
       told.sides[side].connections = metrics.connections_open;
@@ -250,13 +301,16 @@ admin::Status App::status() {
 }
 
 bool App::is_ready() {
-  const bool can_serve = std::all_of(pairs_.begin(), pairs_.end(), [](const std::unique_ptr<AppPair>& pair) {
+  if (is_draining_) return false;
+  const std::lock_guard lock(control_mutex_);
+  const bool can_serve = std::all_of(pairs_.begin(), pairs_.end(), [](const std::shared_ptr<AppPair>& pair) {
     return !pair->health().is_down(Side::blue) || !pair->health().is_down(Side::green);
   });
   return can_serve && ask_workers([](std::size_t) {});
 }
 
 protocol::Result<routing::Rule> App::rule(const std::string& pair_name, const std::string& rule_name) {
+  const std::lock_guard lock(control_mutex_);
   AppPair* pair = find_pair(pair_name);
   if (pair == nullptr) return unknown_pair(pair_name);
   const routing::PlanSnapshot plan = pair->history().current();
@@ -284,6 +338,8 @@ admin::PlanChange App::publish(AppPair& pair, routing::PlanSnapshot plan) {
 
 protocol::Result<admin::PlanChange> App::set_weights(const std::string& pair_name, const std::string& rule_name,
                                                      routing::Weights reads) {
+  const std::lock_guard lock(control_mutex_);
+  if (auto refusal = refusal_of_changes()) return *refusal;
   AppPair* pair = find_pair(pair_name);
   if (pair == nullptr) return unknown_pair(pair_name);
   protocol::Result<routing::Plan> plan = routing::with_weights(*pair->history().current(), rule_name, reads);
@@ -292,6 +348,8 @@ protocol::Result<admin::PlanChange> App::set_weights(const std::string& pair_nam
 }
 
 protocol::Result<admin::PlanChange> App::rollback(const std::string& pair_name) {
+  const std::lock_guard lock(control_mutex_);
+  if (auto refusal = refusal_of_changes()) return *refusal;
   AppPair* pair = find_pair(pair_name);
   if (pair == nullptr) return unknown_pair(pair_name);
   protocol::Result<routing::PlanSnapshot> plan = pair->history().rollback();
@@ -300,6 +358,7 @@ protocol::Result<admin::PlanChange> App::rollback(const std::string& pair_name) 
 }
 
 protocol::Result<admin::PinnedSessions> App::pinned_sessions(const std::string& pair_name) {
+  const std::lock_guard lock(control_mutex_);
   AppPair* pair = find_pair(pair_name);
   if (pair == nullptr) return unknown_pair(pair_name);
   struct Sum {
@@ -309,11 +368,11 @@ protocol::Result<admin::PinnedSessions> App::pinned_sessions(const std::string& 
   const auto sum = std::make_shared<Sum>();
   ask_workers([pair, sum](std::size_t index) {
     admin::PinnedSessions part = pair->worker(index).pinned_sessions();
-    const std::lock_guard lock(sum->mutex);
+    const std::lock_guard part_lock(sum->mutex);
     sum->pinned.total += part.total;
     std::move(part.shown.begin(), part.shown.end(), std::back_inserter(sum->pinned.shown));
   });
-  const std::lock_guard lock(sum->mutex);
+  const std::lock_guard sum_lock(sum->mutex);
   std::vector<telemetry::PinnedSession>& shown = sum->pinned.shown;
   std::ranges::sort(shown, {}, &telemetry::PinnedSession::session_number);
   if (shown.size() > admin::PinnedSessions::shown_max) shown.resize(admin::PinnedSessions::shown_max);
@@ -321,6 +380,7 @@ protocol::Result<admin::PinnedSessions> App::pinned_sessions(const std::string& 
 }
 
 protocol::Result<admin::ExplainResult> App::explain(const admin::ExplainRequest& request) {
+  const std::lock_guard lock(control_mutex_);
   AppPair* pair = find_pair(request.pair);
   if (pair == nullptr) return unknown_pair(request.pair);
   // The first worker answers, with the very cache and catalogue that its sessions use.

@@ -62,11 +62,14 @@ console::Desk::Options options_of(const config::Pair& pair) {
 
 }  // namespace
 
-AppConsole::AppConsole(App& app, AppPair& pair, const config::Limits& limits, telemetry::Log& log)
-    : app_(app),
-      pair_(pair),
-      facts_(facts_of(pair.settings(), limits)),
-      desk_(std::make_unique<console::Desk>(options_of(pair.settings()), *this, log)) {}
+AppConsole::AppConsole(App& app, AppPair& pair, telemetry::Log& log)
+    : app_(app), pair_(pair), desk_(std::make_unique<console::Desk>(options_of(*pair.settings().pair), *this, log)) {}
+
+const console::PairFacts& AppConsole::facts() const {
+  const PairSettings settings = pair_.settings();
+  facts_ = facts_of(*settings.pair, *settings.limits);
+  return facts_;
+}
 
 console::PairView AppConsole::view() {
   struct Sum {
@@ -97,10 +100,14 @@ void AppConsole::pause(const routing::HoldScope& scope, std::function<void(conso
 
 void AppConsole::resume(const routing::HoldScope& scope) { app_.release(pair_, scope); }
 
-/// As SIGHUP does: what comes of it is in the log.
+/// What changed is in the log.
 protocol::Status AppConsole::reload() {
-  kill(getpid(), SIGHUP);
-  return {};
+  const admin::ReloadOutcome outcome = app_.reload_now(admin::ReloadMode::apply);
+  if (outcome.verdict == admin::ReloadOutcome::Verdict::applied) return {};
+  std::string problems;
+  for (const std::string& problem : outcome.problems) problems += (problems.empty() ? "" : "; ") + problem;
+  return protocol::failure(protocol::ErrorCode::configuration_invalid, protocol::Blame::operator_,
+                           "nothing was changed: " + problems);
 }
 
 /// As SIGTERM does: no new clients, sessions end at their next boundary.

@@ -17,13 +17,15 @@ class AppPair;
 /// thread.
 class AppConsole final : public console::Machine {
  public:
-  AppConsole(App& app, AppPair& pair, const config::Limits& limits, telemetry::Log& log);
+  AppConsole(App& app, AppPair& pair, telemetry::Log& log);
 
   [[nodiscard]] session::ConsoleDoor& door() { return *desk_; }
   /// Before the workers end.
   void stop() { desk_->stop(); }
 
-  [[nodiscard]] const console::PairFacts& facts() const override { return facts_; }
+  [[nodiscard]] const AppPair& pair() const { return pair_; }
+  /// As they are now; good until the next call.
+  [[nodiscard]] const console::PairFacts& facts() const override;
   [[nodiscard]] console::PairView view() override;
   [[nodiscard]] routing::HoldSnapshot hold() override;
   void pause(const routing::HoldScope& scope, std::function<void(console::PauseEnd)> on_end) override;
@@ -34,7 +36,7 @@ class AppConsole final : public console::Machine {
  private:
   App& app_;
   AppPair& pair_;
-  console::PairFacts facts_;
+  mutable console::PairFacts facts_;
   std::unique_ptr<console::Desk> desk_;  ///< last: its thread uses all of the above
 };
 

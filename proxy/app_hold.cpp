@@ -68,6 +68,8 @@ admin::HoldChange App::release(AppPair& pair, const routing::HoldScope& scope) {
 }
 
 protocol::Result<admin::HoldChange> App::pause(const std::string& name, const routing::HoldScope& scope) {
+  const std::lock_guard lock(control_mutex_);
+  if (auto refusal = refusal_of_changes()) return *refusal;
   AppPair* pair = find_pair(name);
   if (pair == nullptr) return unknown_pair(name);
   admin::HoldChange change = hold(*pair, scope, {});
@@ -76,6 +78,7 @@ protocol::Result<admin::HoldChange> App::pause(const std::string& name, const ro
 }
 
 protocol::Result<admin::HoldChange> App::resume(const std::string& name, const routing::HoldScope& scope) {
+  const std::lock_guard lock(control_mutex_);
   AppPair* pair = find_pair(name);
   if (pair == nullptr) return unknown_pair(name);
   admin::HoldChange change = release(*pair, scope);
@@ -84,7 +87,7 @@ protocol::Result<admin::HoldChange> App::resume(const std::string& name, const r
 }
 
 void App::note_sessions(const std::string& pair, admin::HoldChange& change) {
-  const std::vector<admin::PairMetrics> counted = metrics();
+  const std::vector<admin::PairMetrics> counted = count();
   const auto place = std::ranges::find(counted, pair, &admin::PairMetrics::pair);
   if (place == counted.end()) return;
   change.sessions_working = place->sessions_working;

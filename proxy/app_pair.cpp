@@ -1,7 +1,7 @@
 #include "proxy/app_pair.hpp"
 
 #include "proxy/app_limits.hpp"
-#include "proxy/app_tls.hpp"
+#include "proxy/app_pair_options.hpp"
 #include "proxy/app_users.hpp"
 
 #include <array>
@@ -12,81 +12,47 @@ namespace proxy {
 
 using routing::Side;
 
-namespace {
-
-session::SessionOptions session_options_from(const config::Limits& limits, const config::Pair& pair) {
-  session::SessionOptions options;
-  options.login_timeout = limits.login_timeout;
-  options.connect_timeout = limits.connect_timeout;
-  options.statement_bytes_max = limits.statement_bytes_max;
-  options.repeats_reads = pair.repeats_reads;
-  return options;
-}
-
-protocol::postgres::PostgresDialect::Options dialect_options_from(const config::Limits& limits, const config::Pair& pair) {
-  protocol::postgres::PostgresDialect::Options options;
-  options.client_encryption = client_encryption_from(pair.tls.mode);
-  options.client_half.prepared_statements_max = pair.pool.prepared_statements_max;
-  options.client_half.statement_bytes_max = limits.statement_bytes_max;
-  options.client_half.session_state_bytes_max = limits.session_state_bytes_max;
-  options.analyser.text_entries_max = limits.statement_cache_entries;
-  return options;
-}
-
-std::string endpoint_text(const std::string& host, std::uint16_t port) {
-  const bool is_ipv6 = host.find(':') != std::string::npos;
-  return (is_ipv6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
-}
-
-secrets::FailedLogins::Options failed_login_options(const config::Limits& limits) {
-  secrets::FailedLogins::Options options;
-  options.delay_first = limits.failed_login_delay;
-  options.delay_max = limits.failed_login_delay_max;
-  options.failures_max = limits.failed_logins_max;
-  options.forget_after = limits.failed_login_memory;
-  return options;
-}
-
-}  // namespace
-
-AppPair::AppPair(const config::Pair& settings, Surroundings surroundings)
-    : settings_(settings),
+AppPair::AppPair(const PairSettings& settings, Surroundings surroundings)
+    : name_(settings.pair->name),
       surroundings_(std::move(surroundings)),
-      session_options_(session_options_from(surroundings_.limits, settings)),
-      history_(settings.plan),
-      failed_logins_(failed_login_options(surroundings_.limits)),
-      health_(settings.name, thresholds(), &surroundings_.log, runtime::Clock::now()),
+      settings_(settings),
+      history_(settings.pair->plan),
+      failed_logins_(failed_login_options_from(*settings.limits)),
+      health_(name_, thresholds(), &surroundings_.log, runtime::Clock::now()),
       shared_{session::PlanPublisher(history_.current()), {},
-              surroundings_.clients_open, surroundings_.limits.clients_max,
-              backend::ConnectionCounts({settings.pool.connections_max, settings.pool.queue_clients_max}),
-              settings.name, &surroundings_.log,
+              surroundings_.clients_open, settings.limits->clients_max,
+              backend::ConnectionCounts(connection_limits_from(settings.pair->pool)),
+              name_, &surroundings_.log,
               [this](const protocol::Login& login) {
-                refresher_->request_refresh(catalogue::CatalogueKey{settings_.name, login.database});
+                refresher_->request_refresh(catalogue::CatalogueKey{name_, login.database});
               },
-              &failed_logins_, terms_table_from(settings), {}, nullptr, &health_},
-      admission_(make_admission()),
-      secret_desk_(make_secret_desk()),
+              &failed_logins_, terms_table_from(*settings.pair), {}, nullptr, &health_},
       refresher_(make_refresher()) {}
 
 AppPair::~AppPair() = default;
 
+PairSettings AppPair::settings() const {
+  const std::lock_guard lock(settings_mutex_);
+  return settings_;
+}
+
 protocol::postgres::PostgresDialect::Options AppPair::dialect_options() const {
-  protocol::postgres::PostgresDialect::Options options = dialect_options_from(surroundings_.limits, settings_);
+  const PairSettings now = settings();
+  protocol::postgres::PostgresDialect::Options options = dialect_options_from(*now.limits, *now.pair);
   options.schema_version = schema_version_;
   return options;
 }
 
 AppPair::Part::Part(AppPair& pair, runtime::Worker& worker, std::uint32_t index)
-    : secret_source(pair.secret_desk_ ? std::make_unique<secrets::WorkerSecretSource>(*pair.secret_desk_, worker.loop()) : nullptr),
-      dialect(pair.dialect_options(), pair.admission_of(*this),
+    : dialect(pair.dialect_options(), pair.admission_on(index),
               pair.surroundings_.nonces,
               [&pair](const protocol::Login& login) { pair.demand_catalogue(login); }),
-      connector(worker.loop(), pair.surroundings_.names, pair.tcp_options()) {
-  const auto upgrade_of = [this](const std::unique_ptr<net::TlsSource>& source) {
-    return source ? std::make_unique<net::TlsStreamMaker>(*source, tls_scratch) : nullptr;
-  };
-  client_tls = upgrade_of(pair.client_tls_);
-  for (const Side side : routing::both_sides) backend_tls[side] = upgrade_of(pair.backend_tls_[side]);
+      connector(worker.loop(), pair.surroundings_.names, tcp_options_from(*pair.settings().limits)),
+      client_tls(pair.client_tls_, tls_scratch),
+      forwarder(worker.loop(), pair.surroundings_.predecessors, pair.name_) {
+  for (const Side side : routing::both_sides) {
+    backend_tls[side] = std::make_unique<net::TlsStreamMaker>(pair.backend_tls_[side], tls_scratch);
+  }
   const auto random_bits = [&nonces = pair.surroundings_.nonces] {
     std::array<std::byte, sizeof(std::uint32_t)> bytes{};
     nonces.fill(bytes);
@@ -94,47 +60,95 @@ AppPair::Part::Part(AppPair& pair, runtime::Worker& worker, std::uint32_t index)
     std::memcpy(&value, bytes.data(), sizeof value);
     return value;
   };
+  const PairSettings settings = pair.settings();
+  session::PairWorker::Identity identity{index, random_bits, pair.surroundings_.process_tag};
+  identity.cancel_elsewhere = [this](const protocol::CancelKey& key, std::function<void()> done) {
+    forwarder.forward(key, std::move(done));
+  };
   pair_worker = std::make_unique<session::PairWorker>(
-      pair.shared_, session::PairWorker::Identity{index, random_bits}, worker.loop(), dialect, connector, pair,
-      pair.session_options_,
-      backend::Pool::Options{pair.settings_.pool.idle_timeout, pair.settings_.pool.lifetime, pair.settings_.pool.login_retry}, pair.endpoints(), worker.receive_scratch(),
-      pair.encryption_of(*this));
+      pair.shared_, identity, worker.loop(), dialect, connector, pair,
+      session_options_from(*settings.limits, *settings.pair), pool_options_from(settings.pair->pool),
+      endpoints_from(*settings.pair), worker.receive_scratch(), pair.encryption_of(*this));
 }
 
-protocol::Status AppPair::open() {
-  if (protocol::Status opened = open_tls(); !opened) return opened;
-  for (const config::EndpointAddress& endpoint : settings_.endpoints.values) {
+net::ListenerOptions AppPair::listener_options(const PairSettings& settings) const {
+  net::ListenerOptions options;
+  options.endpoint = net::Endpoint{settings.pair->listen.host, settings.pair->listen.port};
+  options.tcp = tcp_options_from(*settings.limits);
+  return options;
+}
+
+protocol::Result<AppPair::Prepared> AppPair::prepare(PairSettings wanted, const Bind& bind) {
+  Prepared prepared;
+  prepared.settings = std::move(wanted);
+  const config::Pair& pair = *prepared.settings.pair;
+  protocol::Result<protocol::postgres::Admission> admission = make_admission(pair);
+  if (!admission) return admission.error();
+  prepared.admission = *std::move(admission);
+  if (const protocol::Status status = prepare_tls(prepared); !status) return status.error();
+  const bool is_listening = !parts_.empty() && pair.listen == settings().pair->listen;
+  if (!is_listening) {
+    protocol::Result<net::FileDescriptor> socket = bind(name_, listener_options(prepared.settings));
+    if (!socket) return socket.error();
+    prepared.socket = *std::move(socket);
+  }
+  // Asked for now, so that no session meets a name that is not resolved yet.
+  for (const config::EndpointAddress& endpoint : pair.endpoints.values) {
     if (!endpoint.host.starts_with('/')) surroundings_.names.add(endpoint.host);
   }
-  std::vector<session::PairWorker*> peers;
-  for (std::size_t i = 0; i < surroundings_.workers.size(); ++i) {
-    parts_.push_back(std::make_unique<Part>(*this, *surroundings_.workers[i], static_cast<std::uint32_t>(i)));
-    peers.push_back(parts_.back()->pair_worker.get());
+  return prepared;
+}
+
+void AppPair::continue_plan(routing::PlanHistory history) {
+  history_ = std::move(history);
+  if (history_.current()->epoch > shared_.plan.epoch()) shared_.plan.publish(history_.current());
+}
+
+protocol::Status AppPair::open(Prepared prepared, const OnWorkers& on_workers) {
+  put_in_force(prepared);
+  parts_.resize(surroundings_.workers.size());
+  const bool is_made = on_workers([this](std::size_t index) {
+    parts_[index] = std::make_unique<Part>(*this, *surroundings_.workers[index], static_cast<std::uint32_t>(index));
+  });
+  if (!is_made) {
+    return protocol::failure(protocol::ErrorCode::internal, protocol::Blame::self, "a worker did not answer in time");
   }
-  begin_probing();
+  std::vector<session::PairWorker*> peers;
+  for (const std::unique_ptr<Part>& part : parts_) peers.push_back(part->pair_worker.get());
+  for (session::PairWorker* peer : peers) peer->set_peers(peers);
+  listen_port_ = net::Listener::address_of(prepared.socket).port();
+  listening_socket_ = prepared.socket.get();
+  const auto socket = std::make_shared<net::FileDescriptor>(std::move(prepared.socket));
+  listen_to_health();
+  on_workers([this, socket](std::size_t index) {
+    if (index != 0) return;
+    begin_probing();
+    listen(std::move(*socket));
+  });
+  return {};
+}
+
+std::vector<net::Listener::Target> AppPair::listener_targets() {
   std::vector<net::Listener::Target> targets;
   for (std::size_t i = 0; i < parts_.size(); ++i) {
-    session::PairWorker* pair_worker = peers[i];
-    pair_worker->set_peers(peers);
+    session::PairWorker* pair_worker = parts_[i]->pair_worker.get();
     targets.push_back({&surroundings_.workers[i]->loop(),
                        [pair_worker](std::unique_ptr<net::Stream> stream, const net::Address& peer) {
                          pair_worker->take_in(std::move(stream), peer.bytes());
                        }});
   }
-  net::ListenerOptions options;
-  options.endpoint = net::Endpoint{settings_.listen.host, settings_.listen.port};
-  options.tcp = tcp_options();
-  protocol::Result<std::unique_ptr<net::Listener>> listener =
-      net::Listener::open(surroundings_.workers.front()->loop(), options, std::move(targets));
-  if (!listener) return listener.error();
-  listener_ = std::move(*listener);
-  return {};
+  return targets;
+}
+
+/// On the first worker's loop, or before it runs.
+void AppPair::listen(net::FileDescriptor socket) {
+  listener_ = net::Listener::adopt(surroundings_.workers.front()->loop(), std::move(socket), listener_targets());
 }
 
 std::unique_ptr<catalogue::CatalogueRefresher> AppPair::make_refresher() {
   catalogue::CatalogueRefresher::Options options;
   options.query = protocol::postgres::catalogue_query();
-  options.interval = settings_.catalogue.refresh;
+  options.interval = settings().pair->catalogue.refresh;
   return std::make_unique<catalogue::CatalogueRefresher>(
       std::move(options), [this](const catalogue::CatalogueKey& key,
                                  const protocol::Result<std::vector<protocol::CatalogueRow>>& rows) {
@@ -142,25 +156,37 @@ std::unique_ptr<catalogue::CatalogueRefresher> AppPair::make_refresher() {
       });
 }
 
+/// Where the catalogue is read, and by whom if that is configured.
+void AppPair::place_catalogue(const config::Pair& pair, catalogue::CatalogueSource& source) const {
+  const config::EndpointAddress blue = libpq_address(pair.endpoints[Side::blue]);
+  source.host = blue.host;
+  source.port = blue.port;
+  source.address.clear();
+  const config::BackendLogin* reader = pair.catalogue.login ? &*pair.catalogue.login : nullptr;
+  if (reader == nullptr && pair.auth_query) reader = &pair.auth_query->login;
+  if (reader != nullptr) {
+    source.user = reader->user;
+    source.password = reader->password ? reader->password->reveal() : std::string();
+  }
+  encrypt_catalogue(pair, source);
+}
+
 void AppPair::demand_catalogue(const protocol::Login& login) {
   offer_probe_login(login);
   catalogue::CatalogueSource source;
-  const config::EndpointAddress blue = libpq_address(settings_.endpoints[Side::blue]);
-  source.host = blue.host;
-  source.port = blue.port;
-  protocol::BackendCredentials credentials = credentials_for(login, Side::blue);
-  const config::BackendLogin* reader = settings_.catalogue.login ? &*settings_.catalogue.login : nullptr;
-  if (reader == nullptr && settings_.auth_query) reader = &settings_.auth_query->login;
-  if (reader != nullptr) {
-    credentials.user = reader->user;
-    credentials.password = reader->password ? reader->password->reveal() : std::string();
-  }
+  const protocol::BackendCredentials credentials = credentials_for(login, Side::blue);
   source.user = credentials.user;
   source.password = credentials.password;
-  encrypt_catalogue(source);
+  place_catalogue(*settings().pair, source);
   // The functions of one database are its own: the key is what the session names, whoever reads it.
   source.database = login.database;
-  refresher_->demand(catalogue::CatalogueKey{settings_.name, login.database}, source);
+  refresher_->demand(catalogue::CatalogueKey{name_, login.database}, source);
+}
+
+void AppPair::renew_catalogue() {
+  const std::shared_ptr<const config::Pair> pair = settings().pair;
+  refresher_->reconfigure(pair->catalogue.refresh,
+                          [this, pair](catalogue::CatalogueSource& source) { place_catalogue(*pair, source); });
 }
 
 void AppPair::on_catalogue(const catalogue::CatalogueKey& key,
@@ -190,27 +216,17 @@ void AppPair::close_on(std::size_t index) {
     listener_.reset();
     lookout_.reset();
   }
-  if (index < parts_.size()) parts_[index]->pair_worker.reset();
+  if (index >= parts_.size() || !parts_[index]) return;
+  parts_[index]->pair_worker.reset();
+  parts_[index]->forwarder.close();
 }
 
-std::string AppPair::listen_text() const { return endpoint_text(settings_.listen.host, listener_->port()); }
-
-net::TcpOptions AppPair::tcp_options() const {
-  const config::Limits& limits = surroundings_.limits;
-  net::TcpOptions options;
-  options.keepalive_idle = limits.tcp_keepalive_idle;
-  options.keepalive_interval = limits.tcp_keepalive_interval;
-  options.keepalive_count_max = static_cast<int>(limits.tcp_keepalive_count);
-  options.unacknowledged_timeout = limits.tcp_user_timeout;
-  return options;
+void AppPair::stop_asking() {
+  refresher_.reset();
+  asking_ = {};
+  asked_earlier_.clear();
 }
 
-routing::PerSide<net::Endpoint> AppPair::endpoints() const {
-  routing::PerSide<net::Endpoint> result;
-  for (const Side side : routing::both_sides) {
-    result[side] = net::Endpoint{settings_.endpoints[side].host, settings_.endpoints[side].port};
-  }
-  return result;
-}
+std::string AppPair::listen_text() const { return endpoint_text(settings().pair->listen.host, listen_port_); }
 
 }  // namespace proxy

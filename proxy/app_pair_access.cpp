@@ -2,7 +2,7 @@
 #include "proxy/app_users.hpp"
 #include "proxy/secrets/secret_query.hpp"
 
-#include <stdexcept>
+#include <memory>
 #include <utility>
 
 // Who may come in, by which secret, and what Crossfade shows to backends in turn.
@@ -85,21 +85,30 @@ protocol::postgres::AccessRules access_rules_of(const config::Pair& pair) {
 
 }  // namespace
 
-protocol::postgres::Admission AppPair::make_admission() const {
+protocol::Result<protocol::postgres::Admission> AppPair::make_admission(const config::Pair& pair) const {
+  protocol::postgres::Admission admission;
+  admission.rules = std::make_shared<const protocol::postgres::AccessRules>(access_rules_of(pair));
+  // Keys are made of each clear password, which takes its time: not for those who stay as they are.
+  const std::shared_ptr<const config::Pair> before = settings().pair;
+  if (admission_.users && before->users == pair.users && before->userlist == pair.userlist) {
+    admission.users = admission_.users;
+    return admission;
+  }
   auto users = std::make_shared<protocol::postgres::UserDirectory>(surroundings_.nonces);
-  for (const config::User& user : settings_.users) {
+  for (const config::User& user : pair.users) {
     if (!user.password && !user.verifier) continue;
     const config::Secret& secret = user.verifier ? *user.verifier : *user.password;
     const protocol::Status added = users->add_secret(user.name, secret.reveal());
-    if (!added) throw std::runtime_error(added.error().detail);
+    if (!added) return added.error();
   }
   // What is said of a user in the configuration itself counts.
-  for (const config::UserlistEntry& entry : settings_.userlist) {
+  for (const config::UserlistEntry& entry : pair.userlist) {
     if (entry.secret.is_empty() || users->find(entry.user) != nullptr) continue;
     const protocol::Status added = users->add_secret(entry.user, entry.secret.reveal());
-    if (!added) throw std::runtime_error(added.error().detail);
+    if (!added) return added.error();
   }
-  return {std::make_shared<const protocol::postgres::AccessRules>(access_rules_of(settings_)), std::move(users)};
+  admission.users = std::move(users);
+  return admission;
 }
 
 protocol::BackendCredentials AppPair::credentials_for(const protocol::Login& login, Side side) const {
@@ -115,7 +124,8 @@ protocol::BackendCredentials AppPair::configured_credentials(const std::string& 
                                                              protocol::LoginProofPointer proof) const {
   protocol::BackendCredentials credentials;
   credentials.user = user_name;
-  const config::User* user = config::find_user(settings_, user_name);
+  const std::shared_ptr<const config::Pair> pair = settings().pair;
+  const config::User* user = config::find_user(*pair, user_name);
   if (user != nullptr) {
     const config::BackendLogin& backend = user->backend[side];
     if (!backend.user.empty()) credentials.user = backend.user;
@@ -126,17 +136,17 @@ protocol::BackendCredentials AppPair::configured_credentials(const std::string& 
   return credentials;
 }
 
-protocol::postgres::Admission AppPair::admission_of(const Part& part) const {
+protocol::postgres::Admission AppPair::admission_on(std::size_t index) const {
   protocol::postgres::Admission admission = admission_;
-  admission.secrets = part.secret_source.get();
+  admission.secrets = asking_.desk ? asking_.windows[index].get() : nullptr;
   return admission;
 }
 
-std::unique_ptr<secrets::SecretDesk> AppPair::make_secret_desk() {
-  if (!settings_.auth_query) return nullptr;
-  const config::AuthQuery& configured = *settings_.auth_query;
+/// Precondition: there is an auth_query.
+std::unique_ptr<secrets::SecretDesk> AppPair::make_secret_desk(const config::Pair& pair) const {
+  const config::AuthQuery& configured = *pair.auth_query;
   secrets::SecretQuery::Options query;
-  query.target = question_target(settings_, Side::blue, configured.login, configured.database);
+  query.target = question_target(pair, Side::blue, configured.login, configured.database);
   query.statement = configured.query.empty() ? protocol::postgres::user_secret_query() : configured.query;
   query.timeout = configured.timeout;
   secrets::SecretDesk::Options options;
@@ -150,7 +160,7 @@ std::unique_ptr<secrets::SecretDesk> AppPair::make_secret_desk() {
       [asker](const std::string& user, const std::stop_token& stop) { return asker->ask(user, stop); },
       [this](const protocol::Error& error) {
         surroundings_.log.write(telemetry::LogLevel::warning, "blue could not be asked for a user's secret",
-                                {{"pair", std::string_view(settings_.name)},
+                                {{"pair", std::string_view(name_)},
                                  {"cause", protocol::name_of(error.code)},
                                  {"detail", std::string_view(error.detail)}});
       });

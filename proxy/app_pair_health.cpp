@@ -1,4 +1,5 @@
 #include "proxy/app_pair.hpp"
+#include "proxy/app_pair_options.hpp"
 
 #include <utility>
 
@@ -28,17 +29,20 @@ protocol::Login probe_login(const std::string& user, const std::string& database
 }  // namespace
 
 AppPair::Lookout::Lookout(AppPair& pair, Part& part, runtime::Worker& worker)
-    : identity(pair),
-      surroundings{worker.loop(), part.dialect, part.connector, identity, metrics, pair.endpoints(), worker.receive_scratch(),
-                   pair.settings_.health.timeout, pair.encryption_of(part)},
-      prober(surroundings, pair.health_, {pair.settings_.health.interval, pair.settings_.health.timeout},
-             seed_of(pair.settings_.name)) {
+    : settings(pair.settings()),
+      identity(pair),
+      surroundings{worker.loop(), part.dialect, part.connector, identity, metrics, endpoints_from(*settings.pair),
+                   worker.receive_scratch(), settings.pair->health.timeout, pair.encryption_of(part)},
+      prober(surroundings, pair.health_, {settings.pair->health.interval, settings.pair->health.timeout}, seed_of(pair.name_)) {
   const std::optional<config::BackendLogin> login = pair.configured_probe_login();
-  if (!login) return;
-  const config::Health& health = pair.settings_.health;
-  const bool is_own = health.login.has_value() || pair.settings_.catalogue.database.empty();
+  if (!login) {
+    if (pair.shown_login_) prober.set_login(pair.shown_login_);
+    return;
+  }
+  const config::Health& health = settings.pair->health;
+  const bool is_own = health.login.has_value() || settings.pair->catalogue.database.empty();
   prober.set_login(std::make_shared<const protocol::Login>(
-      probe_login(login->user, is_own ? health.database : pair.settings_.catalogue.database)));
+      probe_login(login->user, is_own ? health.database : settings.pair->catalogue.database)));
 }
 
 protocol::BackendCredentials AppPair::Lookout::Identity::credentials_for(const protocol::Login& login, Side side) const {
@@ -51,25 +55,36 @@ protocol::BackendCredentials AppPair::Lookout::Identity::credentials_for(const p
 }
 
 std::optional<config::BackendLogin> AppPair::configured_probe_login() const {
-  if (settings_.health.login) return settings_.health.login;
-  if (settings_.catalogue.login) return settings_.catalogue.login;
-  if (settings_.auth_query) return settings_.auth_query->login;
+  const std::shared_ptr<const config::Pair> pair = settings().pair;
+  if (pair->health.login) return pair->health.login;
+  if (pair->catalogue.login) return pair->catalogue.login;
+  if (pair->auth_query) return pair->auth_query->login;
   return std::nullopt;
 }
 
-backend::Health::Thresholds AppPair::thresholds() const { return {settings_.health.rise, settings_.health.fall}; }
+backend::Health::Thresholds AppPair::thresholds() const {
+  const config::Health health = settings().pair->health;
+  return {health.rise, health.fall};
+}
 
 /// Whoever logs in first shows how a login can be made.
 void AppPair::offer_probe_login(const protocol::Login& login) {
   if (login.is_replication || configured_probe_login() || has_probe_login_.exchange(true)) return;
   auto shown = std::make_shared<const protocol::Login>(probe_login(login.user, login.database));
   surroundings_.workers.front()->loop().post([this, shown = std::move(shown)] {
+    shown_login_ = shown;
     if (lookout_ != nullptr) lookout_->prober.set_login(shown);
   });
 }
 
+/// On the first worker's loop, or before it runs. What looked after the sides before is replaced.
 void AppPair::begin_probing() {
+  lookout_.reset();
   lookout_ = std::make_unique<Lookout>(*this, *parts_.front(), *surroundings_.workers.front());
+}
+
+/// Before there are sessions.
+void AppPair::listen_to_health() {
   health_.listen({[this](Side side) {
                     surroundings_.workers.front()->loop().post([this, side] {
                       if (lookout_ != nullptr) lookout_->prober.ask(side);

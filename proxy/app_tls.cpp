@@ -53,29 +53,32 @@ backend::BackendEncryption backend_encryption_from(config::TlsMode mode) {
   return BackendEncryption::never;
 }
 
-backend::Encryption AppPair::encryption_of(const Part& part) const {
+backend::Encryption AppPair::encryption_of(Part& part) const {
+  const std::shared_ptr<const config::Pair> pair = settings().pair;
   backend::Encryption encryption;
-  encryption.to_clients = part.client_tls.get();
+  encryption.to_clients = &part.client_tls;
   for (const Side side : routing::both_sides) {
-    encryption.to_backends[side] = {part.backend_tls[side].get(),
-                                    backend_encryption_from(settings_.backend_tls[side].mode)};
+    encryption.to_backends[side] = {part.backend_tls[side].get(), backend_encryption_from(pair->backend_tls[side].mode)};
   }
   return encryption;
 }
 
-protocol::Status AppPair::open_tls() {
-  const auto open_one = [](std::unique_ptr<net::TlsSource>& target, config::TlsMode mode, auto options) {
+protocol::Status AppPair::prepare_tls(Prepared& prepared) const {
+  const auto prepare_one = [](const net::TlsSource& in_force, config::TlsMode mode, auto options,
+                              std::shared_ptr<const net::TlsTerms>& target) {
     if (mode == config::TlsMode::disable) return protocol::Status{};
     options.application_protocol = protocol::postgres::alpn_protocol;
-    protocol::Result<std::unique_ptr<net::TlsSource>> opened = net::TlsSource::open(std::move(options));
-    if (!opened) return protocol::Status(opened.error());
-    target = std::move(*opened);
+    const std::shared_ptr<const net::TlsTerms> before = in_force.current();
+    protocol::Result<std::shared_ptr<const net::TlsTerms>> loaded = net::TlsTerms::load(options, before.get());
+    if (!loaded) return protocol::Status(loaded.error());
+    target = *std::move(loaded);
     return protocol::Status{};
   };
-  protocol::Status status = open_one(client_tls_, settings_.tls.mode, settings_.tls.options);
+  const config::Pair& pair = *prepared.settings.pair;
+  protocol::Status status = prepare_one(client_tls_, pair.tls.mode, pair.tls.options, prepared.client_terms);
   for (const Side side : routing::both_sides) {
-    const config::BackendTls& tls = settings_.backend_tls[side];
-    if (status) status = open_one(backend_tls_[side], tls.mode, tls.options);
+    const config::BackendTls& tls = pair.backend_tls[side];
+    if (status) status = prepare_one(backend_tls_[side], tls.mode, tls.options, prepared.backend_terms[side]);
   }
   return status;
 }
@@ -95,23 +98,9 @@ protocol::Status AppPair::check_certificates(const config::Pair& settings) {
   return status;
 }
 
-std::vector<std::string> AppPair::reload_certificates() {
-  std::vector<std::string> complaints;
-  const auto reload = [&complaints](net::TlsSource* source, std::string whose) {
-    if (source == nullptr) return;
-    const protocol::Status reloaded = source->reload();
-    if (!reloaded) complaints.push_back(std::move(whose) + reloaded.error().detail);
-  };
-  reload(client_tls_.get(), "towards clients: ");
-  for (const Side side : routing::both_sides) {
-    reload(backend_tls_[side].get(), "towards " + std::string(routing::name_of(side)) + ": ");
-  }
-  return complaints;
-}
-
 /// Whoever reads the catalogue connects as sessions do: it is told the same, in libpq's words.
-void AppPair::encrypt_catalogue(catalogue::CatalogueSource& source) const {
-  const config::BackendTls& tls = settings_.backend_tls[Side::blue];
+void AppPair::encrypt_catalogue(const config::Pair& pair, catalogue::CatalogueSource& source) const {
+  const config::BackendTls& tls = pair.backend_tls[Side::blue];
   source.tls.mode = libpq_name_of(tls.mode);
   source.tls.ca_file = libpq_authorities_of(tls);
   source.tls.crl_file = tls.options.crl_file;

@@ -71,25 +71,36 @@ bool is_loopback_host(std::string_view host) {
   return inet_pton(AF_INET6, text.c_str(), &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
-std::optional<Response> Access::refusal(const Request& request, Guard guard) const {
-  if (tokens_.empty()) return refusal_by_browser(request);
-  if (guard == Guard::open) return std::nullopt;
-  return refusal_by_token(request);
+void Access::set_tokens(std::vector<std::string> tokens) {
+  const std::lock_guard lock(mutex_);
+  tokens_ = std::move(tokens);
 }
 
-std::optional<Response> Access::refusal_by_token(const Request& request) const {
+std::vector<std::string> Access::tokens() const {
+  const std::lock_guard lock(mutex_);
+  return tokens_;
+}
+
+std::optional<Response> Access::refusal(const Request& request, Guard guard) const {
+  const std::vector<std::string> accepted = tokens();
+  if (accepted.empty()) return refusal_by_browser(request);
+  if (guard == Guard::open) return std::nullopt;
+  return refusal_by_token(accepted, request);
+}
+
+std::optional<Response> Access::refusal_by_token(const std::vector<std::string>& tokens, const Request& request) {
   if (!request.authorization) {
     return unauthorized("a bearer token is needed: Authorization: Bearer …", "Bearer realm=\"crossfade\"");
   }
   const std::string_view field = *request.authorization;
   const bool is_bearer = equals_ignoring_case(field.substr(0, bearer_scheme.size()), bearer_scheme);
-  if (is_bearer && is_token_known(field.substr(bearer_scheme.size()))) return std::nullopt;
+  if (is_bearer && is_token_known(tokens, field.substr(bearer_scheme.size()))) return std::nullopt;
   return unauthorized("the token is not known here", "Bearer realm=\"crossfade\", error=\"invalid_token\"");
 }
 
-bool Access::is_token_known(std::string_view presented) const {
+bool Access::is_token_known(const std::vector<std::string>& tokens, std::string_view presented) {
   bool is_known = false;
-  for (const std::string& token : tokens_) is_known |= equals_in_constant_time(token, presented);
+  for (const std::string& token : tokens) is_known |= equals_in_constant_time(token, presented);
   return is_known;
 }
 

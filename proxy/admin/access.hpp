@@ -2,6 +2,7 @@
 
 #include "proxy/admin/http.hpp"
 
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,14 +24,21 @@ class Access {
  public:
   explicit Access(std::vector<std::string> tokens) : tokens_(std::move(tokens)) {}
 
+  /// Other tokens, for what is asked from now on. Any thread.
+  void set_tokens(std::vector<std::string> tokens);
+
   /// Nothing: go ahead. Otherwise the refusal to send.
   [[nodiscard]] std::optional<Response> refusal(const Request& request, Guard guard) const;
 
  private:
-  [[nodiscard]] std::optional<Response> refusal_by_token(const Request& request) const;
-  [[nodiscard]] bool is_token_known(std::string_view presented) const;
+  [[nodiscard]] static std::optional<Response> refusal_by_token(const std::vector<std::string>& tokens,
+                                                                const Request& request);
+  [[nodiscard]] static bool is_token_known(const std::vector<std::string>& tokens, std::string_view presented);
 
-  std::vector<std::string> tokens_;
+  [[nodiscard]] std::vector<std::string> tokens() const;
+
+  mutable std::mutex mutex_;
+  std::vector<std::string> tokens_;  ///< under mutex_
 };
 
 /// "127.0.0.1", "::1", "[::1]" and "localhost", without a port.

@@ -84,6 +84,27 @@ struct ExplainResult {
   routing::Explanation explanation;
 };
 
+enum class ReloadMode : std::uint8_t {
+  apply,
+  rehearse,  ///< everything but the last step
+};
+
+/// A key of the configuration that says something else than before.
+struct SettingChange {
+  std::string kind;  ///< "added", "removed", "changed"
+  std::string path;  ///< "pairs.shop.pool.size"
+  std::string before;  ///< both empty for a secret
+  std::string after;
+  bool needs_restart = false;  ///< until then the value stays as it was
+};
+
+struct ReloadOutcome {
+  enum class Verdict : std::uint8_t { refused, rehearsed, applied };
+  Verdict verdict = Verdict::refused;
+  std::vector<std::string> problems;  ///< one line each, as `crossfade check` has them; refused: with an error among them
+  std::vector<SettingChange> changes;
+};
+
 using telemetry::PairMetrics;
 using telemetry::PinnedSessions;
 using telemetry::SideMetrics;
@@ -106,6 +127,8 @@ class Control {
   /// New transactions and logins in `scope` wait from now on; does not wait for those under way. Errors: as above.
   [[nodiscard]] virtual protocol::Result<HoldChange> pause(const std::string& pair, const routing::HoldScope& scope) = 0;
   [[nodiscard]] virtual protocol::Result<HoldChange> resume(const std::string& pair, const routing::HoldScope& scope) = 0;
+  /// Reads the configuration again. All of it is put in force, or nothing.
+  [[nodiscard]] virtual ReloadOutcome reload(ReloadMode mode) = 0;
   [[nodiscard]] virtual protocol::Result<ExplainResult> explain(const ExplainRequest& request) = 0;
 };
 

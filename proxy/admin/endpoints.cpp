@@ -147,6 +147,21 @@ Response post_hold(const Call& call, protocol::Result<HoldChange> (Control::*act
 Response post_pause(const Call& call) { return post_hold(call, &Control::pause, "paused"); }
 Response post_resume(const Call& call) { return post_hold(call, &Control::resume, "resumed"); }
 
+Response post_reload(const Call& call) {
+  const auto wish = parse_reload(call.request.body);
+  if (!wish) return error_response(400, wish.error().detail);
+  const ReloadOutcome outcome = call.control.reload(*wish);
+  if (outcome.verdict == ReloadOutcome::Verdict::refused) {
+    Response response = error_response(409, "the configuration has errors, nothing was changed");
+    response.body = json_text(refused_reload_json(outcome)) + "\n";
+    return response;
+  }
+  Response response = json_response(reload_json(outcome));
+  const bool is_applied = outcome.verdict == ReloadOutcome::Verdict::applied;
+  if (is_applied) response.change = "configuration: reloaded, " + std::to_string(outcome.changes.size()) + " changes";
+  return response;
+}
+
 Response post_explain(const Call& call) {
   const auto wish = parse_explain(call.request.body);
   if (!wish) return error_response(400, wish.error().detail);
@@ -159,7 +174,7 @@ Response post_explain(const Call& call) {
 
 constexpr std::string_view weights_path = "/api/v1/pairs/{pair}/rules/{rule}/weights";
 
-constexpr std::array<Endpoint, 11> endpoint_table{{
+constexpr std::array<Endpoint, 12> endpoint_table{{
     {"GET", "/healthz", Guard::open, Reach::none, get_health},
     {"GET", "/readyz", Guard::open, Reach::control, get_readiness},
     {"GET", "/metrics", Guard::guarded, Reach::control, get_metrics},
@@ -170,6 +185,7 @@ constexpr std::array<Endpoint, 11> endpoint_table{{
     {"POST", "/api/v1/pairs/{pair}/rollback", Guard::guarded, Reach::control, post_rollback},
     {"POST", "/api/v1/pairs/{pair}/pause", Guard::guarded, Reach::control, post_pause},
     {"POST", "/api/v1/pairs/{pair}/resume", Guard::guarded, Reach::control, post_resume},
+    {"POST", "/api/v1/reload", Guard::guarded, Reach::control, post_reload},
     {"POST", "/api/v1/explain", Guard::guarded, Reach::control, post_explain},
 }};
 

@@ -179,6 +179,18 @@ protocol::Result<ExplainRequest> parse_explain(std::string_view body) {
   return ExplainRequest{*pair, *sql, *session};
 }
 
+protocol::Result<ReloadMode> parse_reload(std::string_view body) {
+  static constexpr std::array<std::string_view, 1> keys{"dry_run"};
+  if (body.empty()) return ReloadMode::apply;
+  const auto object = parse_object(body);
+  if (!object) return object.error();
+  if (auto complaint = unknown_key(*object, keys)) return refused(*complaint);
+  const json::value* wish = object->if_contains("dry_run");
+  if (wish == nullptr) return ReloadMode::apply;
+  if (!wish->is_bool()) return refused("\"dry_run\" must be true or false");
+  return wish->get_bool() ? ReloadMode::rehearse : ReloadMode::apply;
+}
+
 protocol::Result<routing::ClientAddress> parse_address(const std::string& text) {
   routing::ClientAddress address{};
   if (inet_pton(AF_INET6, text.c_str(), address.data()) == 1) return address;

@@ -31,6 +31,9 @@ struct HoldWish {
 /// {"pair": …, "sql": …, "user"?, "database"?, "application_name"?, "client"?: "10.0.0.1", "session_number"?: 7}.
 [[nodiscard]] protocol::Result<ExplainRequest> parse_explain(std::string_view body);
 
+/// Nothing, {} or {"dry_run": true}.
+[[nodiscard]] protocol::Result<ReloadMode> parse_reload(std::string_view body);
+
 /// An IPv4 or IPv6 literal; IPv4 is mapped into IPv6.
 [[nodiscard]] protocol::Result<routing::ClientAddress> parse_address(const std::string& text);
 

@@ -1,5 +1,6 @@
 #include "proxy/admin/json_views.hpp"
 
+#include "proxy/admin/http.hpp"
 #include "proxy/admin/text.hpp"
 
 #include <boost/json.hpp>
@@ -172,6 +173,28 @@ json::object hold_change_json(const HoldChange& change) {
           {"sessions_held", change.sessions_held},
           {"acknowledged_after_us", change.acknowledged_after.count()},
           {"acknowledged_by_all", change.is_acknowledged_by_all}};
+}
+
+json::object reload_json(const ReloadOutcome& outcome) {
+  json::array changes;
+  for (const SettingChange& change : outcome.changes) {
+    json::object each{{"change", valid_utf8(change.kind)}, {"key", valid_utf8(change.path)}};
+    if (!change.before.empty()) each["before"] = valid_utf8(change.before);
+    if (!change.after.empty()) each["after"] = valid_utf8(change.after);
+    each["needs_restart"] = change.needs_restart;
+    changes.push_back(std::move(each));
+  }
+  return {{"applied", outcome.verdict == ReloadOutcome::Verdict::applied},
+          {"changes", std::move(changes)},
+          {"problems", texts_json(outcome.problems)}};
+}
+
+json::object refused_reload_json(const ReloadOutcome& outcome) {
+  constexpr unsigned status = 409;
+  json::object error{{"status", status},
+                     {"code", code_of(status)},
+                     {"message", "the configuration has errors, nothing was changed"}};
+  return {{"error", std::move(error)}, {"applied", false}, {"problems", texts_json(outcome.problems)}};
 }
 
 json::object explain_json(const ExplainResult& result, const routing::PlanSnapshot& plan) {

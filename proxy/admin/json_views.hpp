@@ -21,4 +21,9 @@ namespace proxy::admin {
 /// {"blue": 90, "green": 10}: whole percents as integers, others with up to two decimals.
 [[nodiscard]] boost::json::object weights_json(routing::Weights weights);
 
+/// What a reload changed, or would.
+[[nodiscard]] boost::json::object reload_json(const ReloadOutcome& outcome);
+/// An error as every failure is one, with all that is wrong.
+[[nodiscard]] boost::json::object refused_reload_json(const ReloadOutcome& outcome);
+
 }  // namespace proxy::admin

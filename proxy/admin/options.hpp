@@ -12,6 +12,7 @@ namespace proxy::admin {
 struct AdminOptions {
   std::string listen_host = "127.0.0.1";  ///< an IP literal or "localhost"; loopback only as long as there is no token
   std::uint16_t listen_port = 7780;       ///< 0: any free port, start() says which
+  int listening_socket = -1;  ///< one that listens already and is the server's from start() on; -1: it makes its own
   /// Any of them opens everything. At least `token_bytes_min` each. Never logged, never shown.
   std::vector<std::string> tokens;
 

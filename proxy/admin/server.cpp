@@ -73,7 +73,10 @@ class AdminServer::Engine {
 
   ~Engine() { stop(); }
 
-  protocol::Result<std::uint16_t> start();
+  protocol::Result<std::uint16_t> open();
+  void serve();
+  [[nodiscard]] int listening_socket() { return acceptor_ ? acceptor_->native_handle() : -1; }
+  void set_tokens(std::vector<std::string> tokens) { access_.set_tokens(std::move(tokens)); }
   void stop();
 
  private:
@@ -98,6 +101,10 @@ class AdminServer::Engine {
 protocol::Status AdminServer::Engine::open_acceptor(const tcp::endpoint& endpoint) {
   boost::system::error_code error;
   acceptor_.emplace(loop_);
+  if (options_.listening_socket >= 0) {
+    acceptor_->assign(endpoint.protocol(), options_.listening_socket, error);
+    return error ? protocol::Status(refused("the admin endpoint's socket cannot be used: " + error.message())) : protocol::Status();
+  }
   acceptor_->open(endpoint.protocol(), error);
   if (!error) acceptor_->set_option(tcp::acceptor::reuse_address(true), error);
   if (!error) acceptor_->bind(endpoint, error);
@@ -107,15 +114,17 @@ protocol::Status AdminServer::Engine::open_acceptor(const tcp::endpoint& endpoin
                  std::to_string(options_.listen_port) + ": " + error.message());
 }
 
-protocol::Result<std::uint16_t> AdminServer::Engine::start() {
+protocol::Result<std::uint16_t> AdminServer::Engine::open() {
   const auto address = listen_address(options_);
   if (!address) return address.error();
   const auto opened = open_acceptor(tcp::endpoint(*address, options_.listen_port));
   if (!opened) return opened.error();
-  const std::uint16_t port = acceptor_->local_endpoint().port();
+  return acceptor_->local_endpoint().port();
+}
+
+void AdminServer::Engine::serve() {
   begin_accepting();
   loop_thread_ = std::thread([this] { run_loop(); });
-  return port;
 }
 
 void AdminServer::Engine::run_loop() {
@@ -178,7 +187,19 @@ AdminServer::AdminServer(AdminOptions options, Control& control, telemetry::Log&
 
 AdminServer::~AdminServer() = default;
 
-protocol::Result<std::uint16_t> AdminServer::start() { return engine_->start(); }
+protocol::Result<std::uint16_t> AdminServer::open() { return engine_->open(); }
+
+void AdminServer::serve() { engine_->serve(); }
+
+protocol::Result<std::uint16_t> AdminServer::start() {
+  const protocol::Result<std::uint16_t> port = open();
+  if (port) serve();
+  return port;
+}
+
+int AdminServer::listening_socket() const { return engine_->listening_socket(); }
+
+void AdminServer::set_tokens(std::vector<std::string> tokens) { engine_->set_tokens(std::move(tokens)); }
 
 void AdminServer::stop() { engine_->stop(); }
 

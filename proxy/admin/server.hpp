@@ -7,6 +7,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <vector>
 
 namespace proxy::admin {
 
@@ -20,9 +22,17 @@ class AdminServer {
   AdminServer(const AdminServer&) = delete;
   AdminServer& operator=(const AdminServer&) = delete;
 
-  /// Binds, listens and serves; returns the port. Once only. Errors (blame operator): a host that is no address,
+  /// Binds and listens; returns the port. Once only. Errors (blame operator): a host that is no address,
   /// an address other than loopback without a token, a token that is too short, a port that is taken.
+  [[nodiscard]] protocol::Result<std::uint16_t> open();
+  /// Begins to serve. After open().
+  void serve();
+  /// Both.
   [[nodiscard]] protocol::Result<std::uint16_t> start();
+  /// Descriptor of what listens, for another process; -1 before open().
+  [[nodiscard]] int listening_socket() const;
+  /// Other tokens, for what is asked from now on. Any thread.
+  void set_tokens(std::vector<std::string> tokens);
   /// Closes every connection, waits for the one call of `Control` that may be running, joins. Idempotent.
   void stop();
 

@@ -163,6 +163,27 @@ std::string explain_text(const json::object& explanation) {
   return text + "\n" + steps_text(explanation.at("steps").as_array());
 }
 
+std::string reload_text(const json::object& reload) {
+  const bool is_applied = reload.at("applied").as_bool();
+  std::string text;
+  for (const json::value& problem : reload.at("problems").as_array()) {
+    text += printable(std::string_view(problem.as_string())) + "\n";
+  }
+  const auto shown = [](const json::object& change, std::string_view key) {
+    return change.contains(key) ? text_at(change, key) : std::string();
+  };
+  for (const json::value& value : reload.at("changes").as_array()) {
+    const json::object& change = value.as_object();
+    const std::string before = shown(change, "before");
+    const std::string after = shown(change, "after");
+    text += text_at(change, "change") + "  " + text_at(change, "key");
+    if (!before.empty() || !after.empty()) text += ": " + before + (before.empty() || after.empty() ? "" : " -> ") + after;
+    text += change.at("needs_restart").as_bool() ? "  (needs a restart, stays as it was)\n" : "\n";
+  }
+  const std::string number = std::to_string(reload.at("changes").as_array().size());
+  return text + counted(number, "change") + (is_applied ? ", in force\n" : ", nothing was changed: a dry run\n");
+}
+
 std::string change_text(const json::object& change) {
   std::string text = text_at(change, "pair") + ": epoch " + number_at(change, "epoch") + ", " +
                      acknowledgement_text(change) + "\n";

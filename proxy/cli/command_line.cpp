@@ -32,6 +32,8 @@ struct Parsed {
   ShiftWish shift;
   std::string rollback_pair;
   std::string pins_pair;
+  bool is_reload_dry = false;
+  bool is_takeover = false;
   std::function<int()> action;
 };
 
@@ -73,7 +75,14 @@ void add_run(CLI::App& app, Parsed& parsed, const Commands& commands) {
   command->add_option("CONFIG", parsed.path, "YAML file")->required();
   command->add_option("--ready-file", parsed.ready_file,
                       "Write the addresses that are listened on to this file, as JSON, once they are");
-  command->callback([&] { parsed.action = [&] { return commands.run(RunOptions{parsed.path, parsed.ready_file}); }; });
+  command->add_flag("--takeover", parsed.is_takeover,
+                    "Take over the listening sockets of the process that runs; it finishes its sessions and ends");
+  command->callback([&] {
+    parsed.action = [&] {
+      const auto beginning = parsed.is_takeover ? RunOptions::Beginning::takeover : RunOptions::Beginning::fresh;
+      return commands.run(RunOptions{parsed.path, parsed.ready_file, beginning});
+    };
+  });
 }
 
 void add_check(CLI::App& app, Parsed& parsed, const Commands& commands) {
@@ -167,6 +176,19 @@ void add_shift(CLI::App& app, Parsed& parsed, const Terminal& terminal) {
   });
 }
 
+void add_reload(CLI::App& app, Parsed& parsed, const Terminal& terminal) {
+  CLI::App* command = app.add_subcommand("reload", "Have the configuration read again: all of it takes effect, or nothing");
+  command->add_flag("--dry-run", parsed.is_reload_dry, "Only tell what would change");
+  add_remote_options(*command, parsed);
+  command->callback([&] {
+    parsed.action = [&] {
+      return with_remote(parsed, terminal, [&](const Remote& remote) {
+        return reload_configuration(remote, parsed.is_reload_dry ? ReloadKind::dry_run : ReloadKind::real);
+      });
+    };
+  });
+}
+
 void add_rollback(CLI::App& app, Parsed& parsed, const Terminal& terminal) {
   CLI::App* command = app.add_subcommand("rollback", "Back to the plan before the last change, at once");
   command->add_option("PAIR", parsed.rollback_pair)->required();
@@ -202,6 +224,7 @@ int run_command_line(int argc, const char* const* argv, const Commands& commands
   add_explain(app, parsed, terminal);
   add_shift(app, parsed, terminal);
   add_rollback(app, parsed, terminal);
+  add_reload(app, parsed, terminal);
   if (const std::string word = unknown_command(app, argc, argv); !word.empty()) {
     terminal.complaints << "crossfade: there is no command `" << word << "`\n" << app.help();
     return static_cast<int>(ExitCode::usage);

@@ -2,6 +2,7 @@
 
 #include "proxy/cli/demo/demo.hpp"
 
+#include <cstdint>
 #include <functional>
 #include <iosfwd>
 #include <string>
@@ -11,6 +12,9 @@ namespace proxy::cli {
 struct RunOptions {
   std::string path;        ///< of the configuration
   std::string ready_file;  ///< where to write the addresses that are listened on, once they are; empty: nowhere
+  /// Fresh, or in place of the process that runs and gives up its sockets.
+  enum class Beginning : std::uint8_t { fresh, takeover };
+  Beginning beginning = Beginning::fresh;
 };
 
 /// What the composition root can do and this folder must not know of. Each returns the exit code.

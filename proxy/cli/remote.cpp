@@ -200,6 +200,21 @@ int shift_reads(const Remote& remote, const ShiftWish& wish) {
   return show_outcome(remote, send(remote, "PUT", target, json::serialize(body)), {change_text, done_if_acknowledged});
 }
 
+int reload_configuration(const Remote& remote, ReloadKind kind) {
+  const std::string body = kind == ReloadKind::dry_run ? R"({"dry_run": true})" : "{}";
+  const auto reply = send(remote, "POST", "/api/v1/reload", body);
+  const int code = show_outcome(remote, reply, {reload_text, always_done});
+  if (!reply || reply->status != 409 || remote.form == Form::json) return code;
+  boost::system::error_code error;
+  const json::value value = json::parse(reply->body, error);
+  const json::value* problems = error ? nullptr : value.find_pointer("/problems", error);
+  if (problems == nullptr || !problems->is_array()) return code;
+  for (const json::value& problem : problems->get_array()) {
+    if (problem.is_string()) remote.complaints << printable(std::string_view(problem.get_string())) << "\n";
+  }
+  return static_cast<int>(ExitCode::configuration_invalid);
+}
+
 int roll_back(const Remote& remote, const std::string& pair) {
   return show_outcome(remote, send(remote, "POST", "/api/v1/pairs/" + path_segment(pair) + "/rollback"),
                       {change_text, done_if_acknowledged});

@@ -57,12 +57,15 @@ struct ShiftWish {
   std::string why;
 };
 
+enum class ReloadKind : std::uint8_t { real, dry_run };
+
 /// The commands that talk to a running proxy. Each shows the answer, or the complaint, and returns the exit code.
 [[nodiscard]] int show_status(const Remote& remote);
 /// `pair` empty: the only one there is.
 [[nodiscard]] int show_pins(const Remote& remote, const std::string& pair);
 [[nodiscard]] int explain_statement(const Remote& remote, const ExplainWish& wish);
 [[nodiscard]] int shift_reads(const Remote& remote, const ShiftWish& wish);
+[[nodiscard]] int reload_configuration(const Remote& remote, ReloadKind kind);
 [[nodiscard]] int roll_back(const Remote& remote, const std::string& pair);
 
 }  // namespace proxy::cli

@@ -64,17 +64,18 @@ class Reply:
 class Proxy:
     """`crossfade run` on a configuration, ready when made."""
 
-    def __init__(self, settings=None):
+    def __init__(self, settings=None, words=(), before=(), **more):
+        """`words` of the command line, and what stands `before` it; `more` for the process: its environment, its user."""
         self.home = house().scratch / f"proxy-{next(numbers)}"
         self.home.mkdir()
         self.file = self.home / "crossfade.yaml"
         self.file.write_text(yaml.safe_dump(settings or configuration(), allow_unicode=True))
-        self.file.chmod(0o600)
+        self.file.chmod(0o644 if "user" in more else 0o600)  # another user must be able to read it
         self.log = self.home / "log"
         ready = self.home / "ready.json"
         with open(self.log, "wb") as log:
-            self.process = subprocess.Popen([CROSSFADE, "run", str(self.file), "--ready-file", str(ready)], cwd=self.home,
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.process = subprocess.Popen([*before, CROSSFADE, "run", str(self.file), "--ready-file", str(ready), *words], cwd=self.home,
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log, **more)
         atexit.register(self.kill)
         self.addresses = until(lambda: self._read_ready(ready), "the proxy is ready", 30)
 
@@ -85,6 +86,14 @@ class Proxy:
             return json.loads(path.read_text())
         except (FileNotFoundError, json.JSONDecodeError):
             return None
+
+    def rewrite(self, settings):
+        """Another configuration in the same place, for a reload."""
+        self.file.write_text(yaml.safe_dump(settings, allow_unicode=True))
+
+    def reload(self, **wish):
+        """The answer of the admin endpoint; what was changed is in force when this returns."""
+        return self.ask("POST", "/api/v1/reload", wish)
 
     def words(self):
         """The end of what it said."""

@@ -65,13 +65,13 @@ class Reload(Through):
         seen = set()
         for turn in range(5):
             self.put(certificates().elsewhere if turn % 2 == 0 else certificates().server)
-            self.hang_up("certificates were read again")
+            self.hang_up("the configuration was reloaded")
             seen.add(self.shown())
         self.assertEqual(len(seen), 2)
         before = self.shown()
         with open(self.live[0], "w") as file:
             file.write("no certificate at all\n")
-        self.hang_up("the one before stays in force")
+        self.hang_up("was not reloaded, nothing has changed")
         self.assertEqual(self.shown(), before)
         counts = list(done)
         until(lambda: failures or all(now > then for now, then in zip(done, counts)), "all go on")
@@ -83,7 +83,7 @@ class Reload(Through):
     def test_idle_memory(self):
         """idle encrypted clients, each with its backend → a bounded number of KiB each; tests/bench/idle.py is more exact"""
         self.put(certificates().server)
-        self.hang_up("certificates were read again")
+        self.hang_up("the configuration was reloaded")
         wires = []
         self.addCleanup(lambda: [wire.close() for wire in wires])
 

@@ -50,6 +50,7 @@ ZONES = {
     "proxy/console": (NEUTRAL + ["routing", "proxy/runtime", "proxy/session", "proxy/telemetry"], [POSIX]),
     "proxy/catalogue": (NEUTRAL + ["proxy/telemetry"], ["libpq", POSIX]),
     "proxy/secrets": (NEUTRAL + ["routing", "proxy/runtime", "proxy/session"], ["libpq", POSIX]),
+    "proxy/lifecycle": (NEUTRAL + ["routing", "proxy/net"], [POSIX]),
     "proxy/migrate": (["protocol/base", "routing", "proxy/telemetry"], ["libpq", "spdlog", POSIX]),
     "proxy/fleet": (["protocol/base", "routing", "proxy/telemetry"], ["libpq", "spdlog", POSIX]),
     "proxy/admin": (OUTER, ["boost", "openssl", "spdlog", POSIX]),

@@ -113,7 +113,14 @@ class Control : public proxy::admin::Control {
     return result;
   }
 
+  proxy::admin::ReloadOutcome reload(proxy::admin::ReloadMode mode) override {
+    last_reload = mode;
+    return reload_outcome;
+  }
+
   std::string pair_name = "shop";
+  std::optional<proxy::admin::ReloadMode> last_reload;
+  proxy::admin::ReloadOutcome reload_outcome;
   bool is_ready_now = true;
   bool is_acknowledged = true;
   std::optional<protocol::Error> failure;

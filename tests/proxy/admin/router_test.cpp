@@ -289,3 +289,42 @@ TEST_CASE("control: fails or throws → 503 or 500, never an exception, never it
   CHECK(response.status == 500);
   CHECK_FALSE(mentions(response, "inner words"));
 }
+
+TEST_CASE("reload: applied, or only rehearsed → what changed, values of secrets left out") {
+  using proxy::admin::ReloadMode;
+  using proxy::admin::ReloadOutcome;
+  Desk desk;
+  desk.control.reload_outcome.verdict = ReloadOutcome::Verdict::applied;
+  desk.control.reload_outcome.problems = {"f.yaml:1:1: warning: so what"};
+  desk.control.reload_outcome.changes = {{"changed", "workers", "2", "3", true}, {"changed", "admin.token", "", "", false}};
+  const Response response = desk.ask("POST", "/api/v1/reload", "");
+  REQUIRE(response.status == 200);
+  CHECK(desk.control.last_reload == ReloadMode::apply);
+  const json::object reply = object_of(response);
+  CHECK(reply.at("applied") == true);
+  CHECK(reply.at("problems").as_array().size() == 1);
+  const json::array& changes = reply.at("changes").as_array();
+  CHECK(changes[0] == json::object{{"change", "changed"}, {"key", "workers"}, {"before", "2"}, {"after", "3"}, {"needs_restart", true}});
+  CHECK(changes[1] == json::object{{"change", "changed"}, {"key", "admin.token"}, {"needs_restart", false}});
+  CHECK(response.change == "configuration: reloaded, 2 changes");
+  desk.control.reload_outcome.verdict = ReloadOutcome::Verdict::rehearsed;
+  const Response rehearsed = desk.ask("POST", "/api/v1/reload", R"({"dry_run": true})");
+  CHECK(desk.control.last_reload == ReloadMode::rehearse);
+  CHECK(object_of(rehearsed).at("applied") == false);
+  CHECK(rehearsed.change.empty());
+}
+
+TEST_CASE("reload: refused → 409 with everything that is wrong; a body that is none → 400 and nothing asked") {
+  Desk desk;
+  desk.control.reload_outcome.problems = {"f.yaml:1:1: error: no", "f.yaml:2:1: error: neither"};
+  const Response response = desk.ask("POST", "/api/v1/reload", "{}");
+  CHECK(response.status == 409);
+  CHECK(object_of(response).at("problems").as_array().size() == 2);
+  CHECK(object_of(response).at("error").as_object().at("code") == "conflict");
+  desk.control.last_reload.reset();
+  for (const char* body : {"[]", R"({"dry_run": 1})", R"({"dry": true})"}) {
+    CAPTURE(body);
+    CHECK(desk.ask("POST", "/api/v1/reload", body).status == 400);
+  }
+  CHECK_FALSE(desk.control.last_reload);
+}
