@@ -36,15 +36,16 @@ PairSettings AppPair::settings() const {
   return settings_;
 }
 
-protocol::postgres::PostgresDialect::Options AppPair::dialect_options() const {
+protocol::postgres::PostgresDialect::Options AppPair::dialect_options(std::uint32_t worker) const {
   const PairSettings now = settings();
   protocol::postgres::PostgresDialect::Options options = dialect_options_from(*now.limits, *now.pair);
   options.schema_version = schema_version_;
+  options.shared_name_prefix += std::to_string(worker) + "_";
   return options;
 }
 
 AppPair::Part::Part(AppPair& pair, runtime::Worker& worker, std::uint32_t index)
-    : dialect(pair.dialect_options(), pair.admission_on(index),
+    : dialect(pair.dialect_options(index), pair.admission_on(index),
               pair.surroundings_.nonces,
               [&pair](const protocol::Login& login) { pair.demand_catalogue(login); }),
       connector(worker.loop(), pair.surroundings_.names, tcp_options_from(*pair.settings().limits)),

@@ -160,7 +160,7 @@ class AppPair final : public backend::CredentialsSource {
   void offer_probe_login(const protocol::Login& login);
   void listen_to_health();
   void begin_probing();
-  [[nodiscard]] protocol::postgres::PostgresDialect::Options dialect_options() const;
+  [[nodiscard]] protocol::postgres::PostgresDialect::Options dialect_options(std::uint32_t worker) const;
   [[nodiscard]] net::ListenerOptions listener_options(const PairSettings& settings) const;
   [[nodiscard]] std::vector<net::Listener::Target> listener_targets();
   void listen(net::FileDescriptor socket);

@@ -54,7 +54,7 @@ PostgresDialect::PostgresDialect(Options options, Admission admission, NonceSour
       nonces_(nonces),
       on_new_database_(std::move(on_new_database)),
       schema_version_(options_.schema_version ? options_.schema_version : std::make_shared<std::atomic<std::uint64_t>>(0)),
-      library_(*schema_version_),
+      library_(*schema_version_, options_.shared_name_prefix),
       shared_analyser_(options_.analyser) {}
 
 std::unique_ptr<Greeting> PostgresDialect::make_greeting(GreetingHost& host) {

@@ -32,6 +32,8 @@ class PostgresDialect final : public Dialect {
     std::size_t databases_max = 64;
     /// Counts changes of the schema that any worker of the pair has seen; null: each for itself.
     std::shared_ptr<std::atomic<std::uint64_t>> schema_version = nullptr;
+    /// How the names of shared statements begin; another one on each worker of the pair.
+    std::string shared_name_prefix = "_crossfade_";
   };
 
   /// `nonces` outlives the dialect. `on_new_database` is called when a session names a database for the first

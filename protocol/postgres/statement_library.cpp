@@ -57,8 +57,8 @@ Bytes renamed_parse(ByteView parse_message, std::string_view name) {
   return message;
 }
 
-StatementLibrary::StatementLibrary(std::atomic<std::uint64_t>& schema_version)
-    : schema_version_(schema_version), statements_(entries_max, bytes_max), shared_(entries_max, bytes_max) {}
+StatementLibrary::StatementLibrary(std::atomic<std::uint64_t>& schema_version, std::string name_prefix)
+    : schema_version_(schema_version), name_prefix_(std::move(name_prefix)), statements_(entries_max, bytes_max), shared_(entries_max, bytes_max) {}
 
 PreparedStatementPointer StatementLibrary::find_or_make(ByteView frame, const Analysis& analysis,
                                                         SurroundingsNumber surroundings, Sharing sharing) {
@@ -97,7 +97,7 @@ PreparedStatementPointer StatementLibrary::find_or_make_shared(ByteView frame, s
   const Known* known = shared_.find(body, hash);
   if (known != nullptr && known->surroundings == surroundings) return known->statement;
   auto statement = std::make_shared<PreparedStatement>();
-  statement->name = "_crossfade_" + std::to_string(++last_name_);
+  statement->name = name_prefix_ + std::to_string(++last_name_);
   statement->origin = PreparedStatement::Origin::shared;
   statement->parse_message = renamed_parse(frame, statement->name);
   if (known == nullptr) {

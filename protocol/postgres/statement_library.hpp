@@ -21,8 +21,9 @@ using SurroundingsNumber = std::uint32_t;
 /// lives on in the sessions that use it, and is made anew for the next.
 class StatementLibrary {
  public:
-  /// `schema_version` counts changes of the schema, over all workers of the pair, and outlives this.
-  explicit StatementLibrary(std::atomic<std::uint64_t>& schema_version);
+  /// `schema_version` counts changes of the schema, over all workers of the pair, and outlives this. No other worker has
+  /// the same `name_prefix`: a connection may move to another worker with the statements that it holds.
+  StatementLibrary(std::atomic<std::uint64_t>& schema_version, std::string name_prefix);
 
   enum class Sharing : std::uint8_t {
     own_name,  ///< servers know it by the client's name
@@ -47,6 +48,7 @@ class StatementLibrary {
                                                              SurroundingsNumber surroundings);
 
   std::atomic<std::uint64_t>& schema_version_;
+  const std::string name_prefix_;
   TextCache<Known> statements_;  ///< by the client's Parse message
   TextCache<Known> shared_;      ///< by what follows the name in it
   std::map<std::string, SurroundingsNumber, std::less<>> surroundings_;

@@ -51,7 +51,8 @@ int TlsTickets::provide(unsigned char* name, unsigned char* vector, EVP_CIPHER_C
       OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest.data(), 0), OSSL_PARAM_construct_end()};
   if (EVP_MAC_CTX_set_params(code, parameters.data()) != 1) return -1;
   if (EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), nullptr, key->cipher_key.data(), vector, is_encrypting) != 1) return -1;
-  return is_encrypting == 0 && key != &keys_.front() ? 2 : 1;
+  // A client of TLS 1.3 shows a ticket once only and needs another each time. Source: RFC 8446, C.4.
+  return is_encrypting == 0 ? 2 : 1;
 }
 
 std::size_t TlsTickets::key_count() const {

@@ -182,7 +182,7 @@ class Conversation {
   ClientHalfOptions options_{
       .statement_bytes_max = 2048, .batch_bytes_max = 1024, .session_state_bytes_max = 4096, .prepared_statements_max = 2};
   std::atomic<std::uint64_t> schema_version_{0};
-  StatementLibrary library_{schema_version_};
+  StatementLibrary library_{schema_version_, "_crossfade_"};
   Analyser analyser_{{.text_entries_max = 16, .fingerprint_entries_max = 16, .parsed_bytes_max = 1024}};
   PostgresClientHalf half_;
   std::array<Backend, 2> backends_;

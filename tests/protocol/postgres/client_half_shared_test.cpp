@@ -68,7 +68,7 @@ struct Sharing {
   ClientHalfOptions options;
   Analyser analyser;
   std::atomic<std::uint64_t> schema_version{0};
-  StatementLibrary library{schema_version};
+  StatementLibrary library{schema_version, "_crossfade_"};
   ParameterPointer parameters = std::make_shared<const ParameterMap>(ParameterMap{{"TimeZone", "UTC"}});
   PostgresBackendHalf one{parameters, CancelKey{1, Bytes(4)}};
   PostgresBackendHalf other{parameters, CancelKey{2, Bytes(4)}};
