@@ -51,8 +51,8 @@ void for_each_named_in(const StatementFacts& facts, const Use& use) {
 }
 
 /// PostgreSQL's client half: see protocol::ClientHalf. The request side is in client_half_requests.cpp, the
-/// reply side in client_half_replies.cpp, the moving of state in client_half_restore.cpp, what sessions share in
-/// client_half_shared.cpp.
+/// reply side in client_half_replies.cpp, the moving of state in client_half_restore.cpp, prepared statements in
+/// client_half_provide.cpp and, those that sessions share, in client_half_shared.cpp.
 class PostgresClientHalf final : public ClientHalf {
  public:
   /// All but `login` must outlive this. Without a library nothing is shared with other sessions.

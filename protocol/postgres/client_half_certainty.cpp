@@ -35,9 +35,18 @@ bool PostgresClientHalf::is_holding_uncertain(const ScannedRequest& scanned, Byt
                                               const PostgresBackendHalf& target) const {
   ByteReader reader(payload_of(unread.subspan(scanned.offset, scanned.available)));
   switch (scanned.tag) {
-    case FrontendMessage::bind:
+    case FrontendMessage::bind: {
       reader.read_text_z();
-      return is_holding_uncertain(reader.read_text_z(), target);
+      const std::string_view name = reader.read_text_z();
+      bool is_uncertain = is_holding_uncertain(name, target);
+      // It needs what its text names.
+      if (const PreparedStatementPointer statement = statement_known_as(name); statement && statement->facts) {
+        for_each_named_in(*statement->facts, [&](const std::string& named) {
+          is_uncertain = is_uncertain || is_holding_uncertain(named, target);
+        });
+      }
+      return is_uncertain;
+    }
     case FrontendMessage::describe:
       return reader.read_u8() == 'S' && is_holding_uncertain(reader.read_text_z(), target);
     case FrontendMessage::parse:

@@ -279,9 +279,10 @@ void PostgresClientHalf::on_completed(PostgresBackendHalf& source, ExpectedReply
     state_.on_closed(entry.statement->name);
     return;
   }
-  if (entry.kind == Kind::query && entry.statement) withdraw(proposed_, entry.statement);
   const bool is_whole_request = entry.kind == Kind::query || entry.kind == Kind::function_call;
-  const bool has_succeeded = entry.kind == Kind::execute || (is_whole_request && !source.has_error);
+  const bool is_execution = entry.kind == Kind::execute;
+  if ((is_whole_request || is_execution) && entry.statement) withdraw(proposed_, entry.statement);
+  const bool has_succeeded = is_execution || (is_whole_request && !source.has_error);
   if (!entry.effects) return;
   const bool is_mixed = entry.effects->statement_count > 1 && !entry.effects->changes.empty() &&
                         entry.effects->transaction_effect == TransactionEffect::unclear;

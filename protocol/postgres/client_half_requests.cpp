@@ -176,8 +176,7 @@ Analysis PostgresClientHalf::resolve_execute(Analysis analysis) const {
 PreparedStatementPointer PostgresClientHalf::statement_known_as(std::string_view name) const {
   for (std::size_t i = proposed_.size(); i > 0; --i) {
     const PreparedStatementPointer& proposed = proposed_[i - 1].statement;
-    if (proposed->name != name) continue;
-    return proposed->origin == PreparedStatement::Origin::freed ? nullptr : proposed;
+    if (concerns(*proposed, name)) return is_freed(*proposed) ? nullptr : proposed;
   }
   return state_.find_statement(name);
 }
@@ -370,7 +369,7 @@ void PostgresClientHalf::take_bound_into_account(const ScannedRequest& bound, By
                       has_text);
   };
   for (const UnderWay& way : proposed_) {
-    if (way.statement->name == name && way.statement->origin != PreparedStatement::Origin::freed) count(*way.statement);
+    if (way.statement->name == name && !is_freed(*way.statement)) count(*way.statement);
   }
   if (const PreparedStatementPointer committed = state_.find_statement(name)) count(*committed);
   if (!is_known) take_into_account(unknown_analysis(), facts, has_text);

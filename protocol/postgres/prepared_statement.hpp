@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 namespace protocol::postgres {
 
@@ -16,6 +17,7 @@ struct PreparedStatement {
     protocol,  ///< a Parse message
     sql,       ///< PREPARE name AS …
     freed,     ///< no statement: from here on the name is free again
+    all_freed, ///< no statement: from here on every name is
     shared,    ///< on servers, under a name of ours: see `shared`
   };
   std::string name;  ///< empty: the unnamed statement
@@ -31,6 +33,15 @@ struct PreparedStatement {
 };
 
 using PreparedStatementPointer = std::shared_ptr<const PreparedStatement>;
+
+/// Whether `statement`, on its way, says what `name` will mean.
+[[nodiscard]] inline bool concerns(const PreparedStatement& statement, std::string_view name) {
+  return statement.origin == PreparedStatement::Origin::all_freed || statement.name == name;
+}
+/// No name means it: it is there for what it frees.
+[[nodiscard]] inline bool is_freed(const PreparedStatement& statement) {
+  return statement.origin == PreparedStatement::Origin::freed || statement.origin == PreparedStatement::Origin::all_freed;
+}
 
 /// Whether the one does wherever the other is expected.
 [[nodiscard]] inline bool is_same(const PreparedStatement& left, const PreparedStatement& right) {

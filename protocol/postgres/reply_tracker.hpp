@@ -46,7 +46,7 @@ struct ExpectedReply {
   Kind kind = Kind::sync;
   Disposition disposition = Disposition::forward;
   bool may_change_transaction = false;                   ///< its success may open or end a transaction, or change a prepared name
-  /// parse: what success prepares; close, query: whose name it frees; bind, describe: what it uses, if it is shared.
+  /// parse: what success prepares; close, query, execute: whose name it frees; bind, describe: what it uses, if it is shared.
   std::shared_ptr<const PreparedStatement> statement;
   std::shared_ptr<const StatementFacts> effects;       ///< query, execute: facts with session changes or a pin; else null
 };

@@ -79,11 +79,11 @@ static void prepared(PGconn *conn) {
   sync_now(conn);
   if (!PQsendQueryPrepared(conn, "pick", 1, values, NULL, NULL, 0)) fail(conn, "execute");
   ask(conn, "DEALLOCATE pick", NULL);
-  sync_now(conn);
-  drain(conn, 2);  /* by transaction, a use that is sent before this is answered still finds the statement */
   if (!PQsendQueryPrepared(conn, "pick", 1, values, NULL, NULL, 0)) fail(conn, "execute");
   sync_now(conn);
-  drain(conn, 1);
+  if (!PQsendQueryPrepared(conn, "pick", 1, values, NULL, NULL, 0)) fail(conn, "execute");
+  sync_now(conn);
+  drain(conn, 3);
 }
 
 static void transactions(PGconn *conn) {

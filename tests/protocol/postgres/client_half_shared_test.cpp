@@ -238,6 +238,41 @@ TEST_CASE("shared statements: DEALLOCATE ALL → none is left on the connection,
   CHECK(it.send(client, bind_message("a") + sync_message(), it.one) == text_of(bind_message("a") + sync_message()));
 }
 
+TEST_CASE("shared statements: a name behind its DEALLOCATE in one batch → it means nothing, or what is prepared anew") {
+  const auto run = [](const std::string& text) { return parse_message("", text) + bind_message("") + execute_message(); };
+  for (const char* freeing : {"DEALLOCATE a", "DEALLOCATE ALL", "DISCARD ALL"}) {
+    CAPTURE(std::string(freeing));
+    Sharing it;
+    PostgresClientHalf& client = it.session();
+    it.prepare(client, "a", "SELECT 1", it.one);
+    const Bytes use = bind_message("a") + execute_message();
+    const std::string sent = it.send(client, run(freeing) + use + sync_message(), it.one);
+    CHECK(sent.ends_with(text_of(use + sync_message())));  // by the client's own name, which the server has just freed
+    const bool is_lent = sent.find(text_of(parse_message("a", "SELECT 1"))) != std::string::npos;
+    CHECK(is_lent == (std::string(freeing) == "DEALLOCATE a"));
+    const Bytes failed = error("ERROR", "26000");
+    const Bytes done = parsed + bound + complete(freeing);
+    CHECK(it.answer(client, (is_lent ? parsed : Bytes{}) + done + failed + idle, it.one) == text_of(done + failed + idle));
+    CHECK(client.state().find_statement("a") == nullptr);
+  }
+  Sharing it;
+  PostgresClientHalf& client = it.session();
+  it.prepare(client, "a", "SELECT 1", it.one);
+  const Bytes use = bind_message("a") + sync_message();
+  const std::string sent = it.send(client, run("DEALLOCATE a") + parse_message("a", "SELECT 2") + use, it.one);
+  CHECK(sent.ends_with(text_of(parse_message(name_of(2), "SELECT 2") + bind_message(name_of(2)) + sync_message())));
+}
+
+TEST_CASE("shared statements: a prepared text that names another, bound later and elsewhere → the other is there by its name") {
+  Sharing it;
+  PostgresClientHalf& client = it.session();
+  it.prepare(client, "a", "SELECT 1", it.one);
+  it.send(client, parse_message("e", "EXECUTE a") + sync_message(), it.one);
+  it.answer(client, parsed + parsed + idle, it.one);
+  const std::string sent = it.send(client, bind_message("e") + execute_message() + sync_message(), it.other);
+  CHECK(sent == text_of(parse_message("e", "EXECUTE a") + parse_message("a", "SELECT 1") + bind_message("e") + execute_message() + sync_message()));
+}
+
 TEST_CASE("shared statements: Close of the client's name → answered in order, and the server keeps its copy") {
   Sharing it;
   PostgresClientHalf& client = it.session();
