@@ -216,29 +216,45 @@ void PostgresClientHalf::compose_restoration(PostgresBackendHalf& target) const 
   }
 }
 
-/// From `present`, what is set on `target`, to what is set in the session.
+/// From `present`, what is set on `target`, to what is set in the session. Settings are made by the user of the login:
+/// another one perhaps may not set or reset what that one has set, and the session set it before it took on who it is.
 void PostgresClientHalf::append_setting_changes(const PostgresBackendHalf& target, const Settings& present,
                                                 RestorationText& text) const {
+  const Settings& wanted = *state_.settings();
   const auto is_reported = [&](std::string_view name) {
     for (const std::string_view reported : settable_reported) {
       if (equals_folded(name, reported)) return find_value(*target.parameters, reported) != nullptr;
     }
     return false;
   };
-  for (const int pass : {0, 1, 2}) {
+  const auto is_in = [](const Settings& settings, const std::string& name, const std::string& set) {
+    const auto place = settings.find(name);
+    return place != settings.end() && place->second == set;
+  };
+  const auto lacks = [&](const Settings& some, const Settings& others) {
+    return std::any_of(some.begin(), some.end(), [&](const auto& each) {
+      return !is_reported(each.first) && !is_in(others, each.first, each.second);
+    });
+  };
+  if (!lacks(present, wanted) && !lacks(wanted, present)) return;
+  for (const int pass : {1, 2, 0}) {
     for (const auto& [name, set] : present) {
-      if (restoring_pass_of(name) != pass || is_reported(name) || state_.settings()->count(name) != 0) continue;
+      const bool is_identity = pass != 0;
+      if (restoring_pass_of(name) != pass || is_reported(name)) continue;
+      if (!is_identity && wanted.count(name) != 0) continue;
       std::string& sql = text.next_statement();
       sql += "RESET ";
       sql += name == "session_authorization" ? "SESSION AUTHORIZATION" : name;
       text.end_statement(Certainty::provable);
     }
-    for (const auto& [name, set] : *state_.settings()) {
+  }
+  for (const int pass : {0, 1, 2}) {
+    for (const auto& [name, set] : wanted) {
+      const bool is_identity = pass != 0;
       if (restoring_pass_of(name) != pass || is_reported(name)) continue;
-      const auto place = present.find(name);
-      if (place != present.end() && place->second == set) continue;
+      if (!is_identity && is_in(present, name, set)) continue;
       // The text of a setting that was only named in the session leaves a value alone: here, another session's.
-      if (place != present.end() && name.find('.') != std::string::npos) {
+      if (!is_identity && present.count(name) != 0 && name.find('.') != std::string::npos) {
         text.next_statement() += "RESET " + name;
         text.end_statement(Certainty::provable);
       }

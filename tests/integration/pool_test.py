@@ -73,6 +73,14 @@ class Shared(OneConnection):
         self.assertEqual(self.value(one, "SELECT current_user"), "app_trust")
         self.query(one, "RESET ROLE")
 
+    def test_role_that_may_not_undo(self):
+        """a setting for superusers, then a role that may not touch it → neither binds the next client, nor the same one later"""
+        one, other = self.connect(), self.connect()
+        for words in ("SET lo_compat_privileges TO on", "SET SESSION AUTHORIZATION app_trust"):
+            self.query(one, words)
+        self.assertEqual(self.query(other, "SELECT current_user, current_setting('lo_compat_privileges')"), [("postgres", "off")])
+        self.assertEqual(self.query(one, "SELECT current_user, current_setting('lo_compat_privileges')"), [("app_trust", "on")])
+
     def test_application_name(self):
         """clients with names of their own → the server sees the name of whom it serves"""
         names = [f"client {i}" for i in range(3)]

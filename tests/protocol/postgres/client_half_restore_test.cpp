@@ -150,3 +150,25 @@ TEST_CASE("proven texts: more than the bound → forgotten, not grown") {
   proven.insert(std::string(100'000, 'x'));
   CHECK_FALSE(proven.contains(std::string(100'000, 'x')));
 }
+
+TEST_CASE("client half: a connection with another session's role and settings → the role goes first, then what it may not set") {
+  Conversation it;
+  auto found = std::make_shared<Settings>();
+  found->emplace("lo_compat_privileges", "SET lo_compat_privileges TO on");
+  found->emplace("role", "SET ROLE b");
+  found->emplace("session_authorization", "SET SESSION AUTHORIZATION a");
+  it.green.settings = found;
+  CHECK(restore(it, it.green) == "RESET SESSION AUTHORIZATION;RESET role;RESET lo_compat_privileges;");
+}
+
+TEST_CASE("client half: the same role and other settings → set by the user of the login, not by the role") {
+  Conversation it;
+  for (const char* text : {"SET lo_compat_privileges TO on", "SET ROLE b"}) {
+    it.send(query_message(text), it.blue);
+    it.answer(complete("SET") + ready_message('I'), it.blue);
+  }
+  auto found = std::make_shared<Settings>();
+  found->emplace("role", "SET ROLE b");
+  it.green.settings = found;
+  CHECK(restore(it, it.green) == "RESET role;SET lo_compat_privileges TO on;SET ROLE b;");
+}
