@@ -167,6 +167,7 @@ class PostgresClientHalf final : public ClientHalf {
   void pass_on(PostgresBackendHalf& source, BackendMessage tag, ByteView frame, Gather& to_client, ReplyProgress& progress);
   [[nodiscard]] static bool holds_back(PostgresBackendHalf& source, ByteView notice, Gather& to_client);
   static void note_told_between(PostgresBackendHalf& source, const Gather& to_client);
+  void tell_notification(const PostgresBackendHalf& source, ByteView frame, Gather& to_client) const;
   void on_parameter_status(PostgresBackendHalf& source, ByteView frame, Gather& to_client);
   [[nodiscard]] bool is_anothers_name(const PostgresBackendHalf& source, ByteView payload) const;
   void tell_own_name(Gather& to_client);
@@ -206,6 +207,7 @@ class PostgresClientHalf final : public ClientHalf {
   SessionState state_;
   const std::uint64_t id_;               ///< no other session on this thread has the same
   const std::string database_;
+  std::uint32_t process_id_ = 0;         ///< that the client was told
   std::string application_name_;         ///< as of the client's start-up
   ParameterPointer client_parameters_;   ///< what the client was last told
   /// False in encodings in which an ASCII byte may be half of a character: no text is understood then.

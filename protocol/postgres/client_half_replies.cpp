@@ -203,7 +203,25 @@ void PostgresClientHalf::relay_asynchronous(PostgresBackendHalf& source, Backend
                           front != Disposition::question;
   const bool is_notification = tag == BackendMessage::notification_response;
   if (is_clients && tag == BackendMessage::notice_response && holds_back(source, frame, to_client)) return;
-  if (is_clients || (is_notification && (&source == current_ || is_held(source)))) to_client.borrow(frame);
+  if (is_notification && (&source == current_ || is_held(source))) return tell_notification(source, frame, to_client);
+  if (is_clients) to_client.borrow(frame);
+}
+
+/// A client tells its own notifications from those of others by the process that it was told at the start.
+/// Source: PostgreSQL 15 manual, NOTIFY ("The client … may ignore notifications … the same as the session's own PID").
+void PostgresClientHalf::tell_notification(const PostgresBackendHalf& source, ByteView frame, Gather& to_client) const {
+  const CancelKey* key = source.cancel_key();
+  ByteReader reader(frame.subspan(frame_header_bytes));
+  if (key == nullptr || key->process_id == process_id_ || reader.read_u32_be() != key->process_id) {
+    to_client.borrow(frame);
+    return;
+  }
+  Bytes message;
+  FrameWriter writer(message, BackendMessage::notification_response);
+  writer.fields().write_u32_be(process_id_);
+  writer.fields().write_bytes(frame.subspan(frame_header_bytes + sizeof process_id_));
+  writer.finish();
+  to_client.own(message);
 }
 
 void PostgresClientHalf::on_parameter_status(PostgresBackendHalf& source, ByteView frame, Gather& to_client) {

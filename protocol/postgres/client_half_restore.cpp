@@ -356,6 +356,7 @@ void PostgresClientHalf::write_welcome(const BackendHalf& first, const CancelKey
   writer.write_u8(static_cast<std::uint8_t>(BackendMessage::backend_key_data));
   writer.write_u32_be(static_cast<std::uint32_t>(frame_length_min + sizeof(std::uint32_t) + key.secret.size()));
   writer.write_u32_be(key.process_id);
+  process_id_ = key.process_id;
   writer.write_bytes(key.secret);
   writer.write_u8(static_cast<std::uint8_t>(BackendMessage::ready_for_query));
   writer.write_u32_be(frame_length_min + 1);

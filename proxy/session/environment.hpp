@@ -64,8 +64,10 @@ class LoginGuard {
 class SessionRegistry {
  public:
   virtual ~SessionRegistry() = default;
-  /// A key that nobody else has while the session lives, with a secret of so many bytes.
-  [[nodiscard]] virtual protocol::CancelKey enrol(Session& session, std::size_t secret_bytes) = 0;
+  /// A key that nobody else has while the session lives, with a secret of so many bytes, at least one. It names
+  /// `server_process`, the one that works for the session alone; 0: there is none, and the key names nothing.
+  [[nodiscard]] virtual protocol::CancelKey enrol(Session& session, std::size_t secret_bytes,
+                                                  std::uint32_t server_process) = 0;
   virtual void leave(const protocol::CancelKey& key) = 0;
   /// Where the work for `database` is counted; for the life of the registry.
   [[nodiscard]] virtual telemetry::DatabaseCounters& counters_of(const std::string& database) = 0;

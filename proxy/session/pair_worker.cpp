@@ -6,13 +6,18 @@ namespace proxy::session {
 
 namespace {
 
-/// A key's process id is the worker's index above the process's tag above a running number, so that it finds its
-/// process and its worker without a lock, and is positive, as drivers expect.
-constexpr std::uint32_t number_bits = 20;
-constexpr std::uint32_t tag_bits = 4;
-constexpr std::uint32_t worker_shift = number_bits + tag_bits;
-static_assert(PairWorker::process_tag_count == 1U << tag_bits);
+/// A key's process id is that of the session's server process, or where there is none for its life, one of ours: a mark
+/// above the worker's index above a running number. All are positive, as drivers expect, and no process of a server has
+/// one with the mark. Source: Linux's PID_MAX_LIMIT is 2^22.
+constexpr std::uint32_t number_bits = 23;
 constexpr std::uint32_t number_mask = (1U << number_bits) - 1;
+constexpr std::uint32_t own_mark = 1U << 30;
+static_assert(PairWorker::worker_count_max <= own_mark >> number_bits);
+/// Where the numbers of a process begin, so that those of processes side by side look different too.
+constexpr std::uint32_t numbers_of_a_process = (number_mask + 1) / PairWorker::process_tag_count;
+/// The process's tag stands in the first bits of the secret.
+constexpr std::uint32_t tag_shift = 4;
+static_assert(PairWorker::process_tag_count == 1U << (8 - tag_shift));
 
 /// Cancel requests under way at once; more are dropped, as the server may drop them.
 constexpr std::size_t cancel_calls_max = 256;
@@ -58,6 +63,7 @@ PairWorker::PairWorker(PairShared& shared, Identity identity, runtime::Loop& loo
       environment_{loop,    dialect,     *pool_,     plans_,                   holds_,  *this,      metrics_, options_,
                    table_, shared.clients, scratch, shared.name, shared.log, &shared.on_schema_change, encryption.to_clients, shared.failed_logins, shared.console} {
   environment_.health = shared.health;
+  next_number_ += identity_.process_tag * numbers_of_a_process;
 }
 
 PairWorker::~PairWorker() {
@@ -171,12 +177,13 @@ void PairWorker::on_side_down(routing::Side side) {
   for (const auto& [address, session] : sessions_) session->on_side_down(side);
 }
 
-protocol::CancelKey PairWorker::enrol(Session& session, std::size_t secret_bytes) {
-  std::uint32_t process_id = 0;
-  do {
-    process_id = (identity_.worker_index << worker_shift) | (identity_.process_tag << number_bits) | (next_number_ & number_mask);
+protocol::CancelKey PairWorker::enrol(Session& session, std::size_t secret_bytes, std::uint32_t server_process) {
+  std::uint32_t process_id = server_process < own_mark ? server_process : 0;
+  // A server's number may come again while the session that had it before goes on without its connection.
+  while (process_id == 0 || enrolled_.count(process_id) != 0) {
+    process_id = own_mark | (identity_.worker_index << number_bits) | (next_number_ & number_mask);
     ++next_number_;
-  } while (process_id == 0 || enrolled_.count(process_id) != 0);
+  }
   protocol::CancelKey key;
   key.process_id = process_id;
   while (key.secret.size() < secret_bytes) {
@@ -184,12 +191,14 @@ protocol::CancelKey PairWorker::enrol(Session& session, std::size_t secret_bytes
     for (std::size_t i = 0; i < sizeof secret; ++i) key.secret.push_back(static_cast<std::byte>(secret >> (8 * i)));
   }
   key.secret.resize(secret_bytes);
+  const auto untagged = key.secret.front() & static_cast<std::byte>((1U << tag_shift) - 1);
+  key.secret.front() = untagged | static_cast<std::byte>(identity_.process_tag << tag_shift);
   enrolled_.emplace(process_id, Enrolled{&session, key.secret});
   return key;
 }
 
 std::uint32_t PairWorker::tag_of(const protocol::CancelKey& key) {
-  return (key.process_id >> number_bits) % process_tag_count;
+  return key.secret.empty() ? 0 : std::to_integer<std::uint32_t>(key.secret.front()) >> tag_shift;
 }
 
 void PairWorker::leave(const protocol::CancelKey& key) { enrolled_.erase(key.process_id); }
@@ -199,34 +208,33 @@ void PairWorker::cancel(const protocol::CancelKey& key, std::function<void()> do
     identity_.cancel_elsewhere ? identity_.cancel_elsewhere(key, std::move(done)) : done();
     return;
   }
-  const std::uint32_t index = key.process_id >> worker_shift;
+  runtime::Loop& home = environment_.loop;
+  ask_from(0, key, [&home, done = std::move(done)]() mutable { home.post(std::move(done)); });
+}
+
+/// Asks the workers from `index` on, one after the other, whose the key is: a server's process may be on any.
+void PairWorker::ask_from(std::size_t index, const protocol::CancelKey& key, std::function<void()> done) {
   if (index >= peers_.size()) {
     done();
     return;
   }
   PairWorker* peer = peers_[index];
-  if (peer == this) {
-    cancel_here(key, std::move(done));
-    return;
-  }
-  runtime::Loop& home = environment_.loop;
-  peer->environment_.loop.post([peer, key, &home, done = std::move(done)]() mutable {
-    peer->cancel_here(key, [&home, done = std::move(done)] { home.post(done); });
+  peer->environment_.loop.post([peer, index, key, done = std::move(done)]() mutable {
+    const auto place = peer->enrolled_.find(key.process_id);
+    if (place != peer->enrolled_.end() && is_equal(place->second.secret, key.secret)) {
+      peer->cancel_here(*place->second.session, std::move(done));
+    } else {
+      peer->ask_from(index + 1, key, std::move(done));
+    }
   });
 }
 
-void PairWorker::cancel_here(const protocol::CancelKey& key, std::function<void()> done) {
-  const auto place = enrolled_.find(key.process_id);
-  if (place == enrolled_.end() || !is_equal(place->second.secret, key.secret) ||
-      cancel_calls_.size() >= cancel_calls_max) {
+void PairWorker::cancel_here(Session& session, std::function<void()> done) {
+  if (cancel_calls_.size() >= cancel_calls_max || session.cancel_console()) {
     done();
     return;
   }
-  if (place->second.session->cancel_console()) {
-    done();
-    return;
-  }
-  std::optional<Session::RunningRequest> running = place->second.session->running_request();
+  std::optional<Session::RunningRequest> running = session.running_request();
   if (!running) {
     done();
     return;

@@ -98,13 +98,14 @@ class PairWorker final : public SessionOwner, public SessionRegistry {
   [[nodiscard]] runtime::Loop& loop() { return environment_.loop; }
 
   void on_session_end(Session& session) override;
-  [[nodiscard]] protocol::CancelKey enrol(Session& session, std::size_t secret_bytes) override;
+  [[nodiscard]] protocol::CancelKey enrol(Session& session, std::size_t secret_bytes, std::uint32_t server_process) override;
   void leave(const protocol::CancelKey& key) override;
   [[nodiscard]] telemetry::DatabaseCounters& counters_of(const std::string& database) override;
   void cancel(const protocol::CancelKey& key, std::function<void()> done) override;
 
  private:
-  void cancel_here(const protocol::CancelKey& key, std::function<void()> done);
+  void ask_from(std::size_t index, const protocol::CancelKey& key, std::function<void()> done);
+  void cancel_here(Session& session, std::function<void()> done);
 
   struct Enrolled {
     Session* session;

@@ -211,7 +211,9 @@ Task<bool> Session::welcome() {
   disarm_deadline();
   deadline_timer_.reset();
   current_ = route.side;
-  key_ = environment_.registry.enrol(*this, login_.cancel_secret_bytes);
+  const protocol::CancelKey* backend_key = is_shared ? nullptr : link.half().cancel_key();
+  const std::uint32_t server_process = backend_key == nullptr ? 0 : backend_key->process_id;
+  key_ = environment_.registry.enrol(*this, login_.cancel_secret_bytes, server_process);
   protocol::Bytes words;
   half_->write_welcome(link.half(), *key_, words);
   client_.send(words);

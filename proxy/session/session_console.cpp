@@ -24,7 +24,7 @@ Task<> Session::serve_console() {
     co_return;
   }
   const std::unique_ptr<protocol::Console> console = environment_.dialect.make_console();
-  key_ = environment_.registry.enrol(*this, login_.cancel_secret_bytes);
+  key_ = environment_.registry.enrol(*this, login_.cancel_secret_bytes, 0);
   protocol::Bytes words;
   console->write_welcome(*key_, words);
   client_.send(words);

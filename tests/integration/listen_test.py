@@ -42,6 +42,16 @@ class Listen(Through):
     def pins(self, connection):
         return self.proxy.ask("GET", "/api/v1/pairs/shop/pins").json["sessions"][0]["pins"]
 
+    def test_own_process(self):
+        """the process that a driver was told → the server's own, in notifications of this session and another, on either side"""
+        connection, other = self.connect(), self.connect()
+        self.query(connection, "LISTEN bell")
+        for each in (connection, other):
+            self.assertEqual(each.get_backend_pid(), self.value(each, "SELECT pg_backend_pid()"))
+            self.query(each, "NOTIFY bell")
+        until(lambda: len(self.poll(connection)) == 2, "both notifications")
+        self.assertEqual([each.pid for each in connection.notifies], [connection.get_backend_pid(), other.get_backend_pid()])
+
     def test_none_lost(self):
         """1,000 notifications while reads go back and forth with flipping weights → each arrives once, in order"""
         count = 1000

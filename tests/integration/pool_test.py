@@ -81,6 +81,14 @@ class Shared(OneConnection):
         self.assertEqual(self.query(other, "SELECT current_user, current_setting('lo_compat_privileges')"), [("postgres", "off")])
         self.assertEqual(self.query(one, "SELECT current_user, current_setting('lo_compat_privileges')"), [("app_trust", "on")])
 
+    def test_own_notification(self):
+        """NOTIFY by transaction → the client knows it as its own by the process that it was told"""
+        one = self.connect()
+        self.query(one, "LISTEN bell")
+        self.query(one, "NOTIFY bell")
+        self.query(one, "UNLISTEN bell")
+        self.assertEqual([each.pid for each in one.notifies], [one.get_backend_pid()])
+
     def test_application_name(self):
         """clients with names of their own → the server sees the name of whom it serves"""
         names = [f"client {i}" for i in range(3)]
