@@ -117,6 +117,7 @@ class Session final : public net::StreamListener,
   [[nodiscard]] bool borrow(routing::Side side);
   void give_back_idle();
   void ask_about_doubts();
+  void ask(backend::Connection& link);
   void give_way();
   void give_back(routing::Side side);
   void give_back_all();

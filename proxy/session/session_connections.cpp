@@ -31,20 +31,23 @@ void Session::ask_about_doubts() {
   for (const Side side : routing::both_sides) {
     backend::Connection* link = links_[side].get();
     if (link == nullptr || link->phase() != backend::Connection::Phase::ready || !half_->has_question(link->half())) continue;
-    const runtime::Instant now = environment_.loop.now();
-    if (!half_->pins().empty() && now < asking_.due) {
+    if (!half_->pins().empty() && environment_.loop.now() < asking_.due) {
       if (!asking_.timer) asking_.timer = environment_.loop.make_timer([this] { signal_.notify(); });
       asking_.timer->arm(asking_.due);
       continue;
     }
-    half_->ask(link->half(), environment_.to_backend);
-    link->channel().send(environment_.to_backend);
-    environment_.to_backend.clear();
-    ++environment_.metrics.questions_total;
-    const bool has_changed = std::exchange(asking_.pins_version, half_->pins().version()) != half_->pins().version();
-    asking_.pause = has_changed ? question_pause_min : std::min(std::max(2 * asking_.pause, question_pause_min), question_pause_max);
-    asking_.due = now + asking_.pause;
+    ask(*link);
   }
+}
+
+void Session::ask(backend::Connection& link) {
+  half_->ask(link.half(), environment_.to_backend);
+  link.channel().send(environment_.to_backend);
+  environment_.to_backend.clear();
+  ++environment_.metrics.questions_total;
+  const bool has_changed = std::exchange(asking_.pins_version, half_->pins().version()) != half_->pins().version();
+  asking_.pause = has_changed ? question_pause_min : std::min(std::max(2 * asking_.pause, question_pause_min), question_pause_max);
+  asking_.due = environment_.loop.now() + asking_.pause;
 }
 
 /// After everything that could be done was done: what nothing of the session is left on may serve others.

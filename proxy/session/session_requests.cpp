@@ -168,6 +168,12 @@ Session::Served Session::route_batch(const protocol::NextRequest& request) {
       return Served::blocked;
     }
     flush_to_backend();
+    // What the session has left on its connection must be known before another is brought in line with it.
+    if (current != nullptr && half_->has_question(current->half())) {
+      ask(*current);
+      blocked_ = Blocked::replies;
+      return Served::blocked;
+    }
     drop_unready_but(route.side);
     const Served prepared = prepare_link(route, now);
     if (prepared != Served::forwarded) return prepared;

@@ -4,6 +4,7 @@ import re
 
 from through import Through, side_of
 from waiting import until
+from wire import Wire, query
 
 PINNING = {
     "temporary table": ("CREATE TEMP TABLE scratch AS SELECT 1 AS a", "SELECT a FROM scratch", "temporary_object"),
@@ -152,6 +153,19 @@ class Pins(Through):
         for green, side in ((100, "green"), (0, "blue")):
             self.proxy.shift(green)
             self.assertEqual(self.query(connection, text), [("7MB", "Asia/Tokyo", side)])
+
+    def test_set_by_a_function_in_a_pipeline(self):
+        """nobody waits for replies → what a function sets on blue is known before the next request goes to green, and back"""
+        self.proxy.shift(100)
+        with Wire(self.proxy.address()) as wire:
+            wire.log_in()
+            for memory in ("7MB", "8MB", "9MB") * 5:
+                texts = (f"SELECT set_memory('{memory}')", "SELECT current_setting('work_mem'), name FROM side",
+                         "RESET work_mem", "INSERT INTO log VALUES ('x')", "SHOW work_mem")
+                wire.send(*map(query, texts))
+                rows = [[each.row for each in wire.read_until("Z") if each.kind == "D"] for _ in texts]
+                self.assertEqual(rows[1], [[memory.encode(), b"green"]])
+                self.assertEqual(rows[4], [[b"4MB"]])
 
     def test_no_doubt_no_question(self):
         """reads, writes, transactions and settings that say what they do → the server is never asked"""
