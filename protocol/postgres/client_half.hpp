@@ -159,6 +159,7 @@ class PostgresClientHalf final : public ClientHalf {
   struct FrameStep {
     std::size_t consumed = 0;  ///< 0: the frame is not there yet
   };
+  [[nodiscard]] static std::size_t relay_plain(PostgresBackendHalf& source, ByteView rest, Gather& to_client);
   [[nodiscard]] Result<FrameStep> relay_frame(PostgresBackendHalf& source, ByteView rest, Gather& to_client,
                                               std::vector<Completion>& completed, ReplyProgress& progress);
   void relay_asynchronous(PostgresBackendHalf& source, BackendMessage tag, ByteView frame, Gather& to_client);

@@ -60,6 +60,10 @@ Result<ReplyProgress> PostgresClientHalf::relay(BackendHalf& backend, ByteView u
       progress.consumed += bytes;
       continue;
     }
+    if (const std::size_t bytes = relay_plain(source, rest, to_client); bytes > 0) {
+      progress.consumed += bytes;
+      continue;
+    }
     note_where_pins_live(source);
     Result<FrameStep> step = relay_frame(source, rest, to_client, completed, progress);
     if (!step) return step.error();
@@ -69,6 +73,26 @@ Result<ReplyProgress> PostgresClientHalf::relay(BackendHalf& backend, ByteView u
   }
   note_where_pins_live(source);
   return progress;
+}
+
+/// Forwards the whole messages at the front of `rest` of which nobody but the client must hear: most of all that passes.
+/// Returns their bytes.
+std::size_t PostgresClientHalf::relay_plain(PostgresBackendHalf& source, ByteView rest, Gather& to_client) {
+  if (!source.held_back.empty()) return 0;
+  std::size_t bytes = 0;
+  while (bytes < rest.size()) {
+    const std::optional<FrameHeader> header = scan_frame_header(rest.subspan(bytes));
+    if (!header || header->length < frame_length_min || header->length > backend_length_max) break;
+    if (header->frame_bytes() > rest.size() - bytes) break;
+    const auto tag = static_cast<BackendMessage>(header->tag);
+    if (!source.tracker.pass_plain(tag)) break;
+    if (tag == BackendMessage::command_complete) source.tag_was_rollback = false;  // it would have been of interest
+    bytes += header->frame_bytes();
+  }
+  if (bytes == 0) return 0;
+  to_client.borrow(rest.first(bytes));
+  source.has_answered = true;
+  return bytes;
 }
 
 Result<PostgresClientHalf::FrameStep> PostgresClientHalf::relay_frame(PostgresBackendHalf& source, ByteView rest,
@@ -89,10 +113,7 @@ Result<PostgresClientHalf::FrameStep> PostgresClientHalf::relay_frame(PostgresBa
   const ByteView payload = frame.subspan(frame_header_bytes);
 
   Verdict verdict = Verdict::forward;
-  const std::optional<Verdict> passed = source.tracker.pass_row(tag);
-  if (passed) {
-    verdict = *passed;
-  } else if (tag == BackendMessage::error_response) {
+  if (tag == BackendMessage::error_response) {
     verdict = judge_error_message(source, frame, progress);
     if (verdict == Verdict::forward && is_whole && tell_renamed_error(source, frame, to_client)) verdict = Verdict::swallow;
     if (verdict == Verdict::forward && !source.kept_error.empty()) {
@@ -129,12 +150,7 @@ Result<PostgresClientHalf::FrameStep> PostgresClientHalf::relay_frame(PostgresBa
     return failure(ErrorCode::restore_failed, Blame::backend, "the session's state, with requests sent behind it");
   }
   if (&source == current_) is_in_doubt_ = source.tracker.is_in_doubt();
-  if (verdict == Verdict::forward && passed && source.held_back.empty()) {
-    to_client.borrow(frame);
-    source.has_answered = true;
-  } else if (verdict == Verdict::forward) {
-    pass_on(source, tag, frame, to_client, progress);
-  }
+  if (verdict == Verdict::forward) pass_on(source, tag, frame, to_client, progress);
   if (verdict == Verdict::synthesise) {
     if (!source.held_back.empty()) to_client.own(std::exchange(source.held_back, {}));
     to_client.own(parse_complete);

@@ -114,6 +114,13 @@ ReplyTracker::Judgement ReplyTracker::finish_front() {
   return judgement;
 }
 
+/// The entry at the front was answered, and nobody wants it.
+void ReplyTracker::pass_front() {
+  ++front_;
+  has_begun_ = false;
+  drop_copy_marks();
+}
+
 ExpectedReply ReplyTracker::pop_front() {
   ExpectedReply entry = std::move(entries_[front_]);
   ++front_;
@@ -134,6 +141,39 @@ void ReplyTracker::drop_copy_marks() {
 void ReplyTracker::erase(std::size_t position) {
   if (entries_[position].may_change_transaction) --unsettled_count_;
   entries_.erase(entries_.begin() + static_cast<std::ptrdiff_t>(position));
+}
+
+bool ReplyTracker::pass_plain(BackendMessage tag) {
+  if (!is_owing() || is_in_doubt() || copy_both_) return false;
+  const ExpectedReply& front = entries_[front_];
+  if (front.disposition != Disposition::forward || front.effects || front.may_change_transaction) return false;
+  const bool is_describe = front.kind == Kind::describe_statement || front.kind == Kind::describe_portal;
+  bool is_complete = false;
+  switch (tag) {
+    case BackendMessage::data_row:
+      if (!carries_rows(front.kind)) return false;
+      break;
+    case BackendMessage::row_description:
+      if (front.kind != Kind::query && !is_describe) return false;
+      is_complete = is_describe;
+      break;
+    case BackendMessage::no_data:
+      if (!is_describe) return false;
+      is_complete = true;
+      break;
+    case BackendMessage::bind_complete:
+      if (front.kind != Kind::bind) return false;
+      is_complete = true;
+      break;
+    case BackendMessage::command_complete:
+      if (!carries_rows(front.kind) || copy_ != Copy::none) return false;
+      is_complete = front.kind == Kind::execute;
+      break;
+    default: return false;
+  }
+  has_begun_ = true;
+  if (is_complete) pass_front();
+  return true;
 }
 
 ReplyTracker::Judgement ReplyTracker::judge(BackendMessage tag, ByteView payload) {

@@ -123,17 +123,9 @@ class ReplyTracker {
   /// What is to be done with one backend message. For ErrorResponse, entries that the backend skips are
   /// appended to discarded(). `payload` may be a prefix of the message except for ReadyForQuery.
   [[nodiscard]] Judgement judge(BackendMessage tag, ByteView payload);
-  /// What judge() would say, for the messages that come most and change nothing: rows, and a query's columns. Nullopt:
-  /// judge() must be asked.
-  [[nodiscard]] std::optional<Verdict> pass_row(BackendMessage tag) {
-    const bool is_row = tag == BackendMessage::data_row;
-    if (!is_row && tag != BackendMessage::row_description) return std::nullopt;
-    if (!is_owing() || is_in_doubt() || copy_both_) return std::nullopt;
-    const ExpectedReply& front = entries_[front_];
-    if (front.kind != Kind::query && !(is_row && front.kind == Kind::execute)) return std::nullopt;
-    has_begun_ = true;
-    return front.disposition == Disposition::forward ? Verdict::forward : Verdict::swallow;
-  }
+  /// Takes note of a whole message that goes to the client as it is and of which nobody else must hear: a row, or what
+  /// completes a request whose success changes nothing. These come most. False: judge() must be asked, nothing was noted.
+  [[nodiscard]] bool pass_plain(BackendMessage tag);
   /// The disposition of the entry that is being answered; forward if nothing is owed.
   [[nodiscard]] Disposition front_disposition() const;
   /// The entry that is being answered, or null.
@@ -156,6 +148,7 @@ class ReplyTracker {
   void fail_copy_in(ByteView error_payload);
   void note_copy_mark(Kind kind);
   ExpectedReply pop_front();
+  void pass_front();
   void drop_copy_marks();
   void erase(std::size_t position);
 

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <initializer_list>
+#include <random>
 
 using namespace protocol;
 using namespace protocol::postgres;
@@ -268,4 +269,43 @@ TEST_CASE("tracker: ReadyForQuery of a wrong length or status → unexpected") {
   CHECK(tracker.judge(BackendMessage::ready_for_query, {}).verdict == Verdict::unexpected);
   CHECK(reply(tracker, 'Z', 'x') == Verdict::unexpected);
   CHECK(reply(tracker, 'Z', 'I') == Verdict::forward);
+}
+
+TEST_CASE("tracker: whatever passes plainly → judged the same, and leaves the same owed") {
+  constexpr std::string_view tags = "123tnTDDDCCsIGHdcZEE";
+  constexpr std::array kinds{Kind::query,           Kind::parse,   Kind::bind,  Kind::describe_statement,
+                             Kind::describe_portal, Kind::execute, Kind::close, Kind::sync};
+  constexpr std::array dispositions{Disposition::forward, Disposition::forward, Disposition::forward, Disposition::swallow,
+                                    Disposition::synthesise};
+  const auto effects = std::make_shared<const StatementFacts>();
+  std::size_t plain_count = 0;
+  for (unsigned seed = 1; seed <= 2000; ++seed) {
+    CAPTURE(seed);
+    std::mt19937 random(seed);
+    const auto one_in = [&random](unsigned times) { return random() % times == 0; };
+    ReplyTracker judged;
+    ReplyTracker quick;
+    for (int step = 0; step < 60; ++step) {
+      if (one_in(2)) {
+        ExpectedReply entry{kinds[random() % kinds.size()], dispositions[random() % dispositions.size()], one_in(8), nullptr,
+                            one_in(8) ? effects : nullptr};
+        CHECK(judged.expect(entry) == quick.expect(entry));
+      } else if (one_in(6)) {
+        one_in(2) ? (judged.note_copy_bytes(), quick.note_copy_bytes()) : (judged.note_copy_end(), quick.note_copy_end());
+      }
+      const auto tag = static_cast<BackendMessage>(tags[random() % tags.size()]);
+      const std::array<std::byte, 1> status{static_cast<std::byte>("ITE"[random() % 3])};
+      const ByteView payload = tag == BackendMessage::ready_for_query ? ByteView(status) : ByteView();
+      const Verdict verdict = judged.judge(tag, payload).verdict;
+      const bool is_plain = quick.pass_plain(tag);
+      plain_count += is_plain ? 1 : 0;
+      CHECK((is_plain ? Verdict::forward : quick.judge(tag, payload).verdict) == verdict);
+      CHECK(quick.owed_count() == judged.owed_count());
+      CHECK(quick.is_batch_open() == judged.is_batch_open());
+      CHECK(quick.is_at_boundary() == judged.is_at_boundary());
+      CHECK(quick.is_in_doubt() == judged.is_in_doubt());
+      CHECK(quick.is_transaction_unsettled() == judged.is_transaction_unsettled());
+    }
+  }
+  CHECK(plain_count > 1000);
 }
