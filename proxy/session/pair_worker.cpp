@@ -208,8 +208,20 @@ void PairWorker::cancel(const protocol::CancelKey& key, std::function<void()> do
     identity_.cancel_elsewhere ? identity_.cancel_elsewhere(key, std::move(done)) : done();
     return;
   }
+  // A session that cancels its own request may be gone before a question to this very worker would be heard.
+  if (Session* own = enrolled_with(key); own != nullptr) {
+    cancel_here(*own, std::move(done));
+    return;
+  }
   runtime::Loop& home = environment_.loop;
   ask_from(0, key, [&home, done = std::move(done)]() mutable { home.post(std::move(done)); });
+}
+
+/// The session of this worker that has the key, or null.
+Session* PairWorker::enrolled_with(const protocol::CancelKey& key) const {
+  const auto place = enrolled_.find(key.process_id);
+  const bool is_its = place != enrolled_.end() && is_equal(place->second.secret, key.secret);
+  return is_its ? place->second.session : nullptr;
 }
 
 /// Asks the workers from `index` on, one after the other, whose the key is: a server's process may be on any.
@@ -220,9 +232,8 @@ void PairWorker::ask_from(std::size_t index, const protocol::CancelKey& key, std
   }
   PairWorker* peer = peers_[index];
   peer->environment_.loop.post([peer, index, key, done = std::move(done)]() mutable {
-    const auto place = peer->enrolled_.find(key.process_id);
-    if (place != peer->enrolled_.end() && is_equal(place->second.secret, key.secret)) {
-      peer->cancel_here(*place->second.session, std::move(done));
+    if (Session* session = peer->enrolled_with(key); session != nullptr) {
+      peer->cancel_here(*session, std::move(done));
     } else {
       peer->ask_from(index + 1, key, std::move(done));
     }

@@ -105,6 +105,7 @@ class PairWorker final : public SessionOwner, public SessionRegistry {
 
  private:
   void ask_from(std::size_t index, const protocol::CancelKey& key, std::function<void()> done);
+  [[nodiscard]] Session* enrolled_with(const protocol::CancelKey& key) const;
   void cancel_here(Session& session, std::function<void()> done);
 
   struct Enrolled {

@@ -1,4 +1,4 @@
-"""What the drivers' cases find by session, the usual mode, they find by transaction too."""
+"""What the drivers' cases find by session they find by transaction, the usual mode, too."""
 
 import asyncpg_test
 import carry_test
@@ -13,6 +13,7 @@ import psycopg2_test
 import psycopg3_test
 import startup_test
 import state_test
+from waiting import until
 
 
 class ByTransaction:
@@ -47,7 +48,15 @@ class FunctionCall(ByTransaction, function_call_test.FunctionCall):
 
 
 class Listen(ByTransaction, listen_test.Listen):
-    pass
+    def test_own_process(self):
+        """the process that a driver was told is no server's → a session's own notifications carry it all the same"""
+        connection, other = self.connect(), self.connect()
+        self.query(connection, "LISTEN bell")
+        for each in (connection, other):
+            self.query(each, "NOTIFY bell")
+        until(lambda: len(self.poll(connection)) == 2, "both notifications")
+        own = connection.get_backend_pid()
+        self.assertEqual([each.pid == own for each in connection.notifies], [True, False])
 
 
 class Node(ByTransaction, node_test.Node):
