@@ -175,7 +175,7 @@ struct PairLimits {
 
 /// The connections to both sides.
 struct Pool {
-  PoolMode mode = PoolMode::session;
+  PoolMode mode = PoolMode::transaction;
   /// Per user, database, start-up parameters and side, over all workers; 0: no limit. Nothing: what the mode has.
   std::optional<std::uint32_t> size;
   /// By transaction: statements on one connection that its sessions share; 0: each prepares under its own names.

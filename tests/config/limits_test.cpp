@@ -34,6 +34,16 @@ TEST_CASE("limits: nothing given → no limit and no time, and nobody differs") 
   CHECK(pair.users[0].limits == config::OwnLimits{});
 }
 
+TEST_CASE("pool: nothing given → by transaction, twenty connections; by session as many as there are clients") {
+  const config::Outcome by_default = read("");
+  REQUIRE(by_default.settings.has_value());
+  CHECK(by_default.settings->pairs[0].pool.mode == PoolMode::transaction);
+  CHECK(by_default.settings->pairs[0].pool.size_or_default() == 20);
+  const config::Outcome by_session = read("    pool: {mode: session}\n");
+  REQUIRE(by_session.settings.has_value());
+  CHECK(by_session.settings->pairs[0].pool.size_or_default() == 0);
+}
+
 TEST_CASE("limits: of a pair, a database and a user → taken where they stand") {
   const config::Outcome outcome = read(
       "    limits: {user_clients_max: 5, transaction_timeout: 2m}\n"

@@ -42,6 +42,8 @@ def rule(name="reads", green=0, **more):
 
 
 def pair(blue=None, green=None, rules=None, **more):
+    """By session unless `pool` says otherwise: what a case sees is then the work of its own connections."""
+    more["pool"] = {"mode": "session", **more.get("pool", {})}
     return {"dialect": "postgres", "listen": "127.0.0.1:0", **sides_of(blue or house().blue.port, green or house().green.port),
             "users": users(), "rules": rules if rules is not None else [rule()], **more}
 
