@@ -47,6 +47,7 @@ BackendLoginDialogue::BackendLoginDialogue(const Login& login, const BackendCred
                                            NonceSource& nonces, ScramKeyCache& cache, EncryptionWish wish)
     : startup_(make_backend_startup(login, credentials.user.empty() ? login.user : credentials.user)),
       user_(credentials.user.empty() ? login.user : credentials.user),
+      is_clients_name_(user_ == login.user),
       password_(credentials.password),
       proof_(std::dynamic_pointer_cast<const PostgresLoginProof>(credentials.proof)),
       nonces_(nonces),
@@ -286,7 +287,10 @@ bool BackendLoginDialogue::accept_refusal(ByteView frame) {
   const Result<ErrorReport> report = decode_error_report(frame.subspan(frame_header_bytes));
   if (!report) return misbehaved("a malformed ErrorResponse during the login");
   refusal_code_ = report->code;
-  const Blame blame = blame_of_refusal(report->code);
+  // Behind AuthenticationOk it speaks of the role: that it does not exist, or may not log in.
+  const bool is_of_clients_role = step_ == Step::collecting && is_clients_name_;
+  const bool is_authorization = std::string_view(report->code).starts_with("28");
+  const Blame blame = is_of_clients_role && is_authorization ? Blame::client : blame_of_refusal(report->code);
   if (blame != Blame::operator_) refusal_.assign(frame.begin(), frame.end());
   std::string detail = refusal_code_ + ": " + std::string(report->message.substr(0, detail_bytes_max));
   // A server that was sent the password in the clear could have it logged by repeating it.

@@ -66,7 +66,8 @@ class BackendLoginDialogue final : public Dialogue {
   /// Valid after failed: the server's ErrorResponse as it came, when it concerns the client (its database does
   /// not exist, a setting is invalid, the server is full or starting up …). Empty when it concerns our own
   /// credentials, access by address, or our own use of the protocol (classes 28 and 08): that is the
-  /// operator's business and may name addresses.
+  /// operator's business and may name addresses; but once the server has let the client's own user in, class 28 says
+  /// that there is no such role, or that it may not log in.
   [[nodiscard]] ByteView refusal() const { return refusal_; }
   /// Valid after failed: the SQLSTATE of the server's ErrorResponse, also where refusal() is empty; empty when
   /// it sent none.
@@ -115,6 +116,7 @@ class BackendLoginDialogue final : public Dialogue {
 
   StartupMessage startup_;
   std::string user_;
+  bool is_clients_name_;
   SecretText password_;
   std::shared_ptr<const PostgresLoginProof> proof_;
   NonceSource& nonces_;

@@ -10,6 +10,11 @@ from wire import Wire, startup
 
 
 class Login(Through):
+    @classmethod
+    def settings(cls):
+        unknown = {name: {"authentication": "trust"} for name in ("no_such_role", "no_login")}
+        return proxy.configuration(proxy.pair(users={**proxy.users(), **unknown}))
+
     def test_every_backend_method(self):
         """users whom the backend asks for nothing, a password, md5 and SCRAM → all come in, on both sides"""
         for user in ("postgres", "app_trust", *PASSWORDS):
@@ -82,6 +87,19 @@ class Login(Through):
         self.assertEqual([each["S"] for each in errors], ["FATAL"])
         self.assertIn(errors[0]["C"], ("08004", "28000"))
         self.assertNotIn("127.0.0.1", str(errors))
+
+    def test_unknown_role(self):
+        """a user by trust whom the server does not know, or lets not log in → the server's own words, straight and through"""
+        self.house.blue.query("CREATE ROLE no_login NOLOGIN")
+        self.addCleanup(self.house.blue.query, "DROP ROLE no_login")
+        for user in ("no_such_role", "no_login"):
+            told = []
+            for address in (("127.0.0.1", self.house.blue.port), self.proxy.address()):
+                with Wire(address) as wire:
+                    wire.send(startup({"user": user, "database": "shop"}))
+                    told.append([each.fields for each in wire.read_all() if each.kind == "E"])
+            self.assertEqual([each["C"] for each in told[0]], ["28000"])
+            self.assertEqual(told[1], told[0])
 
     def test_missing_database(self):
         """a database that is not there → 3D000, as from the server"""

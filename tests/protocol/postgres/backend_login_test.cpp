@@ -246,6 +246,17 @@ TEST_CASE("backend login: pg_hba.conf refuses us by address → nothing of it re
   CHECK(fixture.dialogue->error().blame == Blame::operator_);
 }
 
+TEST_CASE("backend login: no such role behind AuthenticationOk → the client's own words, unless it is called otherwise there") {
+  constexpr const char* refusal = "< ErrorResponse S=\"FATAL\" V=\"FATAL\" C=\"28000\" M=\"role does not exist\"";
+  for (const char* user : {"", "scram"}) {
+    Fixture fixture("pencil", user);
+    fixture.deliver("< AuthenticationOk");
+    CHECK(fixture.deliver(refusal) == DialogueState::failed);
+    CHECK(fixture.dialogue->refusal().empty() == (user[0] != 0));
+    CHECK(fixture.dialogue->error().blame == (user[0] != 0 ? Blame::operator_ : Blame::client));
+  }
+}
+
 TEST_CASE("backend login: a server repeats our password in its error → not in ours") {
   Fixture fixture;
   fixture.deliver("< AuthenticationCleartextPassword");
