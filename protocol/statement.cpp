@@ -70,6 +70,7 @@ BatchFacts batch_facts_of(const StatementFacts& facts, const CommentTags& tags) 
   batch.tables = &facts.tables;
   batch.tags = &tags;
   batch.fingerprint = facts.fingerprint;
+  batch.wants_empty_database = facts.wants_empty_database;
   return batch;
 }
 
@@ -87,6 +88,7 @@ void merge_into(BatchFacts& batch, const StatementFacts& facts, std::vector<std:
                                    : TransactionEffect::unclear;
   }
   batch.statement_class = std::max(batch.statement_class, further);
+  batch.wants_empty_database = batch.wants_empty_database || facts.wants_empty_database;
   if (facts.tables.empty()) return;
   if (batch.tables != &table_storage) {
     table_storage.assign(batch.tables->begin(), batch.tables->end());

@@ -124,6 +124,8 @@ struct StatementFacts {
   bool may_leave_read_only = false;
   /// Runs code that may change settings unseen: functions that are not the system's own, CALL, DO.
   bool may_change_settings = false;
+  /// Refused while others are connected to the database that it names: it is dropped, copied, renamed or moved.
+  bool wants_empty_database = false;
   /// Why it is not a read, in words for `explain`; empty for a read. Holds no literal of the text.
   std::string because;
 };
@@ -139,6 +141,7 @@ struct BatchFacts {
   const std::vector<std::string>* tables = nullptr;  ///< union over the batch; never null when handed out
   const CommentTags* tags = nullptr;                  ///< of the first text that has any; never null when handed out
   std::uint64_t fingerprint = 0;                      ///< of the first text
+  bool wants_empty_database = false;                  ///< any of its texts
 };
 
 /// What a router is told of one text: a statement that would pin the session counts as a write, so that no

@@ -325,8 +325,26 @@ void StatementReader::read_discard(const PgQuery__DiscardStmt& discard) {
     note_change(SessionChange::Kind::discard_sequences);
 }
 
+namespace {
+
+/// Source: PostgreSQL 15 manual, CREATE DATABASE ("no other sessions can be connected to the template database"), DROP
+/// DATABASE, ALTER DATABASE (RENAME TO and SET TABLESPACE).
+bool wants_empty_database(const PgQuery__Node& statement) {
+  switch (statement.node_case) {
+    case PG_QUERY__NODE__NODE_CREATEDB_STMT:
+    case PG_QUERY__NODE__NODE_DROPDB_STMT:
+    case PG_QUERY__NODE__NODE_ALTER_DATABASE_STMT: return true;
+    case PG_QUERY__NODE__NODE_RENAME_STMT:
+      return statement.rename_stmt->rename_type == PG_QUERY__OBJECT_TYPE__OBJECT_DATABASE;
+    default: return false;
+  }
+}
+
+}  // namespace
+
 void StatementReader::read_definition(const PgQuery__Node& statement) {
   read_any(statement, StatementClass::schema_change, "changes the schema or maintains it");
+  facts_.wants_empty_database = wants_empty_database(statement);
   const bool is_dropping = statement.node_case == PG_QUERY__NODE__NODE_DROP_STMT ||
                            statement.node_case == PG_QUERY__NODE__NODE_DROP_OWNED_STMT;
   if (is_dropping) facts_.may_end.add(PinReason::temporary_object);

@@ -74,6 +74,8 @@ class SessionRegistry {
   /// Cancels what runs for the session with this key, on whatever worker it is; `done` is called on this loop
   /// once the backend has heard of it or there was nobody to cancel.
   virtual void cancel(const protocol::CancelKey& key, std::function<void()> done) = 0;
+  /// Has all workers close the connections that nobody has on loan, soon.
+  virtual void close_idle_everywhere() = 0;
 };
 
 /// What a session needs of its surroundings; one per worker and pair, outlives its sessions.

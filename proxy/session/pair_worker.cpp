@@ -240,6 +240,10 @@ void PairWorker::ask_from(std::size_t index, const protocol::CancelKey& key, std
   });
 }
 
+void PairWorker::close_idle_everywhere() {
+  for (PairWorker* peer : peers_) peer->environment_.loop.post([peer] { peer->close_idle_connections(); });
+}
+
 void PairWorker::cancel_here(Session& session, std::function<void()> done) {
   if (cancel_calls_.size() >= cancel_calls_max || session.cancel_console()) {
     done();

@@ -102,6 +102,7 @@ class PairWorker final : public SessionOwner, public SessionRegistry {
   void leave(const protocol::CancelKey& key) override;
   [[nodiscard]] telemetry::DatabaseCounters& counters_of(const std::string& database) override;
   void cancel(const protocol::CancelKey& key, std::function<void()> done) override;
+  void close_idle_everywhere() override;
 
  private:
   void ask_from(std::size_t index, const protocol::CancelKey& key, std::function<void()> done);

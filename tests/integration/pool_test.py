@@ -278,6 +278,23 @@ class ManyWorkers(Through):
         self.assertLessEqual(max(most), 2)
 
 
+    def test_dropped_database(self):
+        """connections of several workers lie idle in a database → it is copied, renamed and dropped as if nobody were there"""
+        boss = self.connect()
+        self.query(boss, "CREATE DATABASE leftover")
+        for name in ("leftover", "leftover", "template1", "template1"):
+            client = self.connect(database=name)
+            self.value(client, "SELECT 1")
+            client.close()
+        self.query(boss, "CREATE DATABASE another")
+        self.query(boss, "DROP DATABASE another")
+        self.query(boss, "ALTER DATABASE leftover RENAME TO leftover_too")
+        client = self.connect(database="leftover_too")
+        self.value(client, "SELECT 1")
+        client.close()
+        self.query(boss, "DROP DATABASE leftover_too")
+
+
 class FewerThanWorkers(Through):
     """One connection for four workers: it goes from one to the other."""
 

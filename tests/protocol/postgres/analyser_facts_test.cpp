@@ -337,6 +337,17 @@ TEST_CASE("analyser: PREPARE and EXECUTE → the inner facts, the name") {
   CHECK(create->statement_class == StatementClass::schema_change);
 }
 
+TEST_CASE("analyser: what is refused while others are connected to a database → told") {
+  Analyser analyser;
+  for (const char* text : {"CREATE DATABASE a", "DROP DATABASE IF EXISTS a", "ALTER DATABASE a RENAME TO b",
+                           "ALTER DATABASE a SET TABLESPACE c", "SELECT 1; DROP DATABASE a"}) {
+    CHECK(analyser.analyse(text).facts->wants_empty_database);
+  }
+  for (const char* text : {"DROP TABLE a", "ALTER TABLE a RENAME TO b", "ALTER DATABASE a OWNER TO b", "SELECT 1"}) {
+    CHECK_FALSE(analyser.analyse(text).facts->wants_empty_database);
+  }
+}
+
 TEST_CASE("analyser: statements in a text → counted") {
   Analyser analyser;
   CHECK(analyser.analyse("").facts->statement_count == 0);
