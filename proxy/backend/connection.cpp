@@ -1,5 +1,6 @@
 #include "proxy/backend/connection.hpp"
 
+#include <array>
 #include <utility>
 
 namespace proxy::backend {
@@ -115,8 +116,10 @@ void Connection::leave_to(Keeper& keeper) {
 }
 
 bool Connection::absorb() {
+  // Not the worker's buffer: a session that is about to borrow this may have its client's request in there.
+  std::array<std::byte, 1024> buffer;
   while (channel_->is_readable()) {
-    if (channel_->receive(surroundings_.scratch) == 0) break;
+    if (channel_->receive(buffer) == 0) break;
     const protocol::Result<std::size_t> used = half_->absorb_idle(channel_->unread());
     if (!used) return false;
     channel_->use(*used);

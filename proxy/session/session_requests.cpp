@@ -219,7 +219,10 @@ Session::Served Session::prepare_link(const routing::Route& route, const routing
     if (links_[route.side]->phase() != backend::Connection::Phase::ready) arm_deadline(links_[route.side]->deadline());
   }
   std::unique_ptr<backend::Connection>& link = links_[route.side];
-  if (link->phase() != backend::Connection::Phase::ready) link->advance();
+  if (link->phase() != backend::Connection::Phase::ready) {
+    client_.keep_unread();  // a login is received where the request lies
+    link->advance();
+  }
   if (link->phase() == backend::Connection::Phase::failed) return give_up_on(route, now, link->error());
   if (link->phase() != backend::Connection::Phase::ready) {
     blocked_ = Blocked::link;

@@ -1,6 +1,7 @@
 """Pooling by transaction: few backend connections for many clients, and nothing of one seen by another."""
 
 import re
+import signal
 import threading
 
 import psycopg2
@@ -33,6 +34,22 @@ class Shared(OneConnection):
         clients = [self.connect() for _ in range(50)]
         self.assertEqual(len({self.pid(client) for client in clients}), 1)
         self.assertEqual(len(self.house.blue.sessions("application_name = ''")), 1)
+
+    def test_ended_while_a_request_comes(self):
+        """the idle connection's server ends while a request for it is on its way → the request is served whole by another"""
+        with Wire(self.proxy.address()) as wire:
+            wire.log_in()
+            for number in range(5):
+                ended = wire.rows("SELECT pg_backend_pid()")[0][0].decode()
+                said = str(number) * 1000  # longer than the server's last words
+                self.proxy.process.send_signal(signal.SIGSTOP)
+                try:
+                    wire.send(query(f"SELECT '{said}'"))
+                    # One that was idle for less than 50 ms is lent without a look at it.
+                    self.house.blue.query(f"SELECT pg_sleep(0.1), pg_terminate_backend({ended}, 10000)")
+                finally:
+                    self.proxy.process.send_signal(signal.SIGCONT)
+                self.assertEqual([each.row for each in wire.read_until("Z") if each.kind == "D"], [[said.encode()]])
 
     def test_settings(self):
         """two clients with settings of their own, in turn on one connection → each sees its own, set, reset or rolled back"""
