@@ -74,11 +74,20 @@ enum class TransactionState : std::uint8_t {
   unsettled,  ///< replies are owed that may open or end one: go on only if the answer does not matter
 };
 
+/// Whether texts of a batch that may write are run. Refused, each is answered with an error of ours instead, which the
+/// server's transaction takes note of as of any other.
+enum class WritePermission : std::uint8_t {
+  granted,
+  refused,  ///< the session is tied to a side that its writes do not belong to
+};
+
 struct NextRequest {
   RequestVerdict verdict = RequestVerdict::need_more;
   std::size_t bytes = 0;  ///< of the unread bytes, from their start, covered by route or follow
   BatchFacts facts;       ///< for route
   TransactionState transaction = TransactionState::none;  ///< for route
+  bool is_transaction_read_only = false;  ///< for route: the one that is or may be open was declared READ ONLY
+  WritePermission writes = WritePermission::granted;  ///< for route; said by whoever routes it
 };
 
 /// How far relay() came.

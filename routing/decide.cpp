@@ -244,12 +244,47 @@ bool may_stay(const Plan& plan, Subject subject, Side side) {
   return side == plan.default_writes;
 }
 
+/// What is, or opens a transaction for, more than reads. SET and the like concern the session wherever it is.
+bool belongs_to_writes(const BatchFacts& batch) {
+  if (batch.statement_class >= StatementClass::write) return true;
+  return batch.statement_class == StatementClass::transaction_control &&
+         (batch.transaction_effect == TransactionEffect::begin_read_write ||
+          batch.transaction_effect == TransactionEffect::unclear);
+}
+
+/// Where a batch that is no read goes by the rules.
+Side side_for_writes(const Plan& plan, const Subject& subject) {
+  for (const Rule& rule : plan.rules) {
+    if (find_unmet(rule.match, subject) == Unmet::nothing) return rule.writes;
+  }
+  return plan.default_writes;
+}
+
+/// A session that is tied to one side must not write there when its writes belong to the other: a write may be lost at
+/// the next move, or is on neither side's books. Its transactions may begin there, to read. A stream of replication
+/// is not a matter of rules.
+bool is_misplaced(const Plan& plan, const Subject& subject, Side tied_to) {
+  const Circumstances& circumstances = subject.circumstances;
+  if (subject.batch.statement_class < StatementClass::write || circumstances.is_transaction_read_only) return false;
+  if (circumstances.pin == protocol::PinReason::replication) return false;
+  return side_for_writes(plan, subject) != tied_to;
+}
+
 /// The one walk. What ties a session to a side comes before every rule.
 template <class Recorder>
 Route walk(const Plan& plan, const SessionFacts& session, const BatchFacts& batch,
            const Circumstances& circumstances, Recorder& recorder) {
+  const Subject subject{session, batch, circumstances,
+                        is_read(batch) ? StatementClass::read : batch.statement_class};
   const std::optional<Side> tied_to = circumstances.held_on ? circumstances.held_on : circumstances.current;
   if (tied_to && circumstances.pin != protocol::PinReason::none) {
+    if (is_misplaced(plan, subject, *tied_to)) {
+      recorder.tell("pin", [&] {
+        return "pinned by " + std::string(protocol::name_of(circumstances.pin)) + " to " + std::string(name_of(*tied_to)) +
+               ", where its writes do not belong: refused until that ends";
+      });
+      return {*tied_to, RouteReason::write_refused, no_rule};
+    }
     recorder.tell("pin", [&] {
       return "pinned by " + std::string(protocol::name_of(circumstances.pin)) + ", stays on " + std::string(name_of(*tied_to));
     });
@@ -257,7 +292,8 @@ Route walk(const Plan& plan, const SessionFacts& session, const BatchFacts& batc
   }
   // A transaction is kept together with what it may undo, UNLISTEN say.
   const bool is_plain_read = is_read(batch) && batch.transaction_effect == TransactionEffect::none;
-  if (circumstances.held_on && !circumstances.is_transaction_open && !is_plain_read) {
+  const bool is_held_back = circumstances.held_on && !circumstances.is_transaction_open && !is_plain_read;
+  if (is_held_back && (!belongs_to_writes(batch) || side_for_writes(plan, subject) == *circumstances.held_on)) {
     recorder.tell("held connection", [&] {
       return "not a plain read, and a connection holds what no other has, to " + std::string(name_of(*circumstances.held_on));
     });
@@ -265,8 +301,8 @@ Route walk(const Plan& plan, const SessionFacts& session, const BatchFacts& batc
   }
   if (circumstances.current) {
     const Side current = *circumstances.current;
-    const auto stay = [&](std::string_view subject, RouteReason reason, const auto& why) -> Route {
-      recorder.tell(subject, [&] { return why() + ", stays on " + std::string(name_of(current)); });
+    const auto stay = [&](std::string_view about, RouteReason reason, const auto& why) -> Route {
+      recorder.tell(about, [&] { return why() + ", stays on " + std::string(name_of(current)); });
       return {current, reason, no_rule};
     };
     if (circumstances.is_transaction_open) {
@@ -278,8 +314,6 @@ Route walk(const Plan& plan, const SessionFacts& session, const BatchFacts& batc
                   [] { return std::string("concerns the session only"); });
     }
   }
-  const Subject subject{session, batch, circumstances,
-                        is_read(batch) ? StatementClass::read : batch.statement_class};
   for (std::uint32_t index = 0; index < plan.rules.size(); ++index) {
     const Rule& rule = plan.rules[index];
     const Unmet unmet = find_unmet(rule.match, subject);

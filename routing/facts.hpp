@@ -32,6 +32,7 @@ struct Circumstances {
   std::uint64_t batch_number = 0;         ///< running number of routed batches of this session; for stickiness `statement`
   /// Where something of the session lives that no other connection has, LISTEN say; all but plain reads goes there.
   std::optional<Side> held_on = {};
+  bool is_transaction_read_only = false;  ///< the transaction that is open, or may be: nothing in it can write
 };
 
 }  // namespace routing

@@ -28,6 +28,7 @@ std::string_view name_of(Stickiness stickiness) {
 std::string_view name_of(RouteReason reason) {
   switch (reason) {
     case RouteReason::pinned: return "pinned";
+    case RouteReason::write_refused: return "write_refused";
     case RouteReason::transaction_open: return "transaction_open";
     case RouteReason::session_statement: return "session_statement";
     case RouteReason::read_weight: return "read_weight";

@@ -10,6 +10,7 @@ namespace routing {
 /// Why a batch goes where it goes. Stable texts, used in logs, metrics and `explain`.
 enum class RouteReason : std::uint8_t {
   pinned,               ///< the session holds state that cannot move
+  write_refused,        ///< likewise, on a side that this batch, which may write, does not belong to: what writes is not run
   transaction_open,     ///< a transaction follows its first decision
   session_statement,    ///< concerns the session only: stays where the session is
   read_weight,          ///< a provable read, by the weights of its rule

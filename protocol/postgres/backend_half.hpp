@@ -71,9 +71,11 @@ class PostgresBackendHalf final : public BackendHalf {
   std::size_t frame_remaining = 0;        ///< bytes of a backend frame that were not seen yet
   ReplyTracker::Verdict frame_verdict = ReplyTracker::Verdict::forward;
   std::size_t request_remaining = 0;      ///< bytes of a client frame that were not forwarded yet
+  bool is_request_dropped = false;        ///< and are not to be
 
   // The batch that is being answered.
   std::array<char, 5> error_code{};
+  Bytes refusal;                          ///< what is told of writes that are refused; see Disposition::refuse
   Bytes kept_error;                       ///< the error of a message of ours that made the batch fail; see keep_error
   Bytes held_back;                        ///< a warning that the backend goes, and what of the reply came with it
   bool has_answered = false;              ///< see is_answering()

@@ -133,6 +133,12 @@ class PostgresClientHalf final : public ClientHalf {
   void note_sent(const StatementFacts& facts, PostgresBackendHalf& target);
   void seal_read_only(const StatementFacts& facts, PostgresBackendHalf& target, Gather& to_backend);
 
+  // Refusals: client_half_refusals.cpp.
+  [[nodiscard]] bool is_refused(const ScannedRequest& scanned, ByteView unread, const PostgresBackendHalf& target) const;
+  void refuse_write(const ScannedRequest& scanned, PostgresBackendHalf& target, Gather& to_backend);
+  [[nodiscard]] Bytes write_refusal() const;
+  [[nodiscard]] static bool tell_refusal(PostgresBackendHalf& source, Gather& to_client);
+
   // What sessions share.
   [[nodiscard]] bool is_sharing() const { return is_sharing_; }
   [[nodiscard]] SurroundingsNumber surroundings();
@@ -216,6 +222,7 @@ class PostgresClientHalf final : public ClientHalf {
 
   // The batch judged last; see forward().
   std::vector<ScannedRequest> scan_;
+  WritePermission writes_ = WritePermission::granted;  ///< of the batch forwarded last
   bool has_backend_ = false;
   bool is_unsettled_ = false;            ///< replies are owed that may change what texts mean
   std::vector<std::string> tables_;      ///< union of a batch of several texts

@@ -83,19 +83,27 @@ void expect_sync(Disposition disposition, PostgresBackendHalf& target) {
 void PostgresClientHalf::forward(const NextRequest& request, ByteView unread, BackendHalf& target, Gather& to_backend) {
   auto& backend = static_cast<PostgresBackendHalf&>(target);
   current_ = &backend;
-  if (request.verdict == RequestVerdict::route) drop_sequence_values(backend, unread, to_backend);
-  backend.last_session = id_;
   if (backend.request_remaining > 0) {
     backend.request_remaining -= request.bytes;
-    to_backend.borrow(unread.first(request.bytes));
+    if (!backend.is_request_dropped) to_backend.borrow(unread.first(request.bytes));
     return;
   }
+  if (request.verdict == RequestVerdict::route) {
+    writes_ = request.writes;
+    drop_sequence_values(backend, unread, to_backend);
+  }
+  backend.last_session = id_;
   for (ScannedRequest& scanned : scan_) {
+    backend.is_request_dropped = is_refused(scanned, unread, backend);
+    if (!scanned.is_whole()) backend.request_remaining = scanned.frame_bytes - scanned.available;
+    if (backend.is_request_dropped) {
+      refuse_write(scanned, backend, to_backend);
+      continue;
+    }
     if (request.verdict == RequestVerdict::route && scanned.analysis.facts) {
       seal_read_only(*scanned.analysis.facts, backend, to_backend);
     }
     forward_one(scanned, unread, backend, to_backend);
-    if (!scanned.is_whole()) backend.request_remaining = scanned.frame_bytes - scanned.available;
   }
 }
 

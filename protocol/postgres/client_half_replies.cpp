@@ -115,7 +115,9 @@ Result<PostgresClientHalf::FrameStep> PostgresClientHalf::relay_frame(PostgresBa
   Verdict verdict = Verdict::forward;
   if (tag == BackendMessage::error_response) {
     verdict = judge_error_message(source, frame, progress);
-    if (verdict == Verdict::forward && is_whole && tell_renamed_error(source, frame, to_client)) verdict = Verdict::swallow;
+    const bool is_retold = verdict == Verdict::forward && !progress.is_session_over &&
+                           (tell_refusal(source, to_client) || (is_whole && tell_renamed_error(source, frame, to_client)));
+    if (is_retold) verdict = Verdict::swallow;
     if (verdict == Verdict::forward && !source.kept_error.empty()) {
       to_client.own(std::exchange(source.kept_error, {}));
       source.has_answered = true;

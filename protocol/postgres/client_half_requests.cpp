@@ -205,7 +205,9 @@ NextRequest PostgresClientHalf::next_request(ByteView unread, const BackendHalf*
   } else if (tracker.status() != TransactionStatus::idle) {
     transaction = TransactionState::open;
   }
-  return without_uncertain(next_batch(unread, transaction), unread, *backend);
+  NextRequest request = without_uncertain(next_batch(unread, transaction), unread, *backend);
+  request.is_transaction_read_only = backend->is_transaction_read_only;
+  return request;
 }
 
 /// `request` up to the first message whose statement `current` may or may not hold; replies are awaited before that.

@@ -255,6 +255,9 @@ void PostgresClientHalf::note_statement_change(PostgresBackendHalf& source, cons
 void PostgresClientHalf::note_lasting_changes(PostgresBackendHalf& source, const StatementFacts& facts,
                                               DoneCounts done) {
   state_.on_failure(facts, done);
+  // Whoever asks for a sequence's value in vain will ask again; but not where nothing can draw from one.
+  const bool wants_value = facts.pin == PinReason::sequence_value && !source.is_transaction_read_only;
+  if (wants_value) state_.pin_for(PinReason::sequence_value, facts.fingerprint);
   doubted_ = &source;
   for (const SessionChange& change : facts.changes) {
     if (done.statement_changes == 0) break;

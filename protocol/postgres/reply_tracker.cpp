@@ -103,7 +103,8 @@ ReplyTracker::Judgement ReplyTracker::pass() {
   has_begun_ = true;
   Judgement judgement;
   const Disposition disposition = entries_[front_].disposition;
-  judgement.verdict = disposition == Disposition::forward ? Verdict::forward : Verdict::swallow;
+  const bool is_forwarded = disposition == Disposition::forward || disposition == Disposition::refuse;
+  judgement.verdict = is_forwarded ? Verdict::forward : Verdict::swallow;
   if (disposition == Disposition::synthesise) judgement.verdict = Verdict::synthesise;
   return judgement;
 }

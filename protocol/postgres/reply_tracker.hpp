@@ -21,11 +21,12 @@ enum class Disposition : std::uint8_t {
   synthesise,     ///< success is told as ParseComplete: a Close that means nothing was sent in the Parse's place
   restore,        ///< swallow; the end of what brings the connection in line with the session
   keep_error,     ///< swallow; an error is told in place of the error of the client's query that follows
+  refuse,         ///< an error for certain, for a message of the client's that is not run: told in words of ours
 };
 
 /// The client waits for a reply.
 [[nodiscard]] constexpr bool is_clients(Disposition disposition) {
-  return disposition == Disposition::forward || disposition == Disposition::synthesise;
+  return disposition == Disposition::forward || disposition == Disposition::synthesise || disposition == Disposition::refuse;
 }
 
 /// One message that a backend still owes a reply for.

@@ -84,8 +84,6 @@ void SessionState::on_failure(const StatementFacts& facts, DoneCounts done) {
       --done.sets;
     }
   }
-  // Whoever asks for a sequence's value in vain will ask again.
-  if (facts.pin == PinReason::sequence_value) pins_.add(facts.pin, facts.fingerprint);
   // A lock that was taken before the error is held.
   if (facts.pin == PinReason::advisory_lock) pins_.add(facts.pin, facts.fingerprint);
   // So may be one of a function, or of a statement before it in the same text. All else is rolled back.

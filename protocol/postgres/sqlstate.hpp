@@ -14,6 +14,7 @@ inline constexpr std::string_view server_rejected_connection = "08004";
 inline constexpr std::string_view protocol_violation = "08P01";
 inline constexpr std::string_view feature_not_supported = "0A000";
 inline constexpr std::string_view invalid_parameter_value = "22023";
+inline constexpr std::string_view read_only_sql_transaction = "25006";
 inline constexpr std::string_view in_failed_sql_transaction = "25P02";
 inline constexpr std::string_view invalid_sql_statement_name = "26000";
 inline constexpr std::string_view idle_in_transaction_timeout = "25P03";

@@ -147,6 +147,7 @@ class Session final : public net::StreamListener,
   [[nodiscard]] Served route_batch(const protocol::NextRequest& request);
   [[nodiscard]] Served prepare_link(const routing::Route& route, const routing::Circumstances& now);
   [[nodiscard]] Served give_up_on(const routing::Route& route, const routing::Circumstances& now, protocol::Error error);
+  [[nodiscard]] bool is_pin_in_question(routing::Side side);
   void drop_unready_but(routing::Side side);
   [[nodiscard]] routing::Side write_side() const;
   [[nodiscard]] bool is_avoided(routing::Side side) const;

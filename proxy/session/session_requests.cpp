@@ -15,6 +15,8 @@ namespace {
 /// After so many reads in one wake-up the other sessions of the worker get their turn.
 constexpr int reads_per_turn_max = 8;
 
+bool is_refusal(const routing::Route& route) { return route.reason == RouteReason::write_refused; }
+
 }  // namespace
 
 backend::Connection* Session::current_link() const { return current_ ? links_[*current_].get() : nullptr; }
@@ -138,6 +140,7 @@ routing::Circumstances Session::circumstances(const protocol::NextRequest& reque
   routing::Circumstances result;
   if (current_link() != nullptr) result.current = current_;
   result.is_transaction_open = request.transaction == protocol::TransactionState::open;
+  result.is_transaction_read_only = request.is_transaction_read_only;
   result.pin = half_->pin();
   result.held_on = held_side();
   result.batch_number = batch_number_;
@@ -157,11 +160,13 @@ Session::Served Session::route_batch(const protocol::NextRequest& request) {
     // Whether a transaction is open will show with the replies. Only if that makes no difference, go on.
     routing::Circumstances inside = now;
     inside.is_transaction_open = true;
-    if (routing::decide(plan, facts_, request.facts, inside).side != route.side) {
+    const routing::Route inside_route = routing::decide(plan, facts_, request.facts, inside);
+    if (inside_route.side != route.side || is_refusal(inside_route) != is_refusal(route)) {
       blocked_ = Blocked::replies;
       return Served::blocked;
     }
   }
+  if (is_refusal(route) && is_pin_in_question(route.side)) return Served::blocked;
   if (current == nullptr || route.side != *current_) {
     if (current != nullptr && !current->half().is_at_boundary()) {
       blocked_ = Blocked::replies;
@@ -190,8 +195,24 @@ Session::Served Session::route_batch(const protocol::NextRequest& request) {
   if (request.transaction != protocol::TransactionState::open) ++batch_number_;
   // The server waits some seconds for others to leave that database; what only lies here leaves now.
   if (request.facts.wants_empty_database) environment_.registry.close_idle_everywhere();
-  forward(request);
+  protocol::NextRequest routed = request;
+  if (is_refusal(route)) routed.writes = protocol::WritePermission::refused;
+  forward(routed);
   return Served::forwarded;
+}
+
+/// Whether what ties the session to `side` may be gone: replies that are owed, and the answer to a question, are awaited before
+/// a write is refused for it.
+bool Session::is_pin_in_question(Side side) {
+  backend::Connection* link = links_[side].get();
+  if (link == nullptr || link->phase() != backend::Connection::Phase::ready) return false;
+  if (half_->has_question(link->half())) {
+    flush_to_backend();
+    ask(*link);
+  }
+  if (!link->half().is_owing()) return false;
+  blocked_ = Blocked::some_reply;
+  return true;
 }
 
 /// Makes the route's side ready to serve this session: connected, logged in, and with the session's state.

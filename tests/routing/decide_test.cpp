@@ -51,6 +51,7 @@ routing::Match reads_only() {
 
 TEST_CASE("decide: a connection that holds something, LISTEN say → plain reads move, all else goes there") {
   const Plan any = plan_matching({});
+  const Plan elsewhere = plan_of({writing_green(make_rule({}))});
   const Route home = to(Side::blue, RouteReason::pinned);
   Batch reading_transaction = a_read;
   reading_transaction.effect = TransactionEffect::begin_read_only;
@@ -58,7 +59,10 @@ TEST_CASE("decide: a connection that holds something, LISTEN say → plain reads
       {"a read moves", any, a_read, held(Side::blue, on(Side::blue)), green_read},
       {"a read stays moved", any, a_read, held(Side::blue, on(Side::green)), green_read},
       {"a write goes home", any, a_write, held(Side::blue, on(Side::green)), home},
-      {"a write goes home though writes go elsewhere now", plan_of({writing_green(make_rule({}))}), a_write, held(Side::blue, {}), home},
+      {"a write goes where writes go, if that is elsewhere", elsewhere, a_write, held(Side::blue, {}), to(Side::green, RouteReason::write_side, 0)},
+      {"so does a transaction that may write", elsewhere, begin, held(Side::blue, on(Side::blue)), to(Side::green, RouteReason::write_side, 0)},
+      {"a reading one goes home all the same", elsewhere, begin_read_only, held(Side::blue, {}), home},
+      {"and SET does", elsewhere, set, held(Side::blue, {}), home},
       {"SET and UNLISTEN go home", any, set, held(Side::blue, on(Side::green)), home},
       {"a transaction goes home, a reading one too", any, reading_transaction, held(Side::blue, on(Side::green)), home},
       {"an open transaction stays where it is", any, a_write, held(Side::blue, in_transaction(on(Side::green))),
@@ -72,8 +76,8 @@ TEST_CASE("decide: what ties a session to a side → comes before every rule") {
   check({
       {"a pinned session stays, reading", any, a_read, pinned(on(Side::blue)),
        to(Side::blue, RouteReason::pinned)},
-      {"a pinned session stays, writing", any, a_write, pinned(on(Side::green)),
-       to(Side::green, RouteReason::pinned)},
+      {"a pinned session stays, writing", any, a_write, pinned(on(Side::blue)),
+       to(Side::blue, RouteReason::pinned)},
       {"a pin outweighs a transaction in the reason", any, a_read, in_transaction(pinned(on(Side::blue))),
        to(Side::blue, RouteReason::pinned)},
       {"a pin without a side ties to nothing", any, a_read, pinned({}), green_read},
@@ -105,6 +109,38 @@ TEST_CASE("decide: what ties a session to a side → comes before every rule") {
        {},
        to(Side::green, RouteReason::no_rule_matched)},
       {"being on a side alone does not tie", any, a_read, on(Side::blue), green_read},
+  });
+}
+
+TEST_CASE("decide: a session pinned to a side that its writes do not belong to → it reads there, and its writes are refused") {
+  const Plan any = plan_matching({});
+  const Plan without_rules = plan_of({});
+  const Route refused = to(Side::green, RouteReason::write_refused);
+  const Route stays = to(Side::green, RouteReason::pinned);
+  const auto read_only = [](Circumstances circumstances) {
+    circumstances.is_transaction_read_only = true;
+    return circumstances;
+  };
+  Circumstances streaming = on(Side::green);
+  streaming.pin = PinReason::replication;
+  const Batch schema_change{StatementClass::schema_change, {}, {}, {}};
+  const Batch unknown{StatementClass::unknown, TransactionEffect::unclear, {}, {}};
+  check({
+      {"a write", any, a_write, pinned(on(Side::green)), refused},
+      {"DDL", any, schema_change, pinned(on(Side::green)), refused},
+      {"what is not understood", any, unknown, pinned(on(Side::green)), refused},
+      {"where no rule matches", without_rules, a_write, pinned(on(Side::green)), refused},
+      {"wherever the session was last", any, a_write, held(Side::green, pinned(on(Side::blue))), refused},
+      {"inside a transaction that it began there", any, a_write, in_transaction(pinned(on(Side::green))), refused},
+      {"in one declared READ ONLY the server sees to it", any, a_write, read_only(in_transaction(pinned(on(Side::green)))), stays},
+      {"a read stays", any, a_read, pinned(on(Side::green)), stays},
+      {"SET, CLOSE and DISCARD stay", any, set, pinned(on(Side::green)), stays},
+      {"a transaction may begin", any, begin, pinned(on(Side::green)), stays},
+      {"a rule that writes there lets it", plan_of({writing_green(make_rule({}))}), a_write, pinned(on(Side::green)), stays},
+      {"a table whose writes belong there", plan_of({writing_green(make_rule(tables({"orders"})))}),
+       Batch{StatementClass::write, {}, {"orders"}, {}}, pinned(on(Side::green)), stays},
+      {"a table whose writes do not", plan_of({writing_green(make_rule(tables({"orders"})))}), a_write, pinned(on(Side::green)), refused},
+      {"a stream of replication is not a matter of rules", any, unknown, streaming, stays},
   });
 }
 
