@@ -4,12 +4,15 @@
 
 #include <xxhash.h>
 
+#include <algorithm>
 #include <vector>
 
 namespace protocol::postgres {
 namespace {
 
 constexpr std::string_view system_schema = "pg_catalog";
+/// Every question about settings asks for all of them.
+constexpr std::size_t custom_settings_max = 32;
 
 using known::for_each_word;
 
@@ -72,6 +75,8 @@ void Catalogue::add_row(const CatalogueRow& row) {
     hidden_calls_.try_emplace(join_name(row.schema, row.name), row.detail);
   } else if (row.kind == "attribute") {
     attribute_calls_.insert(row.name);
+  } else if (row.kind == "setting") {
+    custom_settings_.push_back(row.name);
   }
 }
 
@@ -89,6 +94,9 @@ std::shared_ptr<const Catalogue> Catalogue::from_rows(std::span<const CatalogueR
     catalogue->add_row(row);
     catalogue->digest_ += hash_of(row);
   }
+  std::vector<std::string>& settings = catalogue->custom_settings_;
+  std::sort(settings.begin(), settings.end());
+  if (settings.size() > custom_settings_max) settings.resize(custom_settings_max);
   return catalogue;
 }
 

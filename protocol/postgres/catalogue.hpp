@@ -9,6 +9,7 @@
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
+#include <vector>
 
 namespace protocol::postgres {
 
@@ -40,6 +41,10 @@ class Catalogue {
   /// `value.name` may call a function that is not stable.
   [[nodiscard]] bool is_attribute_call(std::string_view name) const;
 
+  /// Settings with a point in their names that functions may set, folded and in order: a server does not list them. Not
+  /// seen are names that a function puts together, and those in functions whose body is kept parsed.
+  [[nodiscard]] const std::vector<std::string>& custom_settings() const { return custom_settings_; }
+
   /// Equal for catalogues with equal content, whatever the order of the rows was.
   [[nodiscard]] std::uint64_t digest() const { return digest_; }
 
@@ -60,6 +65,7 @@ class Catalogue {
   Map<bool> operators_;
   Map<std::string> hidden_calls_;
   std::unordered_set<std::string, Hash, std::equal_to<>> attribute_calls_;
+  std::vector<std::string> custom_settings_;
   std::uint64_t digest_ = 0;
 };
 

@@ -39,6 +39,15 @@ constexpr std::string_view hidden_calls = R"(hidden(relation, name) AS (
   SELECT reference.relation, hidden.name FROM hidden JOIN reference ON reference.referred = hidden.relation
 ))";
 
+/// Settings with a point in their names that functions set by a name in their source: servers do not list them.
+constexpr std::string_view setting_rows = R"(
+UNION ALL
+SELECT DISTINCT 'setting', '', pg_catalog.lower(m.match[1]), '', false
+FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace,
+  pg_catalog.regexp_matches(p.prosrc,
+    '(?:set_config\s*\(\s*''+|\mset\s+(?:session\s+)?)([a-z_][a-z0-9_$]*(?:\.[a-z_][a-z0-9_$]*)+)', 'gi') AS m(match)
+WHERE n.nspname NOT IN ('pg_catalog', 'information_schema'))";
+
 /// A function counts as an extension's only if all overloads of the name in that schema are.
 constexpr std::string_view result_rows = R"(
 SELECT 'function' AS kind, n.nspname::pg_catalog.text AS schema, p.proname::pg_catalog.text AS name,
@@ -84,7 +93,7 @@ std::string fill(std::string_view part, std::string_view list) {
 std::string catalogue_query() {
   return "WITH RECURSIVE " + fill(careful_functions, quote_words(known::acting_functions)) + ", " +
          std::string(relation_trees) + ", " + fill(hidden_calls, quote_words(known::session_relations)) +
-         std::string(result_rows);
+         std::string(result_rows) + std::string(setting_rows);
 }
 
 }  // namespace protocol::postgres

@@ -74,7 +74,10 @@ bool PostgresClientHalf::is_asking(const BackendHalf& target) const {
 void PostgresClientHalf::ask(BackendHalf& backend, Gather& to_backend) {
   auto& target = static_cast<PostgresBackendHalf&>(backend);
   target.question = state_.take_doubts();
-  to_backend.own(query_message(question_text(target.question->asked, unlisted_names(*state_.settings(), state_.names_to_ask()))));
+  std::vector<std::string> names = state_.names_to_ask();
+  const std::vector<std::string>& set_by_functions = analyser_.catalogue().custom_settings();
+  names.insert(names.end(), set_by_functions.begin(), set_by_functions.end());
+  to_backend.own(query_message(question_text(target.question->asked, unlisted_names(*state_.settings(), names))));
   forget_unnamed_of(target);
   target.tracker.expect(ExpectedReply{Kind::query, Disposition::question, false, nullptr, nullptr});
 }
@@ -108,12 +111,35 @@ void PostgresClientHalf::settle_question(PostgresBackendHalf& source) {
 }
 
 /// A statement has run code that may have changed anything. Settings with a point in their name the server does not
-/// list, so whatever it answers, the next session that uses the connection begins anew.
+/// list, and not all of them can be asked for by name, so whatever it answers, the next session that uses the connection begins anew.
 void PostgresClientHalf::note_unseen_change(PostgresBackendHalf& source, const StatementFacts& facts) {
   source.has_unseen_settings = true;
   // What a block of code does is a matter of its text, which the fingerprint leaves out.
   const bool is_known_by_name = !facts.functions.empty();
   if (!is_known_by_name || analyser_.questions().is_due(facts.fingerprint)) state_.doubt_everything(facts.fingerprint);
+}
+
+/// Facts that the session must hear of when the statement succeeds; null for most statements.
+std::shared_ptr<const StatementFacts> PostgresClientHalf::effects_of(const std::shared_ptr<const StatementFacts>& facts) const {
+  if (!facts) return nullptr;
+  const bool has_effects = !facts->changes.empty() || facts->pin != PinReason::none ||
+                           facts->transaction_effect == TransactionEffect::unclear || facts->may_change_settings ||
+                           !facts->may_begin.empty() || !facts->may_end.empty() || may_draw_value(*facts);
+  return has_effects ? facts : nullptr;
+}
+
+/// A write, by which the session may come to a sequence's value that it will ask for.
+bool PostgresClientHalf::may_draw_value(const StatementFacts& facts) const {
+  return tenure_ == Tenure::shared && analyser_.is_sequence_value_wanted() &&
+         (facts.statement_class == StatementClass::write || facts.statement_class == StatementClass::unknown);
+}
+
+/// Where sessions ask for sequences' values behind the transaction that drew them, one that writes keeps its connection:
+/// the value cannot be set on another one. Source: PostgreSQL 15 manual 9.17.
+void PostgresClientHalf::note_sequence_use(const PostgresBackendHalf& source, const StatementFacts& facts) {
+  const bool is_asking = facts.pin == PinReason::sequence_value || facts.may_begin.has(PinReason::sequence_value);
+  if (is_asking && source.tracker.status() == TransactionStatus::idle) analyser_.note_sequence_value_wanted();
+  if (!source.is_transaction_read_only && may_draw_value(facts)) state_.pin_for(PinReason::sequence_value, facts.fingerprint);
 }
 
 /// A connection that others have used since may hold their sequences' values. The session gets PostgreSQL's own error

@@ -149,6 +149,8 @@ Adopted adopt_settings(const Settings& known, const Answer& answer) {
       adopted.is_complete = false;
       continue;
     }
+    // Named by another session of this connection once, and empty since: not this one's.
+    if (is_custom(setting.name) && setting.value.empty() && place == known.end()) continue;
     // A custom setting that was taken back stays as an empty text: see SessionState::settle_customs.
     const bool is_bare = place != known.end() && setting.value.empty() && place->second.ends_with(" IS NULL");
     adopted.settings.insert_or_assign(setting.name, is_bare ? place->second : text_that_sets(setting));

@@ -40,6 +40,10 @@ CREATE OR REPLACE FUNCTION take_lock(bigint) RETURNS void LANGUAGE sql AS 'SELEC
 CREATE OR REPLACE FUNCTION drop_lock(bigint) RETURNS bool LANGUAGE sql AS 'SELECT pg_advisory_unlock($1)';
 CREATE OR REPLACE FUNCTION set_memory(text) RETURNS void LANGUAGE plpgsql AS
   $$BEGIN PERFORM set_config('work_mem', $1, false); PERFORM set_config('TimeZone', 'Asia/Tokyo', false); END$$;
+CREATE OR REPLACE FUNCTION set_tenant(text) RETURNS void LANGUAGE plpgsql AS
+  $$BEGIN PERFORM set_config('Pins.Tenant', $1, false); SET pins.kind TO 'guest'; END$$;
+CREATE OR REPLACE FUNCTION tenant() RETURNS text LANGUAGE sql STABLE AS
+  $$SELECT format('%s %s %s', current_setting('pins.tenant', true), current_setting('pins.kind', true), current_setting('cluster_name'))$$;
 """
 
 
@@ -166,6 +170,20 @@ class Pins(Through):
                 rows = [[each.row for each in wire.read_until("Z") if each.kind == "D"] for _ in texts]
                 self.assertEqual(rows[1], [[memory.encode(), b"green"]])
                 self.assertEqual(rows[4], [[b"4MB"]])
+
+    def test_setting_with_a_point_set_by_a_function(self):
+        """settings with a point in their names that only a function has set → go along, change, and are nobody else's"""
+        connection, other = self.connect(), self.connect()
+        self.proxy.shift(100)
+        until(lambda: self.value(other, "SELECT tenant()").endswith("green"), "blue has said what its functions are")
+        for name in ("ann", "ben"):
+            self.proxy.shift(0)
+            self.query(connection, "SELECT set_tenant(%s)", (name,))
+            self.assertEqual(self.value(connection, "SELECT tenant()"), f"{name} guest blue")
+            self.proxy.shift(100)
+            self.assertEqual(self.value(connection, "SELECT tenant()"), f"{name} guest green")
+        self.assertEqual(self.value(other, "SELECT tenant()").split()[-1:], ["green"])
+        self.assertNotIn("ben", self.value(other, "SELECT tenant()"))
 
     def test_no_doubt_no_question(self):
         """reads, writes, transactions and settings that say what they do → the server is never asked"""

@@ -404,6 +404,8 @@ TEST_CASE("decide: all classes × effects × circumstances → the promises hold
               if (is_tied) {
                 REQUIRE_UNARY(route.side == *current);
                 REQUIRE_UNARY(route.rule_index == routing::no_rule);
+                const bool is_misplaced = pin != PinReason::none && statement_class >= StatementClass::write && *current != write_side;
+                REQUIRE_UNARY((route.reason == RouteReason::write_refused) == is_misplaced);
               } else if (!has_rule || !is_read_only) {
                 REQUIRE_UNARY(route.side == write_side);
               } else {

@@ -84,6 +84,14 @@ TEST_CASE("catalogue: views over careful functions → found under both names") 
   CHECK_FALSE(catalogue->is_attribute_call("risky"));
 }
 
+TEST_CASE("catalogue: settings of functions → in order, no more than a question can name") {
+  Rows many{{"setting", "", "b.two", "", false}, {"setting", "", "a.one", "", false}};
+  CHECK(Catalogue::from_rows(many)->custom_settings() == std::vector<std::string>{"a.one", "b.two"});
+  for (int i = 0; i < 100; ++i) many.push_back({"setting", "", "c." + std::to_string(i), "", false});
+  CHECK(Catalogue::from_rows(many)->custom_settings().size() == 32);
+  CHECK(Catalogue::built_in()->custom_settings().empty());
+}
+
 TEST_CASE("catalogue: rows in another order → the same digest; one row else → another") {
   Rows reversed = rows();
   std::reverse(reversed.begin(), reversed.end());

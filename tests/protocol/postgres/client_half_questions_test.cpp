@@ -1,9 +1,12 @@
 #include "tests/protocol/postgres/client_half_conversation.hpp"
 
+#include "protocol/postgres/catalogue.hpp"
+
 #include <doctest/doctest.h>
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 using namespace client_half_test;
 
@@ -146,6 +149,24 @@ TEST_CASE("questions: a setting with a point, to a bound value or by a block of 
   CHECK(it.client.pin() == PinReason::untracked_state);  // nobody knows what to ask for
 }
 
+TEST_CASE("questions: a setting with a point that only a function sets → asked about by the name in the function's source, and carried") {
+  Conversation it;
+  const std::vector<CatalogueRow> rows{{"function", "public", "some_function", "", false}, {"setting", "", "app.tenant", "", false},
+                                       {"setting", "", "app.other", "", false}};
+  it.analyser.set_catalogue(Catalogue::from_rows(rows));
+  run(it, it.blue, "SELECT some_function()");
+  const std::string asked = ask(it, it.blue);
+  CHECK(asked.find("current_setting('app.tenant', true)") != std::string::npos);
+  CHECK(asked.find("current_setting('app.other', true)") != std::string::npos);
+  CHECK(it.answer(text_row("r", "none", "x") + text_row("s", "app.tenant", "ann") + text_row("s", "app.other", "") + answered(), it.blue).empty());
+  CHECK(it.client.pins().empty());
+  CHECK(restore(it, it.green) == "SELECT pg_catalog.set_config('app.tenant', 'ann', false)");
+  run(it, it.blue, "SELECT some_function()");
+  CHECK_FALSE(ask(it, it.blue).empty());
+  CHECK(it.answer(text_row("r", "none", "x") + text_row("s", "app.tenant", "ben") + answered(), it.blue).empty());
+  CHECK(restore(it, it.green).find("set_config('app.tenant', 'ben', false)") != std::string::npos);
+}
+
 TEST_CASE("questions: PREPARE inside a block of code → the statement is not known, the pin stays") {
   Conversation it;
   run(it, it.blue, "DO $$BEGIN EXECUTE 'PREPARE p AS SELECT 1'; END$$", "DO");
@@ -213,4 +234,38 @@ TEST_CASE("sequence value: currval on a connection that others have used → the
   CHECK(other.answer(complete("DISCARD SEQUENCES") + ready_message('I') + error("ERROR", "55000") + ready_message('I'), other.blue) ==
         text_of(error("ERROR", "55000") + ready_message('I')));
   CHECK(other.client.is_held(other.blue));  // though it was in vain: it will ask again
+}
+
+TEST_CASE("sequence value: where one session has asked for it behind its transaction → others that write keep their connections") {
+  const auto make = [](Conversation& it, Tenure tenure) {
+    auto client = std::make_unique<PostgresClientHalf>(Login{}, it.analyser, it.options, nullptr, tenure);
+    client->write_welcome(it.green, CancelKey{8, Bytes(4)}, it.welcome);
+    return client;
+  };
+  const auto run_at_green = [](Conversation& it, PostgresClientHalf& client, const std::string& sql) {
+    Gather sent;
+    Gather told;
+    const Bytes bytes = query_message(sql);
+    client.forward(client.next_request(bytes, &it.green), bytes, it.green, sent);
+    REQUIRE(client.relay(it.green, complete("INSERT 0 1") + ready_message('I'), told, it.completed).has_value());
+  };
+  Conversation it;
+  const auto before = make(it, Tenure::shared);
+  run_at_green(it, *before, "INSERT INTO t DEFAULT VALUES");
+  CHECK_FALSE(before->is_held(it.green));  // nobody has asked yet
+  it.send(query_message("BEGIN"), it.blue);
+  it.answer(complete("BEGIN") + ready_message('T'), it.blue);
+  it.send(query_message("SELECT lastval()"), it.blue);
+  it.answer(complete("SELECT 1") + ready_message('T'), it.blue);
+  CHECK_FALSE(it.analyser.is_sequence_value_wanted());  // inside the transaction it is there in any case
+  run(it, it.blue, "COMMIT", "COMMIT");
+  run(it, it.blue, "SELECT lastval()");
+  run_at_green(it, *before, "SELECT name FROM t");
+  CHECK_FALSE(before->is_held(it.green));
+  run_at_green(it, *before, "INSERT INTO t DEFAULT VALUES");
+  CHECK(before->is_held(it.green));
+  CHECK(before->pin() == PinReason::none);  // its reads may move
+  const auto own = make(it, Tenure::own);
+  run_at_green(it, *own, "INSERT INTO t DEFAULT VALUES");
+  CHECK(own->pins().empty());  // its connection is its own anyway
 }
