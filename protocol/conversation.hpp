@@ -99,6 +99,10 @@ struct ReplyProgress {
   /// has said of its reply to the oldest unanswered batch, when it goes for reasons of its own (it stops, or has crashed)
   /// and nothing of that reply was given earlier. Whoever makes the requests again takes them off.
   std::size_t farewell_bytes = 0;
+  /// The batch answered last failed, outside of transactions, for a cause that is gone when it is made again, and nothing of
+  /// its reply was given earlier: so many bytes at the end of what goes to the client are that reply. Whoever makes it
+  /// again takes them off and calls take_back().
+  std::size_t retry_bytes = 0;
 };
 
 enum class RestoreState : std::uint8_t {
@@ -160,6 +164,9 @@ class ClientHalf {
   /// same bytes will be judged again.
   /// Precondition: those are batches of reads outside of transactions.
   virtual void abandon(BackendHalf& lost) = 0;
+
+  /// The batch that relay() has just found to be worth another try on `source` was never made: its bytes will be judged again.
+  virtual void take_back(BackendHalf& source) = 0;
 
   /// Takes note that the bytes covered by `request` were thrown away, there being no backend whom they could concern.
   /// Precondition: next_request() said ignore.

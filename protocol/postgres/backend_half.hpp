@@ -9,7 +9,9 @@
 
 #include <array>
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 namespace protocol::postgres {
 
@@ -83,6 +85,9 @@ class PostgresBackendHalf final : public BackendHalf {
   std::size_t answer_start = 0;
   static constexpr std::size_t in_part = SIZE_MAX;  ///< of answer_start: some of it was given earlier
   bool has_error = false;
+  bool is_worth_another_try = false;      ///< it failed for a statement that is prepared anew by now
+  bool has_freed_name = false;            ///< of a prepared statement: it could not be made again
+  std::vector<std::string> prepared_names;  ///< by it, so far
   bool has_changed_schema = false;        ///< a text that may have changed tables was sent since the last transaction
   bool tag_was_rollback = false;          ///< the last CommandComplete said ROLLBACK
   DoneCounts done;                        ///< of the query under way

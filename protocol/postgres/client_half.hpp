@@ -77,6 +77,7 @@ class PostgresClientHalf final : public ClientHalf {
   void pin_for(PinReason reason) override { state_.pin_for(reason); }
   void forward(const NextRequest& request, ByteView unread, BackendHalf& target, Gather& to_backend) override;
   void abandon(BackendHalf& lost) override;
+  void take_back(BackendHalf& source) override;
   void ignore(const NextRequest& request) override;
   [[nodiscard]] Result<ReplyProgress> relay(BackendHalf& source, ByteView unread, Gather& to_client,
                                             std::vector<Completion>& completed) override;
@@ -173,6 +174,7 @@ class PostgresClientHalf final : public ClientHalf {
                                                           ReplyProgress& progress);
   void pass_on(PostgresBackendHalf& source, BackendMessage tag, ByteView frame, Gather& to_client, ReplyProgress& progress);
   [[nodiscard]] static bool holds_back(PostgresBackendHalf& source, ByteView notice, Gather& to_client);
+  static void hold_back_reply(PostgresBackendHalf& source, ByteView last, Gather& to_client);
   static void note_told_between(PostgresBackendHalf& source, const Gather& to_client);
   void tell_notification(const PostgresBackendHalf& source, ByteView frame, Gather& to_client) const;
   void on_parameter_status(PostgresBackendHalf& source, ByteView frame, Gather& to_client);

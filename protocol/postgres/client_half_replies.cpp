@@ -69,7 +69,7 @@ Result<ReplyProgress> PostgresClientHalf::relay(BackendHalf& backend, ByteView u
     if (!step) return step.error();
     if (step->consumed == 0) break;
     progress.consumed += step->consumed;
-    if (progress.is_session_over || progress.is_link_lost) break;
+    if (progress.is_session_over || progress.is_link_lost || progress.retry_bytes != 0) break;
   }
   note_where_pins_live(source);
   return progress;
@@ -118,6 +118,12 @@ Result<PostgresClientHalf::FrameStep> PostgresClientHalf::relay_frame(PostgresBa
     const bool is_retold = verdict == Verdict::forward && !progress.is_session_over &&
                            (tell_refusal(source, to_client) || (is_whole && tell_renamed_error(source, frame, to_client)));
     if (is_retold) verdict = Verdict::swallow;
+    source.is_worth_another_try = source.is_worth_another_try && verdict == Verdict::forward && is_whole &&
+                                  source.answer_start != PostgresBackendHalf::in_part && !progress.is_session_over;
+    if (source.is_worth_another_try) {
+      hold_back_reply(source, frame, to_client);
+      verdict = Verdict::swallow;
+    }
     if (verdict == Verdict::forward && !source.kept_error.empty()) {
       to_client.own(std::exchange(source.kept_error, {}));
       source.has_answered = true;
@@ -311,6 +317,7 @@ void PostgresClientHalf::on_completed(PostgresBackendHalf& source, ExpectedReply
       return;
     }
     withdraw(proposed_, entry.statement);
+    source.has_freed_name = true;
     source.statements.erase(entry.statement->name);
     state_.on_closed(entry.statement->name);
     return;
@@ -364,6 +371,9 @@ void PostgresClientHalf::on_ready(PostgresBackendHalf& source, const ExpectedRep
       source.has_changed_schema = false;
     }
   }
+  if (source.tracker.is_owing()) source.is_worth_another_try = false;  // what is behind it was to come later
+  if (!source.is_worth_another_try) source.prepared_names.clear();
+  source.has_freed_name = false;
   source.statements_version = state_.statements_version();
   completed.push_back(Completion{source.has_error, source.error_code});
   source.has_error = false;

@@ -174,6 +174,9 @@ void PostgresClientHalf::on_shared_error(PostgresBackendHalf& source, const Prep
     library_->note_schema_change();
     if (outdated_.size() == outdated_max) outdated_.erase(outdated_.begin());
     outdated_.emplace_back(statement.shared, library_->schema_version());
+    // Its Sync is owed, and nothing behind it.
+    source.is_worth_another_try = source.tracker.status() == TransactionStatus::idle && !source.has_freed_name &&
+                                  source.tracker.owed_count() == 1;
   }
 }
 
@@ -192,6 +195,7 @@ void PostgresClientHalf::on_parsed(PostgresBackendHalf& source, ExpectedReply& e
     return;
   }
   withdraw(proposed_, entry.statement);
+  if (!entry.statement->name.empty()) source.prepared_names.push_back(entry.statement->name);
   if (entry.statement->shared == nullptr) {
     source.statements.insert_or_assign(entry.statement->name, entry.statement);
   } else if (entry.disposition == Disposition::forward) {

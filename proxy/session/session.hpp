@@ -176,6 +176,9 @@ class Session final : public net::StreamListener,
   void note_answered(const InFlight& batch);
   [[nodiscard]] bool can_repeat(backend::Connection& link) const;
   void repeat_reads(routing::Side side);
+  void put_back_kept();
+  [[nodiscard]] bool can_retry(const backend::Connection& link) const;
+  void retry_read(backend::Connection& link);
 
   // Replies: session_replies.cpp.
   void relay_replies();

@@ -48,13 +48,32 @@ void Session::repeat_reads(Side side) {
   half_->abandon(links_[side]->half());
   drop_link(side);
   avoid_until_[side] = environment_.loop.now() + environment_.options.retry_after;
+  put_back_kept();
+  disarm_deadline();
+}
+
+void Session::put_back_kept() {
   repeated_bytes_ = kept_.size();
   client_.put_back(kept_.bytes());
   in_flight_.clear();
   kept_.release(environment_.kept_buffers);
   blocked_ = Blocked::nothing;
   end_hold();  // what was held behind them waits for them now
-  disarm_deadline();
+}
+
+/// The batch that has just failed on `link` may be made again there: it is kept, the last one under way, and nothing else has
+/// to do with it.
+bool Session::can_retry(const backend::Connection& link) const {
+  return kept_.size() != 0 && in_flight_.size() == environment_.completed.size() && current_ == link.side() &&
+         half_->pin() == protocol::PinReason::none && !half_->is_held(link.half()) && !half_->is_asking(link.half()) &&
+         client_.state() != net::Channel::State::broken;
+}
+
+/// What failed for another session's prepared statement becomes the next request of the client again.
+void Session::retry_read(backend::Connection& link) {
+  environment_.metrics.sides[link.side()].reads_repeated_total += 1;
+  half_->take_back(link.half());
+  put_back_kept();
 }
 
 /// Probes have found that nobody answers there any more: who waits for a read need not wait for the connection to break.

@@ -56,6 +56,11 @@ void Session::relay_once(backend::Connection& link) {
       half_->relay(link.half(), channel.unread(), environment_.to_client, environment_.completed);
   environment_.metrics.sides[side].bytes_to_client_total += environment_.to_client.total_bytes();
   counters_->sent_bytes += environment_.to_client.total_bytes();
+  const bool is_retried = progress && progress->retry_bytes != 0 && can_retry(link);
+  if (is_retried) {  // it will be answered
+    environment_.completed.pop_back();
+    environment_.to_client.shorten(progress->retry_bytes);
+  }
   note_completions(side);
   const bool is_repeated = progress && progress->farewell_bytes != 0 && can_repeat(link);
   if (is_repeated) environment_.to_client.shorten(progress->farewell_bytes);
@@ -71,6 +76,10 @@ void Session::relay_once(backend::Connection& link) {
   if (progress->is_session_over || progress->is_link_lost) note_lost(side);
   if (is_repeated) {
     repeat_reads(side);
+    return;
+  }
+  if (is_retried) {
+    retry_read(link);
     return;
   }
   if (progress->is_session_over) {

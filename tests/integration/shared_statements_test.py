@@ -103,7 +103,27 @@ class SharedStatements(Through):
         other.ask("ALTER TABLE shared_change ADD b int")
         self.assertEqual(self.kinds(other, parse("r", text), bind("", "r"), execute()), ["1", "2", "C", "Z"])
         self.house.blue.query("ALTER TABLE shared_change ADD c int")  # behind our back
+        self.assertEqual(self.kinds(one, bind("", "r"), execute()), ["2", "C", "Z"])
+        self.assertEqual(self.kinds(one, bind("", "r"), execute()), ["2", "C", "Z"])
+
+    def test_result_changes_behind_our_back(self):
+        """prepared behind a change that we did not see, in one batch or not, described or not → works at once, though another's was stale"""
+        one, others = self.client(), [self.client() for _ in range(4)]
+        one.ask("CREATE TABLE unseen_change (a int)")
+        self.addCleanup(self.house.blue.query, "DROP TABLE unseen_change")
+        text = "SELECT * FROM unseen_change"
+        self.assertEqual(self.kinds(one, parse("r", text), bind("", "r"), execute()), ["1", "2", "C", "Z"])
+        uses = ((bind("", "r"), execute()), (describe("S", "r"), bind("", "r"), execute()), (bind("", "r"), describe("P"), execute()))
+        wanted = (["2", "C", "Z"], ["t", "T", "2", "C", "Z"], ["2", "T", "C", "Z"])
+        for number, (use, kinds) in enumerate(zip(uses, wanted)):
+            self.house.blue.query(f"ALTER TABLE unseen_change ADD b{number} int")
+            self.assertEqual(self.kinds(others[number], parse("r", text), *use), ["1", *kinds])
+            self.house.blue.query(f"ALTER TABLE unseen_change ADD c{number} int")
+            self.assertEqual(self.kinds(others[number], *use), kinds)
+        self.house.blue.query("ALTER TABLE unseen_change ADD d int")
+        one.ask("BEGIN")  # inside a transaction it is as on the server
         self.assertEqual(self.kinds(one, bind("", "r"), execute()), ["0A000", "Z"])
+        one.ask("ROLLBACK")
         self.assertEqual(self.kinds(one, bind("", "r"), execute()), ["2", "C", "Z"])
 
     def test_search_path(self):

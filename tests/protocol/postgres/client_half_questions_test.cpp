@@ -160,7 +160,7 @@ TEST_CASE("questions: a setting with a point that only a function sets → asked
   CHECK(asked.find("current_setting('app.other', true)") != std::string::npos);
   CHECK(it.answer(text_row("r", "none", "x") + text_row("s", "app.tenant", "ann") + text_row("s", "app.other", "") + answered(), it.blue).empty());
   CHECK(it.client.pins().empty());
-  CHECK(restore(it, it.green) == "SELECT pg_catalog.set_config('app.tenant', 'ann', false)");
+  CHECK(restore(it, it.green) == "SELECT pg_catalog.set_config('app.tenant', 'ann', false);");
   run(it, it.blue, "SELECT some_function()");
   CHECK_FALSE(ask(it, it.blue).empty());
   CHECK(it.answer(text_row("r", "none", "x") + text_row("s", "app.tenant", "ben") + answered(), it.blue).empty());

@@ -50,6 +50,7 @@ struct Sharing {
     Gather told;
     const Result<ReplyProgress> result = client.relay(half, bytes, told, completed);
     REQUIRE(result.has_value());
+    progress = *result;
     return text_of(told);
   }
   StatementClass judge_class(PostgresClientHalf& client, const Bytes& bytes, PostgresBackendHalf& half) {
@@ -75,6 +76,7 @@ struct Sharing {
   std::vector<std::unique_ptr<PostgresClientHalf>> sessions;
   std::vector<Completion> completed;
   bool waits = false;
+  ReplyProgress progress;
 };
 
 }  // namespace
@@ -182,6 +184,73 @@ TEST_CASE("shared statements: the result has changed behind our back → one 0A0
   CHECK(it.send(client, use, it.one) == text_of(close_message('S', name_of(1)) + parse_message(name_of(1), "SELECT * FROM t") +
                                                 bind_message(name_of(1)) + sync_message()));
   CHECK(it.answer(client, closed + parsed + bound + idle, it.one) == text_of(bound + idle));
+}
+
+TEST_CASE("shared statements: prepared behind a change that we did not see, and failed for another's → worth another try, from its Parse on") {
+  Sharing it;
+  it.prepare(it.session(), "a", "SELECT * FROM t", it.one);
+  PostgresClientHalf& client = it.session();
+  const Bytes batch = parse_message("b", "SELECT * FROM t") + bind_message("b") + execute_message() + sync_message();
+  CHECK(it.send(client, batch, it.one).starts_with(text_of(stand_in)));
+  const Bytes failed = error("ERROR", "0A000") + idle;
+  CHECK(it.answer(client, closed + error("ERROR", "0A000"), it.one).empty());  // servers send an error at once
+  CHECK(it.answer(client, idle, it.one) == text_of(parsed + failed));
+  CHECK(it.progress.retry_bytes == (parsed + failed).size());
+  client.take_back(it.one);
+  CHECK(client.state().find_statement("b") == nullptr);
+  CHECK(it.send(client, batch, it.one) ==
+        text_of(close_message('S', name_of(1)) + parse_message(name_of(1), "SELECT * FROM t") + bind_message(name_of(1)) +
+                execute_message() + sync_message()));
+  const Bytes done = parsed + bound + complete("SELECT 1") + idle;
+  CHECK(it.answer(client, closed + done, it.one) == text_of(done));
+  CHECK(it.progress.retry_bytes == 0);
+}
+
+TEST_CASE("shared statements: failed for another's, but given in part, in a transaction, with more behind it or a name freed → as it is") {
+  const Bytes failed = error("ERROR", "0A000");
+  const Bytes use = bind_message("a") + execute_message() + sync_message();
+  {
+    Sharing it;
+    PostgresClientHalf& client = it.session();
+    it.prepare(client, "a", "SELECT * FROM t", it.one);
+    it.send(client, parse_message("", "SELECT 1") + use, it.one);
+    it.answer(client, parsed, it.one);
+    it.answer(client, failed + idle, it.one);
+    CHECK(it.progress.retry_bytes == 0);
+  }
+  {
+    Sharing it;
+    PostgresClientHalf& client = it.session();
+    it.prepare(client, "a", "SELECT * FROM t", it.one);
+    it.send(client, query_message("BEGIN"), it.one);
+    it.answer(client, complete("BEGIN") + ready_message('T'), it.one);
+    it.send(client, use, it.one);
+    it.answer(client, failed + ready_message('E'), it.one);
+    CHECK(it.progress.retry_bytes == 0);
+  }
+  {
+    Sharing it;
+    PostgresClientHalf& client = it.session();
+    it.prepare(client, "a", "SELECT * FROM t", it.one);
+    it.send(client, bind_message("a") + flush_message(), it.one);  // who waits for it will send no Sync before it comes
+    CHECK(it.answer(client, failed, it.one) == text_of(failed));
+  }
+  {
+    Sharing it;
+    PostgresClientHalf& client = it.session();
+    it.prepare(client, "a", "SELECT * FROM t", it.one);
+    it.send(client, use + query_message("SELECT 1"), it.one);
+    it.answer(client, failed + idle, it.one);
+    CHECK(it.progress.retry_bytes == 0);
+  }
+  {
+    Sharing it;
+    PostgresClientHalf& client = it.session();
+    it.prepare(client, "a", "SELECT * FROM t", it.one);
+    it.send(client, close_message('S', "c") + use, it.one);
+    it.answer(client, closed + failed + idle, it.one);
+    CHECK(it.progress.retry_bytes == 0);
+  }
 }
 
 TEST_CASE("shared statements: more than the bound → the one used longest ago is closed in the same write") {
