@@ -67,10 +67,6 @@ class Analyser {
   [[nodiscard]] const Analysis& unreadable() const { return unreadable_; }
 
   [[nodiscard]] const Counters& counters() const { return counters_; }
-  /// Sessions here ask, outside of transactions, for the value that an earlier statement of theirs drew from a sequence. Learnt
-  /// when the first of them does.
-  [[nodiscard]] bool is_sequence_value_wanted() const { return is_sequence_value_wanted_; }
-  void note_sequence_value_wanted() { is_sequence_value_wanted_ = true; }
   /// What came of asking servers about what statements had left behind.
   [[nodiscard]] QuestionHistory& questions() { return questions_; }
   [[nodiscard]] std::size_t cached_bytes() const;
@@ -99,7 +95,6 @@ class Analyser {
   std::unique_ptr<Caches> caches_;
   Counters counters_;
   QuestionHistory questions_;
-  bool is_sequence_value_wanted_ = false;
 };
 
 }  // namespace protocol::postgres

@@ -193,9 +193,7 @@ class PostgresClientHalf final : public ClientHalf {
   void settle_question(PostgresBackendHalf& source);
   void note_unseen_change(PostgresBackendHalf& source, const StatementFacts& facts);
   void note_where_pins_live(PostgresBackendHalf& source);
-  [[nodiscard]] std::shared_ptr<const StatementFacts> effects_of(const std::shared_ptr<const StatementFacts>& facts) const;
-  [[nodiscard]] bool may_draw_value(const StatementFacts& facts) const;
-  void note_sequence_use(const PostgresBackendHalf& source, const StatementFacts& facts);
+  [[nodiscard]] static std::shared_ptr<const StatementFacts> effects_of(const std::shared_ptr<const StatementFacts>& facts);
   void drop_sequence_values(PostgresBackendHalf& target, ByteView unread, Gather& to_backend);
 
   // Restoring.
@@ -216,7 +214,6 @@ class PostgresClientHalf final : public ClientHalf {
   const ClientHalfOptions& options_;
   StatementLibrary* const library_;
   const bool is_sharing_;
-  const Tenure tenure_;
   SessionState state_;
   const std::uint64_t id_;               ///< no other session on this thread has the same
   const std::string database_;

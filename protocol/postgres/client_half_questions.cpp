@@ -120,26 +120,12 @@ void PostgresClientHalf::note_unseen_change(PostgresBackendHalf& source, const S
 }
 
 /// Facts that the session must hear of when the statement succeeds; null for most statements.
-std::shared_ptr<const StatementFacts> PostgresClientHalf::effects_of(const std::shared_ptr<const StatementFacts>& facts) const {
+std::shared_ptr<const StatementFacts> PostgresClientHalf::effects_of(const std::shared_ptr<const StatementFacts>& facts) {
   if (!facts) return nullptr;
   const bool has_effects = !facts->changes.empty() || facts->pin != PinReason::none ||
                            facts->transaction_effect == TransactionEffect::unclear || facts->may_change_settings ||
-                           !facts->may_begin.empty() || !facts->may_end.empty() || may_draw_value(*facts);
+                           !facts->may_begin.empty() || !facts->may_end.empty();
   return has_effects ? facts : nullptr;
-}
-
-/// A write, by which the session may come to a sequence's value that it will ask for.
-bool PostgresClientHalf::may_draw_value(const StatementFacts& facts) const {
-  return tenure_ == Tenure::shared && analyser_.is_sequence_value_wanted() &&
-         (facts.statement_class == StatementClass::write || facts.statement_class == StatementClass::unknown);
-}
-
-/// Where sessions ask for sequences' values behind the transaction that drew them, one that writes keeps its connection:
-/// the value cannot be set on another one. Source: PostgreSQL 15 manual 9.17.
-void PostgresClientHalf::note_sequence_use(const PostgresBackendHalf& source, const StatementFacts& facts) {
-  const bool is_asking = facts.pin == PinReason::sequence_value || facts.may_begin.has(PinReason::sequence_value);
-  if (is_asking && source.tracker.status() == TransactionStatus::idle) analyser_.note_sequence_value_wanted();
-  if (!source.is_transaction_read_only && may_draw_value(facts)) state_.pin_for(PinReason::sequence_value, facts.fingerprint);
 }
 
 /// A connection that others have used since may hold their sequences' values. The session gets PostgreSQL's own error

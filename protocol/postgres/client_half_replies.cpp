@@ -343,7 +343,6 @@ void PostgresClientHalf::on_completed(PostgresBackendHalf& source, ExpectedReply
     return;
   }
   state_.on_success(*entry.effects);
-  note_sequence_use(source, *entry.effects);
   if (entry.effects->may_change_settings) note_unseen_change(source, *entry.effects);
   for (const SessionChange& change : entry.effects->changes) note_statement_change(source, change);
 }

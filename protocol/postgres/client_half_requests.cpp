@@ -82,7 +82,6 @@ PostgresClientHalf::PostgresClientHalf(const Login& login, Analyser& analyser, c
       options_(options),
       library_(library),
       is_sharing_(library != nullptr && options.prepared_statements_max != 0 && tenure == Tenure::shared),
-      tenure_(tenure),
       id_(fresh_number()),
       database_(login.database),
       application_name_(login.application_name) {

@@ -261,10 +261,7 @@ void PostgresClientHalf::note_lasting_changes(PostgresBackendHalf& source, const
   state_.on_failure(facts, done);
   // Whoever asks for a sequence's value in vain will ask again; but not where nothing can draw from one.
   const bool wants_value = facts.pin == PinReason::sequence_value && !source.is_transaction_read_only;
-  if (wants_value) {
-    state_.pin_for(PinReason::sequence_value, facts.fingerprint);
-    note_sequence_use(source, facts);
-  }
+  if (wants_value) state_.pin_for(PinReason::sequence_value, facts.fingerprint);
   doubted_ = &source;
   for (const SessionChange& change : facts.changes) {
     if (done.statement_changes == 0) break;

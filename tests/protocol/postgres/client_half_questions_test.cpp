@@ -235,37 +235,3 @@ TEST_CASE("sequence value: currval on a connection that others have used → the
         text_of(error("ERROR", "55000") + ready_message('I')));
   CHECK(other.client.is_held(other.blue));  // though it was in vain: it will ask again
 }
-
-TEST_CASE("sequence value: where one session has asked for it behind its transaction → others that write keep their connections") {
-  const auto make = [](Conversation& it, Tenure tenure) {
-    auto client = std::make_unique<PostgresClientHalf>(Login{}, it.analyser, it.options, nullptr, tenure);
-    client->write_welcome(it.green, CancelKey{8, Bytes(4)}, it.welcome);
-    return client;
-  };
-  const auto run_at_green = [](Conversation& it, PostgresClientHalf& client, const std::string& sql) {
-    Gather sent;
-    Gather told;
-    const Bytes bytes = query_message(sql);
-    client.forward(client.next_request(bytes, &it.green), bytes, it.green, sent);
-    REQUIRE(client.relay(it.green, complete("INSERT 0 1") + ready_message('I'), told, it.completed).has_value());
-  };
-  Conversation it;
-  const auto before = make(it, Tenure::shared);
-  run_at_green(it, *before, "INSERT INTO t DEFAULT VALUES");
-  CHECK_FALSE(before->is_held(it.green));  // nobody has asked yet
-  it.send(query_message("BEGIN"), it.blue);
-  it.answer(complete("BEGIN") + ready_message('T'), it.blue);
-  it.send(query_message("SELECT lastval()"), it.blue);
-  it.answer(complete("SELECT 1") + ready_message('T'), it.blue);
-  CHECK_FALSE(it.analyser.is_sequence_value_wanted());  // inside the transaction it is there in any case
-  run(it, it.blue, "COMMIT", "COMMIT");
-  run(it, it.blue, "SELECT lastval()");
-  run_at_green(it, *before, "SELECT name FROM t");
-  CHECK_FALSE(before->is_held(it.green));
-  run_at_green(it, *before, "INSERT INTO t DEFAULT VALUES");
-  CHECK(before->is_held(it.green));
-  CHECK(before->pin() == PinReason::none);  // its reads may move
-  const auto own = make(it, Tenure::own);
-  run_at_green(it, *own, "INSERT INTO t DEFAULT VALUES");
-  CHECK(own->pins().empty());  // its connection is its own anyway
-}
