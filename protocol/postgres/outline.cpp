@@ -1,5 +1,6 @@
 #include "protocol/postgres/outline.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -22,16 +23,15 @@ enum class Kind : std::uint8_t {
 
 constexpr std::array<Kind, 256> make_kinds() {
   std::array<Kind, 256> kinds{};
-  for (std::size_t c = 0; c < kinds.size(); ++c) {
-    const bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-    kinds[c] = is_letter || c == '_' || c == '.' ? Kind::word : c >= 0x80 ? Kind::opaque : Kind::plain;
-  }
+  for (Kind& kind : kinds) kind = Kind::opaque;  // control characters, braces and the like are in no token
+  for (const char c : std::string_view(" \t\n\r\f~!@#^&|`?+*%<>=,()[];:")) kinds[static_cast<unsigned char>(c)] = Kind::plain;
+  for (std::size_t c = 'a'; c <= 'z'; ++c) kinds[c] = kinds[c - 'a' + 'A'] = Kind::word;
+  kinds['_'] = kinds['.'] = Kind::word;
   for (std::size_t c = '0'; c <= '9'; ++c) kinds[c] = Kind::digit;
   kinds['$'] = Kind::dollar;
   kinds['\''] = Kind::quote;
   kinds['-'] = Kind::dash;
   kinds['/'] = Kind::slash;
-  kinds['"'] = kinds['\\'] = kinds['\0'] = Kind::opaque;
   return kinds;
 }
 
@@ -86,13 +86,22 @@ class OutlineWriter {
 
   /// The rest of a word, a parameter, or a number that is no plain integer. What ends in a quote had a prefix's meaning.
   [[nodiscard]] bool write_word() {
+    const std::size_t begin = read_;
     while (read_ < text_.size()) {
       const Kind kind = kind_of(text_[read_]);
       if (kind == Kind::quote || kind == Kind::dollar || text_[read_] == '&') return false;
-      if (kind != Kind::word && kind != Kind::digit) return true;
+      if (kind != Kind::word && kind != Kind::digit) break;
       copy();
     }
-    return true;
+    return !is_uescape(text_.substr(begin, read_ - begin));
+  }
+
+  /// The string behind it says how another is read.
+  [[nodiscard]] static bool is_uescape(std::string_view word) {
+    constexpr std::string_view keyword = "uescape";
+    return word.size() == keyword.size() && std::equal(word.begin(), word.end(), keyword.begin(), [](char written, char lower) {
+             return (written | 0x20) == lower;
+           });
   }
 
   [[nodiscard]] bool write_number() {
