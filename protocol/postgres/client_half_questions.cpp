@@ -64,7 +64,8 @@ void PostgresClientHalf::note_where_pins_live(PostgresBackendHalf& source) {
 
 bool PostgresClientHalf::has_question(const BackendHalf& backend) const {
   const auto& target = static_cast<const PostgresBackendHalf&>(backend);
-  return &target == doubted_ && is_doubtful() && !target.question && target.is_at_boundary();
+  // While more replies may come than are owed, one of them would be taken for the answer's.
+  return &target == doubted_ && is_doubtful() && !target.question && target.is_at_boundary() && !target.tracker.is_in_doubt();
 }
 
 bool PostgresClientHalf::is_asking(const BackendHalf& target) const {

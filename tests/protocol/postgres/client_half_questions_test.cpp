@@ -235,3 +235,17 @@ TEST_CASE("sequence value: currval on a connection that others have used → the
         text_of(error("ERROR", "55000") + ready_message('I')));
   CHECK(other.client.is_held(other.blue));  // though it was in vain: it will ask again
 }
+
+TEST_CASE("questions: more replies may come than are owed, behind a COPY that failed → nothing is asked, an answer could be another's") {
+  Conversation it;
+  run(it, it.blue, "SELECT pg_advisory_lock(1)");
+  run(it, it.blue, "SELECT pg_advisory_unlock(1)");
+  CHECK(it.client.has_question(it.blue));
+  it.send(parse_message("", "COPY t FROM STDIN") + bind_message("") + execute_message(), it.blue);
+  it.answer(message('1', "") + message('2', "") + message('G', "\0\0\0"s), it.blue);
+  it.send(message('d', "x\n") + sync_message() + bind_message("none") + sync_message(), it.blue);
+  it.answer(error("ERROR", "22P04") + ready_message('I'), it.blue);
+  CHECK(it.blue.is_at_boundary());
+  CHECK(it.blue.tracker.is_in_doubt());
+  CHECK_FALSE(it.client.has_question(it.blue));
+}
