@@ -93,15 +93,16 @@ class OutlineWriter {
       if (kind != Kind::word && kind != Kind::digit) break;
       copy();
     }
-    return !is_uescape(text_.substr(begin, read_ - begin));
+    return !ends_in_uescape(text_.substr(begin, read_ - begin));
   }
 
-  /// The string behind it says how another is read.
-  [[nodiscard]] static bool is_uescape(std::string_view word) {
+  /// The string behind it says how another is read. What ends so may be more than one token.
+  [[nodiscard]] static bool ends_in_uescape(std::string_view word) {
     constexpr std::string_view keyword = "uescape";
-    return word.size() == keyword.size() && std::equal(word.begin(), word.end(), keyword.begin(), [](char written, char lower) {
-             return (written | 0x20) == lower;
-           });
+    if (word.size() < keyword.size()) return false;
+    word.remove_prefix(word.size() - keyword.size());
+    return std::equal(word.begin(), word.end(), keyword.begin(),
+                      [](char written, char lower) { return (written | 0x20) == lower; });
   }
 
   [[nodiscard]] bool write_number() {

@@ -50,7 +50,7 @@ constexpr const char* without_outline[] = {
     "SELECT 1 -- c", "SELECT /* c */ 1", "SELECT \"a\"", "SELECT $$a$$",         "SELECT $x$a$x$",
     "SELECT E'a'",   "SELECT U&'a'",     "SELECT B'1'",  "SELECT 'a\\'",         "SELECT 'a",
     "SELECT N'a'",   "SELECT \xc3\xa4",  "SELECT 1$$5$$", "SELECT date'2000-01-01'",
-    "SELECT {1}",    "INSERT \x0fNTO t", "SELECT a UEscape '!'",
+    "SELECT {1}",    "INSERT \x0fNTO t", "SELECT a UEscape '!'", "SELECT a.uescape='!'",
 };
 
 }  // namespace
