@@ -193,7 +193,6 @@ class PostgresClientHalf final : public ClientHalf {
   void settle_question(PostgresBackendHalf& source);
   void note_unseen_change(PostgresBackendHalf& source, const StatementFacts& facts);
   void note_where_pins_live(PostgresBackendHalf& source);
-  [[nodiscard]] static std::shared_ptr<const StatementFacts> effects_of(const std::shared_ptr<const StatementFacts>& facts);
   void drop_sequence_values(PostgresBackendHalf& target, ByteView unread, Gather& to_backend);
 
   // Restoring.

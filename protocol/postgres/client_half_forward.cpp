@@ -12,6 +12,15 @@ namespace {
 
 ByteView payload_of(ByteView frame) { return frame.subspan(frame_header_bytes); }
 
+/// Facts that the session must hear of when the statement succeeds; null for most statements.
+std::shared_ptr<const StatementFacts> effects_of(const std::shared_ptr<const StatementFacts>& facts) {
+  if (!facts) return nullptr;
+  const bool has_effects = !facts->changes.empty() || facts->pin != PinReason::none ||
+                           facts->transaction_effect == TransactionEffect::unclear || facts->may_change_settings ||
+                           !facts->may_begin.empty() || !facts->may_end.empty();
+  return has_effects ? facts : nullptr;
+}
+
 /// Whether what follows cannot be judged for certain before this is answered: a transaction may open or end, or a
 /// prepared name may come to mean something else.
 bool may_change_transaction(const StatementFacts& facts) {

@@ -120,15 +120,6 @@ void PostgresClientHalf::note_unseen_change(PostgresBackendHalf& source, const S
   if (!is_known_by_name || analyser_.questions().is_due(facts.fingerprint)) state_.doubt_everything(facts.fingerprint);
 }
 
-/// Facts that the session must hear of when the statement succeeds; null for most statements.
-std::shared_ptr<const StatementFacts> PostgresClientHalf::effects_of(const std::shared_ptr<const StatementFacts>& facts) {
-  if (!facts) return nullptr;
-  const bool has_effects = !facts->changes.empty() || facts->pin != PinReason::none ||
-                           facts->transaction_effect == TransactionEffect::unclear || facts->may_change_settings ||
-                           !facts->may_begin.empty() || !facts->may_end.empty();
-  return has_effects ? facts : nullptr;
-}
-
 /// A connection that others have used since may hold their sequences' values. The session gets PostgreSQL's own error
 /// rather than another's value: it has none. Source: PostgreSQL 15 manual, DISCARD SEQUENCES; 9.17 currval.
 void PostgresClientHalf::drop_sequence_values(PostgresBackendHalf& target, ByteView unread, Gather& to_backend) {

@@ -195,7 +195,9 @@ void PostgresClientHalf::on_parsed(PostgresBackendHalf& source, ExpectedReply& e
     return;
   }
   withdraw(proposed_, entry.statement);
-  if (!entry.statement->name.empty()) source.prepared_names.push_back(entry.statement->name);
+  // Else nothing would bound them: a transaction may prepare and close for as long as it likes.
+  const bool may_be_made_again = source.tracker.status() == TransactionStatus::idle && !source.has_freed_name;
+  if (may_be_made_again && !entry.statement->name.empty()) source.prepared_names.push_back(entry.statement->name);
   if (entry.statement->shared == nullptr) {
     source.statements.insert_or_assign(entry.statement->name, entry.statement);
   } else if (entry.disposition == Disposition::forward) {

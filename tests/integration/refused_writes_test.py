@@ -46,6 +46,15 @@ class RefusedWrites(Through):
         until(lambda: self.proxy.status(mode)["pinned"].get(reason) == 1, f"pinned by {reason}")
         return connection
 
+    def tied_wire(self, mode, key):
+        """The same by a lock, for what no driver sends."""
+        self.proxy.shift(100, pair_name=mode)
+        wire = Wire(self.proxy.address(mode))
+        wire.log_in()
+        for text in ("BEGIN READ ONLY", "SELECT name FROM side", f"SELECT pg_advisory_lock({key})", "COMMIT"):
+            wire.ask(text)
+        return wire
+
     def lines(self):
         return [[line for line, in cluster.query("SELECT line FROM log")] for cluster in self.house.both]
 
@@ -98,11 +107,7 @@ class RefusedWrites(Through):
     def test_unlocked_in_a_pipeline(self):
         """the lock is given back and a write follows without waiting → the answer is awaited, and it runs on blue"""
         for mode in MODES:
-            with self.subTest(mode=mode), Wire(self.proxy.address(mode)) as wire:
-                self.proxy.shift(100, pair_name=mode)
-                wire.log_in()
-                for text in ("BEGIN READ ONLY", "SELECT name FROM side", "SELECT pg_advisory_lock(65)", "COMMIT"):
-                    wire.ask(text)
+            with self.subTest(mode=mode), self.tied_wire(mode, 65) as wire:
                 wire.send(query("SELECT pg_advisory_unlock(65)"), query("INSERT INTO log VALUES ('after')"))
                 wire.read_until("Z")
                 self.assertEqual([each.kind for each in wire.read_until("Z")], ["C", "Z"])
@@ -111,12 +116,7 @@ class RefusedWrites(Through):
     def test_extended(self):
         """by the extended protocol, prepared or not, with Flush, in a pipeline → the write alone is refused, and what follows it is skipped"""
         for mode in MODES:
-            with self.subTest(mode=mode), Wire(self.proxy.address(mode)) as wire:
-                self.proxy.shift(100, pair_name=mode)
-                wire.log_in()
-                for text in ("BEGIN READ ONLY", "SELECT name FROM side", "SELECT pg_advisory_lock(66)", "COMMIT"):
-                    wire.ask(text)
-
+            with self.subTest(mode=mode), self.tied_wire(mode, 66) as wire:
                 def kinds(*messages, ends=1):
                     wire.send(*messages)
                     replies = [each for _ in range(ends) for each in wire.read_until("Z")]
