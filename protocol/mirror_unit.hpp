@@ -1,0 +1,59 @@
+#pragma once
+
+#include "protocol/base/bytes.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace protocol {
+
+/// A value as the server wrote it in its text form; nullopt: NULL.
+using TextValue = std::optional<std::string>;
+
+/// Rows of one table as a statement left them on the authority.
+struct RowChange {
+  enum class Kind : std::uint8_t {
+    put,     ///< these rows exist with exactly these values: inserted or updated
+    remove,  ///< no row with these keys exists
+  };
+  Kind kind = Kind::put;
+  std::string schema;
+  std::string table;
+  std::vector<std::string> columns;      ///< of every row; for remove the key alone. Generated columns are left out
+  std::vector<std::string> key_columns;  ///< the primary key, a part of `columns`; empty: no key, and put only inserts
+  std::vector<std::vector<TextValue>> rows;
+  bool operator==(const RowChange&) const = default;
+};
+
+/// A statement that gives the same on both sides, carried as its text: DDL, TRUNCATE, COPY.
+struct CarriedStatement {
+  std::string text;
+  std::string copy_data;    ///< the bytes between CopyInResponse and CopyDone; empty for all else
+  bool is_barrier = false;  ///< earlier units first, then this one alone: DDL
+  bool operator==(const CarriedStatement&) const = default;
+};
+
+/// One effect of a transaction, in its order. Exactly one of the two is there.
+struct UnitItem {
+  std::optional<RowChange> rows;
+  std::optional<CarriedStatement> statement;
+  bool operator==(const UnitItem&) const = default;
+};
+
+/// What a transaction of the authority is to do to the follower. Only what it committed counts: effects of savepoints
+/// that were rolled back are not in it.
+struct MirrorUnit {
+  std::string database;
+  std::string user;                ///< the client's, for the ledger
+  std::string transaction_id;      ///< the authority's number of it (pg_current_xact_id()), to learn of its end; empty: unknown
+  std::uint64_t last_write_done = 0;  ///< the process's counter when the reply to its last write had come
+  /// Settings under which the texts in it are to be read: DateStyle, IntervalStyle, TimeZone, search_path.
+  std::vector<std::pair<std::string, std::string>> settings;
+  std::vector<UnitItem> items;
+  bool operator==(const MirrorUnit&) const = default;
+};
+
+}  // namespace protocol
