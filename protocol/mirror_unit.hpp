@@ -33,6 +33,8 @@ struct CarriedStatement {
   std::string text;
   std::string copy_data;    ///< the bytes between CopyInResponse and CopyDone; empty for all else
   bool is_barrier = false;  ///< earlier units first, then this one alone: DDL
+  /// Settings under which the text was run: `search_path`, and `role` where objects must belong to the same owner.
+  std::vector<std::pair<std::string, std::string>> settings;
   bool operator==(const CarriedStatement&) const = default;
 };
 
@@ -50,7 +52,7 @@ struct MirrorUnit {
   std::string user;                ///< the client's, for the ledger
   std::string transaction_id;      ///< the authority's number of it (pg_current_xact_id()), to learn of its end; empty: unknown
   std::uint64_t last_write_done = 0;  ///< the process's counter when the reply to its last write had come
-  /// Settings under which the texts in it are to be read: DateStyle, IntervalStyle, TimeZone, search_path.
+  /// Settings under which the values in it are to be read: DateStyle, IntervalStyle, TimeZone.
   std::vector<std::pair<std::string, std::string>> settings;
   std::vector<UnitItem> items;
   bool operator==(const MirrorUnit&) const = default;
