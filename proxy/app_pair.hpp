@@ -7,6 +7,8 @@
 #include "proxy/backend/prober.hpp"
 #include "proxy/catalogue/refresher.hpp"
 #include "proxy/lifecycle/takeover_client.hpp"
+#include "proxy/mirror/control.hpp"
+#include "proxy/mirror/options.hpp"
 #include "proxy/net/listener.hpp"
 #include "proxy/net/tcp_connector.hpp"
 #include "proxy/net/tls_stream.hpp"
@@ -106,6 +108,9 @@ class AppPair final : public backend::CredentialsSource {
   [[nodiscard]] protocol::postgres::PostgresDialect& dialect(std::size_t index) { return parts_[index]->dialect; }
 
   [[nodiscard]] const backend::Health& health() const { return health_; }
+  /// Null: the pair is not mirrored. They live as long as the pair.
+  [[nodiscard]] mirror::Desk* mirror_desk() const { return nullptr; }
+  [[nodiscard]] mirror::MirrorControl* mirror_control() const { return nullptr; }
 
   /// Changes of the plan: control side only.
   [[nodiscard]] routing::PlanHistory& history() { return history_; }
