@@ -270,6 +270,13 @@ bool is_misplaced(const Plan& plan, const Subject& subject, Side tied_to) {
   return side_for_writes(plan, subject) != tied_to;
 }
 
+/// Nobody knows which side has the authority: what may write is on neither side's books.
+bool is_unowned(const Plan& plan, const Subject& subject) {
+  return !plan.is_authority_known && subject.batch.statement_class >= StatementClass::write &&
+         !subject.circumstances.is_transaction_read_only &&
+         subject.circumstances.pin != protocol::PinReason::replication;
+}
+
 /// The one walk. What ties a session to a side comes before every rule.
 template <class Recorder>
 Route walk(const Plan& plan, const SessionFacts& session, const BatchFacts& batch,
@@ -277,6 +284,10 @@ Route walk(const Plan& plan, const SessionFacts& session, const BatchFacts& batc
   const Subject subject{session, batch, circumstances,
                         is_read(batch) ? StatementClass::read : batch.statement_class};
   const std::optional<Side> tied_to = circumstances.held_on ? circumstances.held_on : circumstances.current;
+  if (is_unowned(plan, subject)) {
+    recorder.tell("authority", [] { return std::string("nobody knows which side has it: refused until an operator says so"); });
+    return {tied_to.value_or(plan.default_writes), RouteReason::write_refused, no_rule};
+  }
   if (tied_to && circumstances.pin != protocol::PinReason::none) {
     if (is_misplaced(plan, subject, *tied_to)) {
       recorder.tell("pin", [&] {

@@ -15,9 +15,11 @@ std::string_view name_of(HoldClass hold_class) {
 }
 
 std::optional<HoldClass> held_class(const Hold& hold, std::string_view database) {
-  const auto place = hold.databases.find(database);
-  if (place == hold.databases.end()) return hold.pair;
-  return hold.pair ? std::max(*hold.pair, place->second) : place->second;
+  std::optional<HoldClass> held = hold.pair;
+  if (const auto place = hold.databases.find(database); place != hold.databases.end()) {
+    held = std::max(held, std::optional(place->second));  // nothing is less than anything
+  }
+  return hold.is_switching ? std::max(held, std::optional(HoldClass::writes)) : held;
 }
 
 bool holds(const Hold& hold, std::string_view database, const protocol::BatchFacts& batch) {
@@ -33,6 +35,7 @@ bool holds(const Hold& hold, std::string_view database, const protocol::BatchFac
 }
 
 bool has_hold(const Hold& hold, const HoldScope& scope, HoldClass hold_class) {
+  if (hold.is_switching && hold_class == HoldClass::writes) return true;
   if (scope.database.empty()) return hold.pair && *hold.pair >= hold_class;
   const auto place = hold.databases.find(scope.database);
   return place != hold.databases.end() && place->second >= hold_class;
@@ -58,6 +61,20 @@ Hold without_hold(const Hold& hold, const HoldScope& scope) {
   } else {
     changed.databases.erase(scope.database);
   }
+  return changed;
+}
+
+Hold with_switching(const Hold& hold) {
+  Hold changed = hold;
+  ++changed.epoch;
+  changed.is_switching = true;
+  return changed;
+}
+
+Hold without_switching(const Hold& hold) {
+  Hold changed = hold;
+  ++changed.epoch;
+  changed.is_switching = false;
   return changed;
 }
 

@@ -32,7 +32,9 @@ struct Hold {
   std::uint64_t epoch = 1;
   std::optional<HoldClass> pair;
   std::map<std::string, HoldClass, std::less<>> databases;
-  [[nodiscard]] bool is_empty() const { return !pair && databases.empty(); }
+  bool is_switching = false;  ///< the writes of the pair, by a switchover; beside what an operator holds
+  [[nodiscard]] bool is_empty() const { return !pair && databases.empty() && !is_switching; }
+  [[nodiscard]] bool is_paused() const { return pair || !databases.empty(); }
 };
 
 using HoldSnapshot = std::shared_ptr<const Hold>;
@@ -49,5 +51,8 @@ inline constexpr std::size_t held_databases_max = 1'000;
 /// The same with one hold more or less, and the next epoch. Releasing a pair releases its databases too.
 [[nodiscard]] Hold with_hold(const Hold& hold, const HoldScope& scope, HoldClass hold_class);
 [[nodiscard]] Hold without_hold(const Hold& hold, const HoldScope& scope);
+/// The same with or without the hold of a switchover.
+[[nodiscard]] Hold with_switching(const Hold& hold);
+[[nodiscard]] Hold without_switching(const Hold& hold);
 
 }  // namespace routing

@@ -55,9 +55,17 @@ protocol::Result<Plan> with_weights(const Plan& plan, std::string_view rule_name
   return changed;
 }
 
+Plan with_authority(Plan plan, Side authority) {
+  plan.default_writes = authority;
+  plan.is_authority_known = true;
+  for (Rule& rule : plan.rules) rule.writes = authority;
+  return plan;
+}
+
 Plan adopt_rules(const Plan& in_force, const Plan& before, const Plan& after) {
   Plan adopted = after;
   adopted.epoch = in_force.epoch;
+  adopted.is_authority_known = in_force.is_authority_known;
   for (Rule& rule : adopted.rules) {
     const Rule* configured_before = find_rule(before, rule.name);
     const Rule* live = find_rule(in_force, rule.name);
@@ -86,10 +94,27 @@ PlanSnapshot PlanHistory::adopt(const Plan& before, const Plan& after) {
   return current_;
 }
 
+PlanSnapshot PlanHistory::move_authority(Side authority, std::uint64_t epoch_min) {
+  Plan moved = with_authority(*current_, authority);
+  moved.epoch = std::max(current_->epoch + 1, epoch_min);
+  if (previous_) previous_ = std::make_shared<const Plan>(with_authority(*previous_, authority));
+  current_ = std::make_shared<const Plan>(std::move(moved));
+  return current_;
+}
+
+PlanSnapshot PlanHistory::disown() {
+  Plan disowned = *current_;
+  disowned.is_authority_known = false;
+  ++disowned.epoch;
+  current_ = std::make_shared<const Plan>(std::move(disowned));
+  return current_;
+}
+
 protocol::Result<PlanSnapshot> PlanHistory::rollback() {
   if (!previous_) return invalid("there is no earlier plan to go back to");
   Plan restored = *previous_;
   restored.epoch = current_->epoch + 1;
+  restored.is_authority_known = current_->is_authority_known;
   previous_ = current_;
   current_ = std::make_shared<const Plan>(std::move(restored));
   return current_;

@@ -73,6 +73,7 @@ struct Plan {
   std::uint64_t epoch = 1;
   std::vector<Rule> rules;
   Side default_writes = Side::blue;  ///< where everything goes that no rule matches
+  bool is_authority_known = true;    ///< false: nothing that may write is run on either side
 };
 
 using PlanSnapshot = std::shared_ptr<const Plan>;
@@ -83,6 +84,9 @@ using PlanSnapshot = std::shared_ptr<const Plan>;
 /// The same plan with other read weights for one rule and the next epoch. Fails with configuration_invalid for
 /// an unknown rule or a weight above 100 %.
 [[nodiscard]] protocol::Result<Plan> with_weights(const Plan& plan, std::string_view rule_name, Weights reads);
+
+/// The same plan with all writes on one side. The epoch stays.
+[[nodiscard]] Plan with_authority(Plan plan, Side authority);
 
 /// What the configuration `after` makes of a plan that grew out of the configuration `before`: its rules, but a rule
 /// whose configured weights did not change keeps those that it has in `in_force`. The epoch is that of `in_force`.
@@ -105,6 +109,12 @@ class PlanHistory {
   /// Publishes the rules of another configuration (see adopt_rules), and rewrites the plan before the current one
   /// alike, so that a rollback concerns weights only. Null when nothing changes for the traffic.
   [[nodiscard]] PlanSnapshot adopt(const Plan& before, const Plan& after);
+
+  /// Moves the writes of the plan in force, and of the one before it, so that a rollback concerns weights only; the epoch is the
+  /// next one, and at least `epoch_min`.
+  PlanSnapshot move_authority(Side authority, std::uint64_t epoch_min);
+  /// Nothing that may write is run until move_authority().
+  PlanSnapshot disown();
 
   /// Puts the previous plan in force under a new epoch; a second rollback goes forth again. Fails with
   /// configuration_invalid when there is none.
