@@ -42,6 +42,8 @@ class BackendHalf {
   [[nodiscard]] virtual bool is_cancellable() const = 0;
   /// As of the last reply a transaction is open, failed or not.
   [[nodiscard]] virtual bool is_transaction_open() const = 0;
+  /// The transaction that is open was declared READ ONLY. False where none is open.
+  [[nodiscard]] virtual bool is_open_for_reads_only() const = 0;
   /// Part of a frame was passed to the client and its rest is still to come.
   [[nodiscard]] virtual bool is_mid_frame() const = 0;
   /// Of the reply to the oldest unanswered batch, the client was passed something.

@@ -41,6 +41,7 @@ class PostgresBackendHalf final : public BackendHalf {
   [[nodiscard]] bool is_owing() const override { return tracker.is_owing(); }
   [[nodiscard]] bool is_cancellable() const override { return tracker.is_owing() || tracker.is_in_doubt(); }
   [[nodiscard]] bool is_transaction_open() const override { return tracker.status() != TransactionStatus::idle; }
+  [[nodiscard]] bool is_open_for_reads_only() const override { return is_transaction_open() && is_transaction_read_only; }
   [[nodiscard]] bool is_mid_frame() const override {
     return frame_remaining > 0 && frame_verdict == ReplyTracker::Verdict::forward;
   }

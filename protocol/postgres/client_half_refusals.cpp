@@ -80,6 +80,14 @@ Bytes PostgresClientHalf::write_refusal() const {
   ErrorFields fields;
   fields.severity = "ERROR";
   fields.code = sqlstate::read_only_sql_transaction;
+  if (reason == PinReason::none) {
+    fields.message = "cannot write: it is not known which database server has the authority";
+    fields.detail = "Nothing of this statement was run.";
+    fields.hint = "An operator has to say it, with crossfade authority set.";
+    Bytes refusal;
+    write_error_response(fields, refusal);
+    return refusal;
+  }
   fields.message = "cannot write in a session that is tied to the other database server by " + std::string(protocol::name_of(reason));
   fields.detail = "What ties it lives on one server, and its writes belong to another. Nothing of this statement was run.";
   fields.hint = "It is tied until " + std::string(way_out_of(reason)) + ".";

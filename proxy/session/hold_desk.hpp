@@ -50,12 +50,13 @@ class HoldDesk {
   void enter(Session& session) { waiting_.push_back(&session); }
   /// Also of a session that does not wait.
   void leave(Session& session) { waiting_.remove(&session); }
+  [[nodiscard]] std::size_t waiting_count() const { return waiting_.size(); }
   /// The hold has changed: whoever waits judges again.
   void on_change();
   void watch(Watch watch);
   [[nodiscard]] bool is_watching() const { return !watches_.empty(); }
-  /// A session has come to a boundary, or to its end.
-  void note_boundary(Session& session);
+  /// A session has come to a boundary, or to its end (`everything`), or to where it only reads (`writes`).
+  void note_boundary(Session& session, routing::HoldClass hold_class);
 
  private:
   const HoldPublisher& publisher_;

@@ -26,6 +26,14 @@ class InFlightQueue {
     batches_.clear();
     front_ = 0;
   }
+  /// One of them may write, or begin or end a transaction.
+  [[nodiscard]] bool has_more_than_reads() const {
+    for (std::size_t i = front_; i < batches_.size(); ++i) {
+      const protocol::StatementClass each = batches_[i].statement_class;
+      if (each != protocol::StatementClass::read && each != protocol::StatementClass::session) return true;
+    }
+    return false;
+  }
   /// How often pop() was called.
   [[nodiscard]] std::uint64_t popped_count() const { return popped_count_; }
   /// Precondition: not empty.

@@ -125,7 +125,8 @@ void PairWorker::watch_drain(const routing::HoldScope& scope, routing::HoldClass
                              HoldDesk::OnDrained on_drained) {
   std::unordered_set<Session*> working;
   for (const auto& [address, session] : sessions_) {
-    if (scope.covers(session->facts().database) && session->is_working()) working.insert(address);
+    const bool is_waited_for = hold_class == routing::HoldClass::writes ? session->is_writing() : session->is_working();
+    if (scope.covers(session->facts().database) && is_waited_for) working.insert(address);
   }
   holds_.watch({scope, hold_class, std::move(working), std::move(on_drained)});
 }
@@ -148,6 +149,30 @@ void PairWorker::reconfigure(const Terms& terms) {
   if (!is_any_outdated) return;
   pool_->close_outdated();
   for (const auto& [address, session] : sessions_) session->look_again();
+}
+
+void PairWorker::renew_connections(routing::Side side) {
+  ++surroundings_.generations[side];
+  pool_->close_outdated();
+  for (const auto& [address, session] : sessions_) session->look_again();
+}
+
+std::vector<std::uint32_t> PairWorker::backend_processes(routing::Side side) const {
+  std::vector<telemetry::BackendView> views;
+  const runtime::Instant now = environment_.loop.now();
+  for (const auto& [address, session] : sessions_) session->add_backends(views, now);
+  pool_->add_idle(views, now);
+  std::vector<std::uint32_t> processes;
+  for (const telemetry::BackendView& view : views) {
+    if (view.side == side && view.process_id != 0) processes.push_back(view.process_id);
+  }
+  return processes;
+}
+
+std::size_t PairWorker::sessions_writing() const {
+  std::size_t count = 0;
+  for (const auto& [address, session] : sessions_) count += session->is_writing() ? 1U : 0U;
+  return count;
 }
 
 void PairWorker::stop_sessions(Session::Stop when) {

@@ -90,6 +90,13 @@ class PairWorker final : public SessionOwner, public SessionRegistry {
   void watch_drain(const routing::HoldScope& scope, routing::HoldClass hold_class, HoldDesk::OnDrained on_drained);
   /// Closes the connections that nobody has on loan.
   void close_idle_connections() { pool_->close_idle(); }
+  /// Connections to `side` end at their next boundary; what is opened from now on is new.
+  void renew_connections(routing::Side side);
+  /// The server's numbers of the processes behind the pair's connections to `side` on this worker.
+  [[nodiscard]] std::vector<std::uint32_t> backend_processes(routing::Side side) const;
+  [[nodiscard]] std::size_t sessions_writing() const;
+  /// Sessions that wait for the end of a hold.
+  [[nodiscard]] std::size_t sessions_waiting() const { return holds_.waiting_count(); }
   /// What there is now, for the console.
   [[nodiscard]] telemetry::Inventory inventory() const;
   void stop_sessions(Session::Stop when);

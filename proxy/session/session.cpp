@@ -29,7 +29,7 @@ Session::~Session() {
   --environment_.metrics.clients_open;
   if (key_) environment_.registry.leave(*key_);
   environment_.holds.leave(*this);
-  environment_.holds.note_boundary(*this);
+  environment_.holds.note_boundary(*this, routing::HoldClass::everything);
   environment_.pool.leave_queue(*this);
   if (group_ != nullptr) environment_.pool.leave(*group_);
 }

@@ -74,6 +74,8 @@ class Session final : public net::StreamListener,
   [[nodiscard]] const routing::SessionFacts& facts() const { return facts_; }
   /// A connection is at work for it, or in its hands inside a transaction.
   [[nodiscard]] bool is_working() const;
+  /// And may write: it is in a transaction that was not declared READ ONLY, or something else than reads is under way.
+  [[nodiscard]] bool is_writing() const;
   [[nodiscard]] bool is_waiting_for_release() const { return held_since_.has_value(); }
   [[nodiscard]] std::size_t held_bytes() const { return client_.held_bytes(); }
   /// For the console, at `now`.

@@ -33,9 +33,10 @@ void HoldDesk::watch(Watch watch) {
   }
 }
 
-void HoldDesk::note_boundary(Session& session) {
+void HoldDesk::note_boundary(Session& session, routing::HoldClass hold_class) {
   std::vector<OnDrained> drained;
   std::erase_if(watches_, [&](Watch& watch) {
+    if (watch.hold_class > hold_class) return false;
     watch.working.erase(&session);
     if (!watch.working.empty()) return false;
     drained.push_back(std::move(watch.on_drained));
@@ -71,6 +72,15 @@ bool Session::is_working() const {
   };
   // What streams for ever never comes to a boundary: a hold does not wait for it.
   return !login_.is_replication && (is_preparing() || std::ranges::any_of(links_.values, is_busy));
+}
+
+bool Session::is_writing() const {
+  if (login_.is_replication) return false;
+  const auto is_open_to_writes = [](const std::unique_ptr<backend::Connection>& link) {
+    return link != nullptr && link->phase() == backend::Connection::Phase::ready && link->half().is_transaction_open() &&
+           !link->half().is_open_for_reads_only();
+  };
+  return is_preparing() || in_flight_.has_more_than_reads() || std::ranges::any_of(links_.values, is_open_to_writes);
 }
 
 Session::Served Session::wait_for_release(TransactionState transaction) {
@@ -131,7 +141,12 @@ void Session::count_wait(runtime::Instant since) {
 }
 
 void Session::note_boundary() {
-  if (environment_.holds.is_watching() && !is_working()) environment_.holds.note_boundary(*this);
+  if (!environment_.holds.is_watching()) return;
+  if (!is_working()) {
+    environment_.holds.note_boundary(*this, routing::HoldClass::everything);
+  } else if (!is_writing()) {
+    environment_.holds.note_boundary(*this, routing::HoldClass::writes);
+  }
 }
 
 }  // namespace proxy::session
