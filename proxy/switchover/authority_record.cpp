@@ -1,0 +1,101 @@
+#include "proxy/switchover/authority_record.hpp"
+
+#include <xxhash.h>
+
+#include <array>
+#include <cstdio>
+#include <optional>
+#include <sstream>
+
+namespace proxy::switchover {
+
+using routing::Side;
+using routing::SwitchoverRemains;
+
+namespace {
+
+constexpr std::string_view first_line = "crossfade authority 1";
+constexpr std::string_view checksum_key = "checksum ";
+
+std::string checksum_of(std::string_view text) {
+  std::array<char, 17> digits{};
+  std::snprintf(digits.data(), digits.size(), "%016llx", static_cast<unsigned long long>(XXH64(text.data(), text.size(), 0)));
+  return digits.data();
+}
+
+std::string_view name_of_remains(SwitchoverRemains remains) {
+  switch (remains) {
+    case SwitchoverRemains::nothing: return "nothing";
+    case SwitchoverRemains::attempt: return "attempt";
+    case SwitchoverRemains::flip: return "flip";
+  }
+  return "unknown";
+}
+
+std::optional<SwitchoverRemains> remains_from(std::string_view name) {
+  for (const auto each : {SwitchoverRemains::nothing, SwitchoverRemains::attempt, SwitchoverRemains::flip}) {
+    if (name == name_of_remains(each)) return each;
+  }
+  return std::nullopt;
+}
+
+std::optional<LastChange> change_from(std::string_view name) {
+  for (const auto each : {LastChange::nothing, LastChange::weights, LastChange::switchover}) {
+    if (name == routing::name_of(each)) return each;
+  }
+  return std::nullopt;
+}
+
+protocol::Error unreadable(std::string detail) {
+  return protocol::failure(protocol::ErrorCode::configuration_invalid, protocol::Blame::operator_, std::move(detail));
+}
+
+}  // namespace
+
+std::string encode_record(const AuthorityRecord& record) {
+  std::ostringstream lines;
+  lines << first_line << "\npair " << record.pair << "\nauthority " << name_of(record.authority) << "\nepoch " << record.epoch
+        << "\nremains " << name_of_remains(record.remains) << "\ntarget " << name_of(record.target) << "\nblue "
+        << (record.is_fenced[Side::blue] ? "fenced" : "open") << "\ngreen "
+        << (record.is_fenced[Side::green] ? "fenced" : "open") << "\nchange " << routing::name_of(record.last_change) << "\nsince "
+        << record.since_ms << "\n";
+  const std::string text = lines.str();
+  return text + std::string(checksum_key) + checksum_of(text) + "\n";
+}
+
+protocol::Result<AuthorityRecord> decode_record(std::string_view text) {
+  const std::size_t end = text.rfind(checksum_key);
+  if (end == std::string_view::npos || end == 0 || text[end - 1] != '\n') return unreadable("it has no checksum at its end");
+  const std::string expected = std::string(checksum_key) + checksum_of(text.substr(0, end)) + "\n";
+  if (text.substr(end) != expected) return unreadable("its checksum does not fit");
+  std::istringstream lines{std::string(text.substr(0, end))};
+  std::string line;
+  std::getline(lines, line);
+  if (line != first_line) return unreadable("it is of another version: " + line.substr(0, first_line.size() + 8));
+  AuthorityRecord record;
+  std::string key;
+  std::string authority;
+  std::string remains;
+  std::string target;
+  std::string blue;
+  std::string green;
+  std::string change;
+  lines >> key >> record.pair >> key >> authority >> key >> record.epoch >> key >> remains >> key >> target >> key >> blue >>
+      key >> green >> key >> change >> key >> record.since_ms;
+  const auto authority_side = routing::side_from(authority);
+  const auto target_side = routing::side_from(target);
+  const auto what_remains = remains_from(remains);
+  const auto last_change = change_from(change);
+  if (lines.fail() || !authority_side || !target_side || !what_remains || !last_change) {
+    return unreadable("it says something that this version does not know");
+  }
+  record.authority = *authority_side;
+  record.target = *target_side;
+  record.remains = *what_remains;
+  record.last_change = *last_change;
+  record.is_fenced[Side::blue] = blue == "fenced";
+  record.is_fenced[Side::green] = green == "fenced";
+  return record;
+}
+
+}  // namespace proxy::switchover

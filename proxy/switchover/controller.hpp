@@ -1,0 +1,123 @@
+#pragma once
+
+#include "protocol/base/result.hpp"
+#include "proxy/switchover/attempt.hpp"
+#include "proxy/switchover/authority_record.hpp"
+#include "proxy/switchover/state_file.hpp"
+#include "proxy/switchover/surroundings.hpp"
+#include "proxy/telemetry/log.hpp"
+#include "routing/switchover.hpp"
+
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <thread>
+
+namespace proxy::switchover {
+
+/// Carries out what the switchover of one pair orders, on a thread of its own: one order after the other, each with its
+/// deadline. All other calls come from any thread but a worker's and never wait for an order.
+class Controller {
+ public:
+  struct Options {
+    std::string pair;
+    routing::SwitchoverTerms terms;
+    /// For tests of crashes: "before:fence" or "after:fence" ends the process there; empty: nowhere.
+    std::string halt_at;
+    std::uint64_t first_number = 1;  ///< of the attempts to come
+    /// An attempt is over. On the controller's thread.
+    std::function<void(const Attempt&)> on_end;
+  };
+  /// All outlive the controller.
+  struct Surroundings {
+    Traffic& traffic;
+    Databases& databases;
+    SyncPath& sync;
+    telemetry::Log& log;
+  };
+
+  /// `record`: as the file has it, or an error: nobody knows who has the authority.
+  Controller(Options options, StateFile file, protocol::Result<AuthorityRecord> record, Surroundings surroundings);
+  ~Controller();
+  Controller(const Controller&) = delete;
+  Controller& operator=(const Controller&) = delete;
+
+  /// What remains of an earlier process is undone or completed first. Until then the pair's writes are to be held.
+  void start();
+  /// No further order is begun; what one is under way is stopped. What was begun remains, for the next process.
+  void stop();
+
+  /// The number of the attempt. Errors: configuration_invalid, why it cannot begin.
+  [[nodiscard]] protocol::Result<std::uint64_t> begin(const Request& request);
+  [[nodiscard]] protocol::Status abort(const Asker& asker);
+  /// An operator says who has the authority. Errors: configuration_invalid while it is known, unless it is that side.
+  [[nodiscard]] protocol::Status set_authority(routing::Side authority);
+  [[nodiscard]] Standing standing() const;
+  /// What a rollback would take back.
+  [[nodiscard]] LastChange last_change() const;
+  void note_change(LastChange change);
+  /// Something that a reload, a takeover or another switchover would disturb.
+  [[nodiscard]] bool is_busy() const;
+
+ private:
+  using Action = routing::SwitchoverAction;
+  struct Told {
+    routing::SwitchoverOutcome outcome = routing::SwitchoverOutcome::done;
+    std::string words;
+  };
+  [[nodiscard]] static routing::SwitchoverTime now();
+  void run(const std::stop_token& stop);
+  void work(std::unique_lock<std::mutex>& lock, const routing::SwitchoverOrder& order);
+  void watch_soak();
+  void check_only(std::unique_lock<std::mutex>& lock);
+  void take_claim(std::unique_lock<std::mutex>& lock);
+  void halt_if(std::string_view when, Action action) const;
+  void begin_attempt(const Request& request);
+  void wake();
+  void finish_attempt(std::unique_lock<std::mutex>& lock);
+  void refresh_attempt();
+
+  // controller_actions.cpp. Without the lock; `record_` and `standing` are the thread's own but for their publication.
+  [[nodiscard]] Told carry_out(const routing::SwitchoverOrder& order);
+  [[nodiscard]] static Told told_of(const protocol::Status& status);
+  [[nodiscard]] std::vector<routing::SwitchoverFinding> find(const Request& request, Clock::time_point deadline);
+  [[nodiscard]] Told final_check();
+  [[nodiscard]] Told check(Clock::time_point deadline);
+  [[nodiscard]] Told fence(Clock::time_point deadline);
+  [[nodiscard]] Told open(routing::Side side, Clock::time_point deadline);
+  [[nodiscard]] Told remember();
+  [[nodiscard]] Told flip();
+  [[nodiscard]] Told settle();
+  [[nodiscard]] Told write(const AuthorityRecord& wanted);
+  void release();
+  [[nodiscard]] AuthorityRecord record() const;
+  void put(const AuthorityRecord& changed);
+
+  const Options options_;
+  const StateFile file_;
+  const Surroundings around_;
+  mutable std::mutex mutex_;
+  std::condition_variable_any changed_;
+  // Under mutex_.
+  routing::Switchover machine_;
+  AuthorityRecord record_;
+  std::string trouble_;  ///< why nobody knows the authority; empty: it is known
+  std::optional<Attempt> attempt_;
+  std::optional<Request> dry_run_;
+  std::optional<routing::Side> claim_;  ///< of an operator, not carried out yet
+  std::optional<routing::SwitchoverOrder> soak_;
+  routing::SwitchoverTime attempt_began_{0};
+  std::uint64_t next_number_;
+  bool is_checking_ = false;
+  bool is_woken_ = false;
+  bool is_attempt_told_ = true;
+  std::stop_source order_stop_;
+  // Of the thread alone.
+  std::optional<Clock::time_point> hold_began_;
+  std::jthread thread_;
+};
+
+}  // namespace proxy::switchover
