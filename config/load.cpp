@@ -88,6 +88,8 @@ Settings read_settings(const Node& root, Reading& reading) {
   if (limits != nullptr) read_limits(*limits, reading, settings.limits);
   const Node* takeover = top.take("takeover");
   if (takeover != nullptr) read_takeover(*takeover, reading, settings.takeover);
+  const Node* state = top.take("state");
+  if (state != nullptr) read_state(*state, reading, settings.state);
   read_pairs(top, reading, settings);
   top.finish();
   return settings;

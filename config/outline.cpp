@@ -12,8 +12,8 @@ namespace {
 
 constexpr std::array<std::string_view, 4> secret_keys{"password", "token", "verifier", "scram_verifier"};
 /// What is fixed when the process starts. `admin` is there when the endpoint is switched on or off.
-constexpr std::array<std::string_view, 6> restart_paths{
-    "workers", "log.format", "admin", "admin.listen", "limits.statement_cache_entries", "takeover.socket"};
+constexpr std::array<std::string_view, 7> restart_paths{
+    "workers", "log.format", "admin", "admin.listen", "limits.statement_cache_entries", "takeover.socket", "state.directory"};
 /// A value longer than this is cut where it is shown.
 constexpr std::size_t shown_bytes_max = 200;
 
@@ -78,7 +78,7 @@ Difference::Effect effect_of(const std::string& path) {
   // A pair's console and what its health is judged by, as they were when the pair began: pairs.NAME.console…
   const std::size_t pair_end = path.starts_with("pairs.") ? path.find('.', std::string_view("pairs.").size()) : std::string::npos;
   const std::string key = pair_end == std::string::npos ? "" : path.substr(pair_end);
-  const bool is_fixed_in_pair = key.starts_with(".console") || key == ".health.rise" || key == ".health.fall";
+  const bool is_fixed_in_pair = key.starts_with(".console") || key.starts_with(".switchover") || key == ".health.rise" || key == ".health.fall";
   return is_fixed || is_fixed_in_pair ? Difference::Effect::by_restart : Difference::Effect::at_once;
 }
 

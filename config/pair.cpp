@@ -177,6 +177,7 @@ Pair read_pair(const std::string& name, const Node& node, Reading& reading) {
   const Node* pool = section.take("pool");
   if (pool != nullptr) read_pool(*pool, section.path_of("pool"), reading, pair.pool);
   read_console(section, reading, pair);
+  read_switchover(section, reading, pair);
   section.read_flag("retry_reads", pair.repeats_reads);
   const Node* health = section.take("health");
   if (health != nullptr) read_health(*health, section.path_of("health"), reading, pair.health);

@@ -34,6 +34,7 @@ struct Reading {
 void read_log(const Node& node, Reading& reading, Log& log);
 [[nodiscard]] std::optional<Admin> read_admin(const Node* node, Reading& reading);
 void read_takeover(const Node& node, Reading& reading, Takeover& takeover);
+void read_state(const Node& node, Reading& reading, State& state);
 void read_limits(const Node& node, Reading& reading, Limits& limits);
 [[nodiscard]] std::optional<ListenAddress> take_listen(Section& section, std::string_view key);
 
@@ -53,6 +54,7 @@ void read_secret_sources(Section& pair_section, Reading& reading, Pair& pair);
 void read_userlist(const std::string& written, Mark mark, const std::string& what, Reading& reading, Pair& pair);
 /// After the users.
 void read_console(Section& pair_section, Reading& reading, Pair& pair);
+void read_switchover(Section& pair_section, Reading& reading, Pair& pair);
 /// The `pool` and the `limits` of a pair.
 void read_pool(const Node& node, const std::string& path, Reading& reading, Pool& pool);
 void read_pair_limits(const Node& node, const std::string& path, Reading& reading, PairLimits& limits);

@@ -5,6 +5,7 @@
 #include "proxy/net/tls_options.hpp"
 #include "routing/plan.hpp"
 #include "routing/side.hpp"
+#include "routing/switchover.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -209,6 +210,21 @@ struct Health {
   std::string database = "postgres";
 };
 
+/// How the authority of a pair moves.
+struct Switchover {
+  std::optional<BackendLogin> login;   ///< nothing: that of the catalogue, of `auth_query`, or of the probes
+  std::string database = "postgres";   ///< where what concerns the whole server is asked
+  std::vector<std::string> databases;  ///< those of the pair; empty: all but templates and the one above
+  std::chrono::milliseconds hold_max{10'000};
+  std::chrono::milliseconds drain_timeout{5'000};
+  routing::DrainPolicy on_drain_timeout = routing::DrainPolicy::abort;
+  std::chrono::milliseconds fence_timeout{3'000};
+  std::chrono::milliseconds check_timeout{300'000};
+  std::chrono::milliseconds cooldown{60'000};
+  std::chrono::milliseconds soak{600'000};
+  std::uint32_t sequence_headroom = 100;
+};
+
 struct Pair {
   std::string name;
   Dialect dialect = Dialect::postgres;
@@ -226,10 +242,16 @@ struct Pair {
   Pool pool;
   std::optional<Console> console;  ///< nothing: there is none
   Health health;
+  Switchover switchover;
   bool repeats_reads = true;  ///< reads that a backend took along when it went are made again
   PairLimits limits;
   std::vector<Database> databases;  ///< by name, unique
   routing::Plan plan;  ///< epoch 1
+};
+
+/// What outlives the process.
+struct State {
+  std::string directory;  ///< absolute or relative to the file; empty: nothing does
 };
 
 /// How a new process takes over from the running one.
@@ -245,6 +267,7 @@ struct Settings {
   std::optional<Admin> admin;  ///< nothing: switched off
   Limits limits;
   Takeover takeover;
+  State state;
   std::vector<Pair> pairs;  ///< in the order of the file, at least one
 };
 

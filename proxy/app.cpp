@@ -70,6 +70,7 @@ App::App(config::Outcome configuration, std::string path, telemetry::Log& log)
 
 App::~App() {
   if (admin_) admin_->stop();
+  stop_switchovers();
   stop_workers();
 }
 
@@ -91,6 +92,7 @@ void App::give_console(AppPair& pair) {
 
 protocol::Status App::prepare(lifecycle::InheritedSockets& sockets, Inheritance inheritance) {
   if (protocol::Status chosen = choose_tag(inheritance); !chosen) return chosen;
+  if (protocol::Status opened = open_state(); !opened) return opened;
   predecessors_ = std::move(inheritance.predecessors);
   const std::uint32_t worker_count = settings_->worker_count.value_or(default_worker_count());
   for (std::uint32_t i = 0; i < worker_count; ++i) {
@@ -115,6 +117,7 @@ protocol::Status App::prepare(lifecycle::InheritedSockets& sockets, Inheritance 
       if (state.pair == pair.name()) pair.continue_plan(lifecycle::history_from(state, settings.pair->plan));
     }
     give_console(pair);
+    give_switchover(pair);
     protocol::Result<AppPair::Prepared> prepared = pair.prepare(settings, bind);
     protocol::Status opened;
     if (!prepared) opened = prepared.error();
@@ -149,6 +152,7 @@ void App::begin() {
       for (const std::shared_ptr<AppPair>& pair : all_pairs()) pair->close_on(i);
     });
   }
+  start_switchovers();
   if (admin_) {
     admin_->serve();
     log_.write(telemetry::LogLevel::info, "the admin endpoint listens", {{"address", std::string_view(admin_text_)}});
@@ -190,6 +194,7 @@ bool App::ask_workers(const std::function<void(std::size_t)>& task) {
 void App::drain(const std::function<bool()>& is_impatient) {
   log_.write(telemetry::LogLevel::info, "shutting down", {});
   is_draining_ = true;
+  stop_switchovers();
   Pairs pairs;
   std::chrono::milliseconds patience{};
   {

@@ -4,13 +4,16 @@
 #include "protocol/postgres/nonce_source.hpp"
 #include "proxy/admin/control.hpp"
 #include "proxy/admin/server.hpp"
+#include "proxy/admin/switchover_control.hpp"
 #include "proxy/app_console.hpp"
 #include "proxy/app_pair.hpp"
+#include "proxy/app_switchover.hpp"
 #include "proxy/lifecycle/inherited_sockets.hpp"
 #include "proxy/lifecycle/takeover_client.hpp"
 #include "proxy/lifecycle/takeover_server.hpp"
 #include "proxy/net/name_table.hpp"
 #include "proxy/runtime/worker.hpp"
+#include "proxy/telemetry/audit.hpp"
 #include "proxy/telemetry/log.hpp"
 
 #include <atomic>
@@ -34,7 +37,7 @@ struct Inheritance {
 
 /// The composition root: makes everything from the settings, connects it, and ends it in order. It also answers
 /// the admin endpoint, by asking the workers.
-class App final : public admin::Control {
+class App final : public admin::Control, private admin::SwitchoverControl {
  public:
   /// `path` is where `configuration`, which has no error, came from, and where a reload looks again.
   App(config::Outcome configuration, std::string path, telemetry::Log& log);
@@ -42,6 +45,8 @@ class App final : public admin::Control {
   App(const App&) = delete;
   App& operator=(const App&) = delete;
 
+  /// For tests of crashes: where a switchover ends the process. Before prepare().
+  void halt_switchover_at(std::string place) { switchover_halt_ = std::move(place); }
   /// Makes and binds everything; what another process has left is used where it fits. Nothing is accepted yet.
   [[nodiscard]] protocol::Status prepare(lifecycle::InheritedSockets& sockets, Inheritance inheritance);
   /// Serves from here on. After prepare().
@@ -70,6 +75,7 @@ class App final : public admin::Control {
   /// shutdown_timeout is over; whoever is left then is ended.
   void drain(const std::function<bool()>& is_impatient);
 
+  [[nodiscard]] admin::SwitchoverControl* switchovers() override { return audit_ ? this : nullptr; }
   [[nodiscard]] admin::Status status() override;
   [[nodiscard]] std::vector<admin::PairMetrics> metrics() override;
   [[nodiscard]] bool is_ready() override;
@@ -91,10 +97,27 @@ class App final : public admin::Control {
 
  private:
   friend class AppConsole;
+  friend class AppSwitchover;
   using Pairs = std::vector<std::shared_ptr<AppPair>>;
   [[nodiscard]] PairSettings settings_of(const std::shared_ptr<const config::Settings>& settings, std::size_t index) const;
   [[nodiscard]] std::shared_ptr<AppPair> make_pair(const PairSettings& settings);
   void give_console(AppPair& pair);
+  // Switchovers: app_switchovers.cpp.
+  /// Before the pair is open; once it is, start_switchover().
+  void give_switchover(AppPair& pair);
+  [[nodiscard]] protocol::Status open_state();
+  [[nodiscard]] std::string history_path(const std::string& pair) const;
+  [[nodiscard]] protocol::Result<std::shared_ptr<AppSwitchover>> find_switchover(const std::string& pair);
+  [[nodiscard]] bool is_switching(const std::string& pair) const;
+  void start_switchovers();
+  void stop_switchovers();
+  void note(std::string_view pair, std::string_view what, const routing::ChangeAsker& asker, std::string_view from, std::string_view to);
+  [[nodiscard]] protocol::Result<std::uint64_t> switch_over(const std::string& pair, const routing::SwitchoverRequest& request) override;
+  [[nodiscard]] protocol::Result<routing::SwitchoverStanding> standing(const std::string& pair) override;
+  [[nodiscard]] protocol::Status abort(const std::string& pair, const routing::ChangeAsker& asker) override;
+  [[nodiscard]] protocol::Status set_authority(const std::string& pair, routing::Side side, const routing::ChangeAsker& asker) override;
+  [[nodiscard]] protocol::Result<std::vector<std::string>> history(const std::string& pair) override;
+  void note_change(const admin::NotedChange& change) override;
   [[nodiscard]] AppPair* find_pair(const std::string& name) const;
   [[nodiscard]] std::vector<admin::PairMetrics> count();
   protocol::Status open_admin(lifecycle::InheritedSockets& sockets);
@@ -138,6 +161,9 @@ class App final : public admin::Control {
   std::atomic<std::uint32_t> clients_open_{0};
   std::vector<std::unique_ptr<runtime::Worker>> workers_;
   std::vector<std::unique_ptr<AppConsole>> consoles_;  ///< of the pairs that have one; sessions use them to their end
+  std::vector<std::shared_ptr<AppSwitchover>> switchovers_;  ///< of the pairs with a durable state
+  std::unique_ptr<telemetry::Audit> audit_;                  ///< null: there is no durable state
+  std::string switchover_halt_;                              ///< see switchover::Controller
   Pairs pairs_;    ///< in the order of the configuration
   Pairs retired_;  ///< no longer in the configuration; their last sessions are still here
   std::atomic<bool> is_draining_{false};

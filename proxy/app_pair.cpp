@@ -4,6 +4,7 @@
 #include "proxy/app_pair_options.hpp"
 #include "proxy/app_users.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <utility>
@@ -83,6 +84,10 @@ protocol::Result<AppPair::Prepared> AppPair::prepare(PairSettings wanted, const 
   Prepared prepared;
   prepared.settings = std::move(wanted);
   const config::Pair& pair = *prepared.settings.pair;
+  if (authority_ && !has_one_authority(pair)) {
+    return protocol::failure(protocol::ErrorCode::configuration_invalid, protocol::Blame::operator_,
+                             "rules send writes to both sides, but the pair has one authority that a switchover moves");
+  }
   protocol::Result<protocol::postgres::Admission> admission = make_admission(pair);
   if (!admission) return admission.error();
   prepared.admission = *std::move(admission);
@@ -103,6 +108,17 @@ protocol::Result<AppPair::Prepared> AppPair::prepare(PairSettings wanted, const 
 void AppPair::continue_plan(routing::PlanHistory history) {
   history_ = std::move(history);
   if (history_.current()->epoch > shared_.plan.epoch()) shared_.plan.publish(history_.current());
+}
+
+void AppPair::give_authority(Side authority, std::uint64_t epoch_min) {
+  authority_ = authority;
+  shared_.plan.publish(history_.move_authority(authority, epoch_min));
+}
+
+void AppPair::disown() { shared_.plan.publish(history_.disown()); }
+
+bool AppPair::has_one_authority(const config::Pair& pair) {
+  return std::ranges::all_of(pair.plan.rules, [&pair](const routing::Rule& rule) { return rule.writes == pair.plan.default_writes; });
 }
 
 protocol::Status AppPair::open(Prepared prepared, const OnWorkers& on_workers) {

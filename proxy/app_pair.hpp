@@ -112,6 +112,12 @@ class AppPair final : public backend::CredentialsSource {
   [[nodiscard]] mirror::Desk* mirror_desk() const { return nullptr; }
   [[nodiscard]] mirror::MirrorControl* mirror_control() const { return nullptr; }
 
+  /// The side that the durable state names; the configuration's `writes` have no say then. Control side only.
+  void give_authority(routing::Side authority, std::uint64_t epoch_min);
+  /// Whatever may write is refused until give_authority().
+  void disown();
+  /// All rules of it send their writes to one side.
+  [[nodiscard]] static bool has_one_authority(const config::Pair& pair);
   /// Changes of the plan: control side only.
   [[nodiscard]] routing::PlanHistory& history() { return history_; }
   [[nodiscard]] session::PlanPublisher& publisher() { return shared_.plan; }
@@ -199,6 +205,7 @@ class AppPair final : public backend::CredentialsSource {
   std::atomic<std::uint16_t> listen_port_{0};
   int listening_socket_ = -1;  ///< the listener's, which lives elsewhere
   routing::PlanHistory history_;
+  std::optional<routing::Side> authority_;  ///< of the durable state; nothing: the configuration says where writes go
   secrets::FailedLogins failed_logins_;
   backend::Health health_;
   std::atomic<bool> has_probe_login_{false};

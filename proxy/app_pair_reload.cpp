@@ -65,7 +65,10 @@ void AppPair::apply(Prepared prepared, const OnWorkers& on_workers) {
     asked_earlier_.push_back(std::exchange(asking_, {}));
   }
   put_in_force(prepared);
-  if (const routing::PlanSnapshot plan = history_.adopt(before.pair->plan, after.pair->plan)) shared_.plan.publish(plan);
+  const auto plan_of = [this](const config::Pair& pair) {
+    return authority_ ? routing::with_authority(pair.plan, *authority_) : pair.plan;
+  };
+  if (const routing::PlanSnapshot plan = history_.adopt(plan_of(*before.pair), plan_of(*after.pair))) shared_.plan.publish(plan);
   if (prepared.socket.is_open()) {
     listen_port_ = net::Listener::address_of(prepared.socket).port();
     listening_socket_ = prepared.socket.get();

@@ -26,10 +26,12 @@ config::Settings with_fixed_values(config::Settings wanted, const config::Settin
   wanted.log.format = in_force.log.format;
   wanted.limits.statement_cache_entries = in_force.limits.statement_cache_entries;
   wanted.takeover.socket = in_force.takeover.socket;
+  wanted.state = in_force.state;
   for (config::Pair& pair : wanted.pairs) {
     for (const config::Pair& before : in_force.pairs) {
       if (before.name != pair.name) continue;
       pair.console = before.console;
+      pair.switchover = before.switchover;
       pair.health.rise = before.health.rise;
       pair.health.fall = before.health.fall;
     }
@@ -61,6 +63,10 @@ admin::ReloadOutcome App::reload_now(admin::ReloadMode mode) {
   admin::ReloadOutcome outcome;
   if (const auto refusal = refusal_of_changes()) {
     outcome.problems.push_back(refusal->detail);
+    return outcome;
+  }
+  if (is_switching("")) {
+    outcome.problems.push_back("a switchover is under way; nothing else is changed meanwhile");
     return outcome;
   }
   config::Outcome read = config::load(path_);
@@ -119,9 +125,13 @@ protocol::Status App::carry_out(std::vector<Step> steps, const std::shared_ptr<c
   for (Step& step : steps) {
     if (!step.is_new) continue;
     give_console(*step.pair);
+    give_switchover(*step.pair);
     if (protocol::Status opened = step.pair->open(std::move(step.prepared), on_workers); !opened) {
       retired_.push_back(step.pair);  // its parts may yet come to be
       return opened;
+    }
+    for (const auto& each : switchovers_) {
+      if (&each->pair() == step.pair.get()) each->start();
     }
   }
   Pairs pairs;
@@ -159,6 +169,8 @@ void App::bury_retired() {
     const auto sessions = std::make_shared<std::atomic<std::size_t>>(0);
     if (!ask_workers([pair, sessions](std::size_t index) { *sessions += pair->session_count(index); })) return false;
     if (*sessions != 0) return false;
+    if (is_switching(pair->name())) return false;
+    std::erase_if(switchovers_, [&pair](const auto& each) { return &each->pair() == pair.get(); });
     std::erase_if(consoles_, [&pair](const auto& console) { return &console->pair() == pair.get(); });
     pair->stop_asking();
     return ask_workers([pair](std::size_t index) { pair->close_on(index); });

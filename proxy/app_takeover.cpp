@@ -54,6 +54,10 @@ std::vector<lifecycle::TakeoverServer::Part> App::hand_over(int control, std::st
     refusal = reason->detail;
     return {};
   }
+  if (is_switching("")) {
+    refusal = "a switchover is under way";
+    return {};
+  }
   for (const std::shared_ptr<AppPair>& pair : pairs_) {
     if (pair->hold().snapshot()->is_empty()) continue;
     refusal = "the pair " + pair->name() + " is paused, and a new process would not be; resume it first";

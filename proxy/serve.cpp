@@ -126,6 +126,7 @@ protocol::Status serve_settings(config::Outcome outcome, const cli::RunOptions& 
   protocol::Result<net::FileDescriptor> control = control_socket(takeover, *client);
   if (!control) return control.error();
   App app(std::move(outcome), options.path, log);
+  app.halt_switchover_at(options.switchover_halt);
   if (protocol::Status prepared = app.prepare(sockets, std::move(inheritance)); !prepared) return prepared;
   for (const std::string& name : sockets.drop_rest()) {
     log.write(telemetry::LogLevel::warning, "a socket that was handed over fits no address of the configuration",

@@ -109,9 +109,13 @@ using telemetry::PairMetrics;
 using telemetry::PinnedSessions;
 using telemetry::SideMetrics;
 
+class SwitchoverControl;
+
 class Control {
  public:
   virtual ~Control() = default;
+  /// Null: no pair can switch over.
+  [[nodiscard]] virtual SwitchoverControl* switchovers() { return nullptr; }
   [[nodiscard]] virtual Status status() = 0;
   [[nodiscard]] virtual std::vector<PairMetrics> metrics() = 0;
   /// Every pair has at least one side it can serve from; for /readyz.

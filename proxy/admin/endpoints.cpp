@@ -3,6 +3,9 @@
 #include "proxy/admin/json_views.hpp"
 #include "proxy/admin/metrics_view.hpp"
 #include "proxy/admin/router.hpp"
+#include "proxy/admin/switchover_control.hpp"
+#include "proxy/admin/switchover_endpoints.hpp"
+#include "proxy/admin/switchover_json.hpp"
 #include "proxy/admin/text.hpp"
 
 #include <boost/json.hpp>
@@ -65,6 +68,16 @@ Response change_response(boost::json::object reply, const PlanChange& change) {
   return json_response(reply);
 }
 
+/// For the audit. `who`: as the body says; empty: whoever connects from the peer's address.
+void note(const Call& call, NotedChange change, std::string who, std::string why) {
+  SwitchoverControl* switchovers = call.control.switchovers();
+  if (switchovers == nullptr) return;
+  change.asker = {who.empty() ? call.request.peer : std::move(who), std::move(why)};
+  switchovers->note_change(change);
+}
+
+std::string reads_text(routing::Weights reads) { return "reads: green " + json_text(weights_json(reads).at("green")) + " %"; }
+
 Response get_health(const Call&) { return json_response({{"healthy", true}}); }
 
 Response get_readiness(const Call& call) {
@@ -99,8 +112,11 @@ Response put_weights(const Call& call) {
   const std::string& rule = call.names[1];
   const auto wish = parse_weights(call.request.body);
   if (!wish) return error_response(400, wish.error().detail);
+  const auto before = call.control.rule(pair, rule);
   const auto change = call.control.set_weights(pair, rule, wish->reads);
   if (!change) return explained_failure(call.control, pair, &rule, change.error());
+  note(call, {pair, "weights", before ? reads_text(before->reads) : "", reads_text(wish->reads), {}, routing::LastChange::weights}, wish->who,
+       wish->why);
   Response response = change_response({{"pair", pair}, {"rule", rule}, {"reads", weights_json(wish->reads)}}, *change);
   response.change = "pair " + pair + ", rule " + rule + ": " + json_text(weights_json(wish->reads));
   if (!wish->why.empty()) response.change += ", because: " + wish->why;
@@ -117,8 +133,12 @@ Response get_pins(const Call& call) {
 
 Response post_rollback(const Call& call) {
   const std::string& pair = call.names[0];
+  if (auto response = roll_authority_back(call)) return *std::move(response);
+  const auto asker = parse_asker(call.request.body, call.request.peer);
+  if (!asker) return error_response(400, asker.error().detail);
   const auto change = call.control.rollback(pair);
   if (!change) return explained_failure(call.control, pair, nullptr, change.error());
+  note(call, {pair, "rollback", "", "the weights of the plan before", {}, routing::LastChange::weights}, asker->who, asker->why);
   Response response = change_response({{"pair", pair}}, *change);
   response.change = "pair " + pair + ": rolled back";
   return response;
@@ -136,6 +156,7 @@ Response post_hold(const Call& call, protocol::Result<HoldChange> (Control::*act
   if (!wish) return error_response(400, wish.error().detail);
   const auto change = (call.control.*act)(pair, wish->scope);
   if (!change) return explained_failure(call.control, pair, nullptr, change.error());
+  note(call, {pair, std::string(what), "", wish->scope.database.empty() ? "all databases" : wish->scope.database, {}, {}}, wish->who, wish->why);
   boost::json::object reply{{"pair", pair}};
   for (const auto& member : hold_change_json(*change)) reply[member.key()] = member.value();
   Response response = json_response(reply);
@@ -158,6 +179,7 @@ Response post_reload(const Call& call) {
   }
   Response response = json_response(reload_json(outcome));
   const bool is_applied = outcome.verdict == ReloadOutcome::Verdict::applied;
+  if (is_applied) note(call, {"", "reload", "", std::to_string(outcome.changes.size()) + " changes", {}, {}}, "", "");
   if (is_applied) response.change = "configuration: reloaded, " + std::to_string(outcome.changes.size()) + " changes";
   return response;
 }
@@ -174,7 +196,9 @@ Response post_explain(const Call& call) {
 
 constexpr std::string_view weights_path = "/api/v1/pairs/{pair}/rules/{rule}/weights";
 
-constexpr std::array<Endpoint, 12> endpoint_table{{
+constexpr std::string_view switchover_path = "/api/v1/pairs/{pair}/switchover";
+
+constexpr std::array<Endpoint, 17> endpoint_table{{
     {"GET", "/healthz", Guard::open, Reach::none, get_health},
     {"GET", "/readyz", Guard::open, Reach::control, get_readiness},
     {"GET", "/metrics", Guard::guarded, Reach::control, get_metrics},
@@ -185,6 +209,11 @@ constexpr std::array<Endpoint, 12> endpoint_table{{
     {"POST", "/api/v1/pairs/{pair}/rollback", Guard::guarded, Reach::control, post_rollback},
     {"POST", "/api/v1/pairs/{pair}/pause", Guard::guarded, Reach::control, post_pause},
     {"POST", "/api/v1/pairs/{pair}/resume", Guard::guarded, Reach::control, post_resume},
+    {"POST", switchover_path, Guard::guarded, Reach::control, post_switchover},
+    {"GET", switchover_path, Guard::guarded, Reach::control, get_switchover},
+    {"POST", "/api/v1/pairs/{pair}/switchover/abort", Guard::guarded, Reach::control, post_switchover_abort},
+    {"GET", "/api/v1/pairs/{pair}/history", Guard::guarded, Reach::control, get_history},
+    {"PUT", "/api/v1/pairs/{pair}/authority", Guard::guarded, Reach::control, put_authority},
     {"POST", "/api/v1/reload", Guard::guarded, Reach::control, post_reload},
     {"POST", "/api/v1/explain", Guard::guarded, Reach::control, post_explain},
 }};

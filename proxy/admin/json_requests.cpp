@@ -128,10 +128,21 @@ protocol::Result<routing::SessionFacts> parse_session(const json::object& object
   return routing::SessionFacts{*user, *database, *application_name, *client, *session_number};
 }
 
+/// "who" and "why".
+protocol::Result<std::pair<std::string, std::string>> parse_reasons(const json::object& object) {
+  auto who = string_field(object, "who", "");
+  if (!who) return who.error();
+  auto why = string_field(object, "why", "");
+  if (!why) return why.error();
+  if (who->size() > why_bytes_max) return refused("\"who\" is longer than 500 bytes");
+  if (why->size() > why_bytes_max) return refused("\"why\" is longer than 500 bytes");
+  return std::pair(*std::move(who), *std::move(why));
+}
+
 }  // namespace
 
 protocol::Result<WeightsWish> parse_weights(std::string_view body) {
-  static constexpr std::array<std::string_view, 2> keys{"reads", "why"};
+  static constexpr std::array<std::string_view, 3> keys{"reads", "who", "why"};
   const auto object = parse_object(body);
   if (!object) return object.error();
   if (auto complaint = unknown_key(*object, keys)) return refused(*complaint);
@@ -141,24 +152,22 @@ protocol::Result<WeightsWish> parse_weights(std::string_view body) {
   }
   const auto weights = parse_shares(reads->get_object());
   if (!weights) return weights.error();
-  const auto why = string_field(*object, "why", "");
-  if (!why) return why.error();
-  if (why->size() > why_bytes_max) return refused("\"why\" is longer than 500 bytes");
-  return WeightsWish{*weights, *why};
+  const auto reasons = parse_reasons(*object);
+  if (!reasons) return reasons.error();
+  return WeightsWish{*weights, reasons->first, reasons->second};
 }
 
 protocol::Result<HoldWish> parse_hold(std::string_view body) {
-  static constexpr std::array<std::string_view, 2> keys{"database", "why"};
+  static constexpr std::array<std::string_view, 3> keys{"database", "who", "why"};
   if (body.empty()) return HoldWish{};
   const auto object = parse_object(body);
   if (!object) return object.error();
   if (auto complaint = unknown_key(*object, keys)) return refused(*complaint);
   const auto database = string_field(*object, "database", "");
   if (!database) return database.error();
-  const auto why = string_field(*object, "why", "");
-  if (!why) return why.error();
-  if (why->size() > why_bytes_max) return refused("\"why\" is longer than 500 bytes");
-  return HoldWish{{*database}, *why};
+  const auto reasons = parse_reasons(*object);
+  if (!reasons) return reasons.error();
+  return HoldWish{{*database}, reasons->first, reasons->second};
 }
 
 protocol::Result<ExplainRequest> parse_explain(std::string_view body) {

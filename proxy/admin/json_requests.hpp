@@ -9,10 +9,11 @@
 
 namespace proxy::admin {
 
-/// A wish for new weights: {"reads": {"blue": 90, "green": 10}, "why": "…"}.
+/// A wish for new weights: {"reads": {"blue": 90, "green": 10}, "who": "…", "why": "…"}.
 struct WeightsWish {
   routing::Weights reads;
-  std::string why;  ///< for the log; may be empty
+  std::string who;  ///< for the audit; may be empty
+  std::string why;  ///< for the log and the audit; may be empty
 };
 
 inline constexpr std::size_t why_bytes_max = 500;  ///< a sentence or two, one line of a log
@@ -21,10 +22,11 @@ inline constexpr std::size_t why_bytes_max = 500;  ///< a sentence or two, one l
 /// wrong, in words. Unknown keys are errors too: a misspelt one must not pass as if it had been obeyed.
 [[nodiscard]] protocol::Result<WeightsWish> parse_weights(std::string_view body);
 
-/// A wish to pause or resume: {"database": "shop", "why": "…"}, or nothing at all for the whole pair.
+/// A wish to pause or resume: {"database": "shop", "who": "…", "why": "…"}, or nothing at all for the whole pair.
 struct HoldWish {
   routing::HoldScope scope;
-  std::string why;  ///< for the log; may be empty
+  std::string who;  ///< for the audit; may be empty
+  std::string why;  ///< for the log and the audit; may be empty
 };
 [[nodiscard]] protocol::Result<HoldWish> parse_hold(std::string_view body);
 

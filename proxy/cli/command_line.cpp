@@ -3,6 +3,7 @@
 #include "proxy/cli/convert/command.hpp"
 #include "proxy/cli/exit_code.hpp"
 #include "proxy/cli/remote.hpp"
+#include "proxy/cli/switchover_words.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -21,6 +22,7 @@ struct Parsed {
   std::string convert_target;
   std::string path;
   std::string ready_file;
+  std::string switchover_halt;
   DemoOptions demo;
   bool are_users_checked = false;
   bool is_demo_held = false;
@@ -30,7 +32,7 @@ struct Parsed {
   bool is_json_wanted = false;
   ExplainWish explain;
   ShiftWish shift;
-  std::string rollback_pair;
+  SwitchoverWords switchover;
   std::string pins_pair;
   bool is_reload_dry = false;
   bool is_takeover = false;
@@ -77,10 +79,12 @@ void add_run(CLI::App& app, Parsed& parsed, const Commands& commands) {
                       "Write the addresses that are listened on to this file, as JSON, once they are");
   command->add_flag("--takeover", parsed.is_takeover,
                     "Take over the listening sockets of the process that runs; it finishes its sessions and ends");
+  // For tests of crashes: no group, so that no help shows it.
+  command->add_option("--halt-switchover-at", parsed.switchover_halt)->group("");
   command->callback([&] {
     parsed.action = [&] {
       const auto beginning = parsed.is_takeover ? RunOptions::Beginning::takeover : RunOptions::Beginning::fresh;
-      return commands.run(RunOptions{parsed.path, parsed.ready_file, beginning});
+      return commands.run(RunOptions{parsed.path, parsed.ready_file, beginning, parsed.switchover_halt});
     };
   });
 }
@@ -189,15 +193,13 @@ void add_reload(CLI::App& app, Parsed& parsed, const Terminal& terminal) {
   });
 }
 
-void add_rollback(CLI::App& app, Parsed& parsed, const Terminal& terminal) {
-  CLI::App* command = app.add_subcommand("rollback", "Back to the plan before the last change, at once");
-  command->add_option("PAIR", parsed.rollback_pair)->required();
-  add_remote_options(*command, parsed);
-  command->callback([&] {
-    parsed.action = [&] {
-      return with_remote(parsed, terminal, [&](const Remote& remote) { return roll_back(remote, parsed.rollback_pair); });
-    };
-  });
+void add_switchovers(CLI::App& app, Parsed& parsed, const Terminal& terminal) {
+  const SwitchoverHooks hooks{[&parsed](CLI::App& command) { add_remote_options(command, parsed); },
+                              [&parsed, &terminal](RemoteAction act) {
+                                parsed.action = [&parsed, &terminal, act = std::move(act)] { return with_remote(parsed, terminal, act); };
+                              },
+                              [&parsed](std::function<int()> act) { parsed.action = std::move(act); }, terminal.out, terminal.complaints};
+  add_switchover_commands(app, parsed.switchover, hooks);
 }
 
 /// The first word that stands where a command should and is none; empty if there is no such word.
@@ -223,7 +225,7 @@ int run_command_line(int argc, const char* const* argv, const Commands& commands
   add_pins(app, parsed, terminal);
   add_explain(app, parsed, terminal);
   add_shift(app, parsed, terminal);
-  add_rollback(app, parsed, terminal);
+  add_switchovers(app, parsed, terminal);
   add_reload(app, parsed, terminal);
   if (const std::string word = unknown_command(app, argc, argv); !word.empty()) {
     terminal.complaints << "crossfade: there is no command `" << word << "`\n" << app.help();

@@ -15,6 +15,7 @@ struct RunOptions {
   /// Fresh, or in place of the process that runs and gives up its sockets.
   enum class Beginning : std::uint8_t { fresh, takeover };
   Beginning beginning = Beginning::fresh;
+  std::string switchover_halt = {};  ///< for tests of crashes: where a switchover ends the process; empty: nowhere
 };
 
 /// What the composition root can do and this folder must not know of. Each returns the exit code.

@@ -3,6 +3,7 @@
 #include "proxy/cli/answers.hpp"
 #include "proxy/cli/exit_code.hpp"
 #include "proxy/cli/http_client.hpp"
+#include "proxy/cli/remote_call.hpp"
 #include "proxy/cli/table.hpp"
 
 #include <boost/json.hpp>
@@ -31,58 +32,9 @@ protocol::Error bad_url(const std::string& url) {
   return refused("\"" + url + "\" is no admin address; it looks like " + default_admin_url);
 }
 
-int complain(const Remote& remote, std::string_view complaint, ExitCode code) {
-  remote.complaints << "crossfade: " << printable(complaint) << "\n";
-  return static_cast<int>(code);
-}
-
-/// Percent-encoding for a path segment: only unreserved characters stay.
-/// Source: RFC 3986, section 2.3.
-std::string path_segment(std::string_view name) {
-  static constexpr std::string_view digits = "0123456789ABCDEF";
-  static constexpr std::string_view unreserved =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
-  std::string encoded;
-  for (const char c : name) {
-    if (unreserved.find(c) != std::string_view::npos) {
-      encoded += c;
-      continue;
-    }
-    const auto byte = static_cast<unsigned char>(c);
-    encoded += {'%', digits[byte >> 4], digits[byte & 0x0F]};
-  }
-  return encoded;
-}
-
-/// What the proxy says is wrong; for something that is not its way of saying it, the bare status.
-std::string complaint_of(const HttpReply& reply) {
-  boost::system::error_code error;
-  const json::value value = json::parse(reply.body, error);
-  const json::value* message = error ? nullptr : value.find_pointer("/error/message", error);
-  if (message == nullptr || !message->is_string()) return "the admin endpoint answered " + std::to_string(reply.status);
-  std::string text(message->get_string());
-  if (reply.status == 401) text += " (give it with --token-file or CROSSFADE_TOKEN)";
-  return text;
-}
-
 std::string place_of(const AdminAddress& address) { return address.host + " port " + std::to_string(address.port); }
 
-protocol::Result<HttpReply> send(const Remote& remote, std::string method, std::string target, std::string body = "") {
-  const HttpRequest request{std::move(method), std::move(target), std::move(body), remote.token};
-  return send_http(remote.address.host, remote.address.port, request, remote.timeout);
-}
-
-/// How a good answer reads, and what it means for the exit code.
-struct Showing {
-  std::string (*text)(const json::object&);
-  ExitCode (*verdict)(const json::object&);
-};
-
 ExitCode always_done(const json::object&) { return ExitCode::done; }
-
-ExitCode done_if_acknowledged(const json::object& change) {
-  return change.at("acknowledged_by_all").as_bool() ? ExitCode::done : ExitCode::refused;
-}
 
 int show(const Remote& remote, const HttpReply& reply, const Showing& showing) {
   try {
@@ -93,16 +45,6 @@ int show(const Remote& remote, const HttpReply& reply, const Showing& showing) {
   } catch (const std::exception&) {
     return complain(remote, "what answers at " + place_of(remote.address) + " is not Crossfade", ExitCode::unreachable);
   }
-}
-
-int show_outcome(const Remote& remote, const protocol::Result<HttpReply>& reply, const Showing& showing) {
-  if (!reply) {
-    return complain(remote, "no answer from " + place_of(remote.address) + ": " + reply.error().detail,
-                    ExitCode::unreachable);
-  }
-  if (reply->status == 200) return show(remote, *reply, showing);
-  if (remote.form == Form::json) remote.out << reply->body << std::flush;
-  return complain(remote, complaint_of(*reply), ExitCode::refused);
 }
 
 /// The name of the only pair; empty if there are several, or none.
@@ -126,6 +68,69 @@ std::string explain_body(const ExplainWish& wish) {
 }
 
 }  // namespace
+
+int complain(const Remote& remote, std::string_view complaint, ExitCode code) {
+  remote.complaints << "crossfade: " << printable(complaint) << "\n";
+  return static_cast<int>(code);
+}
+
+std::string path_segment(std::string_view name) {
+  static constexpr std::string_view digits = "0123456789ABCDEF";
+  static constexpr std::string_view unreserved =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+  std::string encoded;
+  for (const char c : name) {
+    if (unreserved.find(c) != std::string_view::npos) {
+      encoded += c;
+      continue;
+    }
+    const auto byte = static_cast<unsigned char>(c);
+    encoded += {'%', digits[byte >> 4], digits[byte & 0x0F]};
+  }
+  return encoded;
+}
+
+std::string complaint_of(const HttpReply& reply) {
+  boost::system::error_code error;
+  const json::value value = json::parse(reply.body, error);
+  const json::value* message = error ? nullptr : value.find_pointer("/error/message", error);
+  if (message == nullptr || !message->is_string()) return "the admin endpoint answered " + std::to_string(reply.status);
+  std::string text(message->get_string());
+  if (reply.status == 401) text += " (give it with --token-file or CROSSFADE_TOKEN)";
+  return text;
+}
+
+protocol::Result<HttpReply> send(const Remote& remote, std::string method, std::string target, std::string body) {
+  const HttpRequest request{std::move(method), std::move(target), std::move(body), remote.token};
+  return send_http(remote.address.host, remote.address.port, request, remote.timeout);
+}
+
+ExitCode done_if_acknowledged(const json::object& change) {
+  return change.at("acknowledged_by_all").as_bool() ? ExitCode::done : ExitCode::refused;
+}
+
+int complain_of(const Remote& remote, const protocol::Result<HttpReply>& reply) {
+  if (!reply) {
+    return complain(remote, "no answer from " + place_of(remote.address) + ": " + reply.error().detail,
+                    ExitCode::unreachable);
+  }
+  if (remote.form == Form::json) remote.out << reply->body << std::flush;
+  return complain(remote, complaint_of(*reply), ExitCode::refused);
+}
+
+int show_outcome(const Remote& remote, const protocol::Result<HttpReply>& reply, const Showing& showing) {
+  if (reply && reply->status == 200) return show(remote, *reply, showing);
+  return complain_of(remote, reply);
+}
+
+int with_pair(const Remote& remote, const std::string& pair, const std::function<int(const std::string&)>& action) {
+  if (!pair.empty()) return action(pair);
+  const auto status = send(remote, "GET", "/api/v1/status");
+  if (!status || status->status != 200) return show_outcome(remote, status, {status_text, always_done});
+  const std::string only = only_pair(*status);
+  if (only.empty()) return complain(remote, "there are several pairs: say --pair NAME", ExitCode::usage);
+  return action(only);
+}
 
 protocol::Result<AdminAddress> parse_admin_url(const std::string& url) {
   static constexpr std::string_view scheme = "http://";
@@ -160,17 +165,6 @@ protocol::Result<std::string> read_token_file(const std::string& path) {
 
 int show_status(const Remote& remote) {
   return show_outcome(remote, send(remote, "GET", "/api/v1/status"), {status_text, always_done});
-}
-
-/// Does `action` with the name of a pair: `pair`, or the only one there is.
-template <class Action>
-int with_pair(const Remote& remote, const std::string& pair, Action action) {
-  if (!pair.empty()) return action(pair);
-  const auto status = send(remote, "GET", "/api/v1/status");
-  if (!status || status->status != 200) return show_outcome(remote, status, {status_text, always_done});
-  const std::string only = only_pair(*status);
-  if (only.empty()) return complain(remote, "there are several pairs: say --pair NAME", ExitCode::usage);
-  return action(only);
 }
 
 int show_pins(const Remote& remote, const std::string& pair) {
@@ -213,11 +207,6 @@ int reload_configuration(const Remote& remote, ReloadKind kind) {
     if (problem.is_string()) remote.complaints << printable(std::string_view(problem.get_string())) << "\n";
   }
   return static_cast<int>(ExitCode::configuration_invalid);
-}
-
-int roll_back(const Remote& remote, const std::string& pair) {
-  return show_outcome(remote, send(remote, "POST", "/api/v1/pairs/" + path_segment(pair) + "/rollback"),
-                      {change_text, done_if_acknowledged});
 }
 
 }  // namespace proxy::cli

@@ -66,6 +66,5 @@ enum class ReloadKind : std::uint8_t { real, dry_run };
 [[nodiscard]] int explain_statement(const Remote& remote, const ExplainWish& wish);
 [[nodiscard]] int shift_reads(const Remote& remote, const ShiftWish& wish);
 [[nodiscard]] int reload_configuration(const Remote& remote, ReloadKind kind);
-[[nodiscard]] int roll_back(const Remote& remote, const std::string& pair);
 
 }  // namespace proxy::cli

@@ -1,0 +1,290 @@
+#include "proxy/app_switchover.hpp"
+
+#include "proxy/app.hpp"
+#include "proxy/app_users.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <utility>
+
+namespace proxy {
+
+using protocol::Blame;
+using protocol::ErrorCode;
+using protocol::Status;
+using routing::Side;
+using routing::SwitchoverFinding;
+using session::DrainOutcome;
+using switchover::AuthorityRecord;
+using switchover::Clock;
+using Weight = routing::SwitchoverFinding::Weight;
+
+namespace {
+
+/// Between two looks whether an abort was asked for.
+constexpr std::chrono::milliseconds stop_look_interval{20};
+
+/// How a drain stands, on all workers of a pair; shared with them.
+class DrainWait {
+ public:
+  explicit DrainWait(std::size_t worker_count) : remaining_(worker_count) {}
+  void note(DrainOutcome outcome) {
+    const std::lock_guard lock(mutex_);
+    if (outcome == DrainOutcome::released) is_released_ = true;
+    if (outcome == DrainOutcome::drained && remaining_ > 0) --remaining_;
+    changed_.notify_all();
+  }
+  /// True: nobody writes any more.
+  bool wait(Clock::time_point deadline, const std::stop_token& stop) {
+    std::unique_lock lock(mutex_);
+    while (remaining_ != 0 && !is_released_ && !stop.stop_requested() && Clock::now() < deadline) {
+      changed_.wait_until(lock, std::min(deadline, Clock::now() + stop_look_interval));
+    }
+    return remaining_ == 0 && !is_released_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::size_t remaining_;
+  bool is_released_ = false;
+};
+
+std::optional<config::BackendLogin> login_of(const config::Pair& pair) {
+  if (pair.switchover.login) return pair.switchover.login;
+  if (pair.catalogue.login) return pair.catalogue.login;
+  if (pair.auth_query) return pair.auth_query->login;
+  return pair.health.login;
+}
+
+routing::SwitchoverTerms terms_of(const config::Switchover& configured) {
+  routing::SwitchoverTerms terms;
+  terms.check = configured.check_timeout;
+  terms.drain = configured.drain_timeout;
+  terms.fence = configured.fence_timeout;
+  terms.hold_max = configured.hold_max;
+  terms.soak = configured.soak;
+  terms.cooldown = configured.cooldown;
+  return terms;
+}
+
+std::int64_t wall_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+}  // namespace
+
+/// The databases of the pair as its settings have them when an attempt begins.
+class AppSwitchover::PairDatabases final : public switchover::Databases {
+ public:
+  explicit PairDatabases(const AppPair& pair) : pair_(pair) {}
+
+  std::vector<SwitchoverFinding> findings(Side from, const switchover::OwnProcesses& ours, Clock::time_point deadline,
+                                          const std::stop_token& stop) override {
+    databases_.reset();
+    if (const Status there = prepare(); !there) return {{"no_login", there.error().detail}};
+    return databases_->findings(from, ours, deadline, stop);
+  }
+  Status fence(Side side, const switchover::OwnProcesses& ours, Clock::time_point deadline, const std::stop_token& stop) override {
+    if (Status there = prepare(); !there) return there;
+    return databases_->fence(side, ours, deadline, stop);
+  }
+  Status open(Side side, Clock::time_point deadline, const std::stop_token& stop) override {
+    if (Status there = prepare(); !there) return there;
+    return databases_->open(side, deadline, stop);
+  }
+  Status carry_sequences(Side to, Clock::time_point deadline, const std::stop_token& stop) override {
+    if (Status there = prepare(); !there) return there;
+    return databases_->carry_sequences(to, deadline, stop);
+  }
+  void rest() override { databases_.reset(); }
+
+ private:
+  Status prepare() {
+    if (databases_) return {};
+    const std::shared_ptr<const config::Pair> pair = pair_.settings().pair;
+    const std::optional<config::BackendLogin> login = login_of(*pair);
+    if (!login) {
+      return protocol::failure(ErrorCode::configuration_invalid, Blame::operator_,
+                               "nobody is named who could switch over: set `switchover.user` of the pair");
+    }
+    migrate::PairDatabases::Options options;
+    for (const Side side : routing::both_sides) options.targets[side] = question_target(*pair, side, *login, pair->switchover.database);
+    options.home = pair->switchover.database;
+    options.databases = pair->switchover.databases;
+    options.transaction_age_max = pair->switchover.drain_timeout;
+    options.sequence_headroom = pair->switchover.sequence_headroom;
+    databases_.emplace(std::move(options));
+    return {};
+  }
+
+  const AppPair& pair_;
+  std::optional<migrate::PairDatabases> databases_;
+};
+
+AppSwitchover::AppSwitchover(App& app, AppPair& pair, Options options, telemetry::Log& log) : app_(app), pair_(pair), log_(log) {
+  databases_ = std::make_unique<PairDatabases>(pair);
+  if (pair.mirror_control() != nullptr) {
+    sync_ = std::make_unique<switchover::MirrorPath>(*pair.mirror_control());
+  } else {
+    sync_ = std::make_unique<switchover::NoSync>();
+  }
+  const switchover::StateFile file(options.folder, pair.name());
+  protocol::Result<AuthorityRecord> record = read_record(file);
+  if (record) {
+    pair.give_authority(record->authority, record->epoch);
+  } else {
+    pair.disown();
+    log.write(telemetry::LogLevel::error, "writes are refused: nobody knows which side has the authority",
+              {{"pair", std::string_view(pair.name())}, {"cause", std::string_view(record.error().detail)}});
+  }
+  if (record && record->remains != routing::SwitchoverRemains::nothing) {
+    pair.hold().publish([](const routing::Hold& hold) { return routing::with_switching(hold); });
+  }
+  switchover::Controller::Options wanted;
+  wanted.pair = pair.name();
+  wanted.terms = terms_of(pair.settings().pair->switchover);
+  wanted.halt_at = std::move(options.halt_at);
+  wanted.on_end = std::move(options.on_end);
+  wanted.first_number = options.first_number;
+  controller_ = std::make_unique<switchover::Controller>(std::move(wanted), file, std::move(record),
+                                                         switchover::Controller::Surroundings{*this, *databases_, *sync_, log});
+}
+
+AppSwitchover::~AppSwitchover() { controller_->stop(); }
+
+/// What the file says. Where there is none yet, the configuration's word becomes durable.
+protocol::Result<AuthorityRecord> AppSwitchover::read_record(const switchover::StateFile& file) {
+  protocol::Result<std::optional<AuthorityRecord>> found = file.read();
+  if (!found) return found.error();
+  const Side configured = pair_.settings().pair->plan.default_writes;
+  if (*found) {
+    if ((*found)->authority != configured) {
+      log_.write(telemetry::LogLevel::info, "the authority is another side than the configuration's `writes`, by an earlier switchover",
+                 {{"pair", std::string_view(pair_.name())}, {"authority", routing::name_of((*found)->authority)}});
+    }
+    if ((*found)->pair != pair_.name()) {
+      return protocol::failure(ErrorCode::configuration_invalid, Blame::operator_, file.path() + " is of another pair, " + (*found)->pair);
+    }
+    return **found;
+  }
+  AuthorityRecord first;
+  first.pair = pair_.name();
+  first.authority = configured;
+  first.target = configured;
+  first.since_ms = wall_ms();
+  const switchover::StateFile::Written written = file.write(first);
+  if (written.outcome == routing::SwitchoverOutcome::done) return first;
+  return protocol::failure(ErrorCode::configuration_invalid, Blame::operator_, written.words);
+}
+
+std::vector<SwitchoverFinding> AppSwitchover::findings(Side to) {
+  std::vector<SwitchoverFinding> found;
+  {
+    const std::lock_guard lock(app_.control_mutex_);
+    if (pair_.hold().snapshot()->is_paused()) found.push_back({"paused", "the pair is paused; resume it first"});
+    if (const auto refusal = app_.refusal_of_changes()) found.push_back({"leaving", refusal->detail});
+    if (pair_.health().is_down(to)) found.push_back({"down:" + std::string(routing::name_of(to)), std::string(routing::name_of(to)) + " is down"});
+    for (const routing::Rule& rule : pair_.history().current()->rules) {
+      const std::uint32_t share = to == Side::green ? rule.reads.green : routing::weight_total - rule.reads.green;
+      if (share == routing::weight_total) continue;
+      found.push_back({"reads:" + rule.name,
+                       "rule " + rule.name + " sends " + std::to_string((routing::weight_total - share) / 100) + " % of its reads to " +
+                           std::string(routing::name_of(routing::other(to))) + ", which will be the follower",
+                       Weight::note});
+    }
+  }
+  const protocol::Result<admin::PinnedSessions> pinned = app_.pinned_sessions(pair_.name());
+  if (!pinned) return found;
+  for (const telemetry::PinnedSession& each : pinned->shown) {
+    if (each.side == to) continue;
+    found.push_back({"pinned:" + std::to_string(each.session_number),
+                     "session " + std::to_string(each.session_number) + " of " + each.user + " is tied to " + std::string(routing::name_of(each.side)) +
+                         "; its writes will be refused until that ends",
+                     Weight::note});
+  }
+  return found;
+}
+
+Status AppSwitchover::warm(Side, Clock::time_point, const std::stop_token&) { return {}; }
+
+Status AppSwitchover::hold() {
+  pair_.hold().publish([](const routing::Hold& hold) { return routing::with_switching(hold); });
+  if (app_.ask_workers([](std::size_t) {})) return {};
+  return protocol::failure(ErrorCode::internal, Blame::self, "a worker has not acknowledged the hold in time");
+}
+
+Status AppSwitchover::drain(routing::DrainPolicy, Clock::time_point deadline, const std::stop_token& stop) {
+  const auto wait = std::make_shared<DrainWait>(app_.workers_.size());
+  const bool is_asked = app_.ask_workers([&pair = pair_, wait](std::size_t index) {
+    pair.worker(index).watch_drain({}, routing::HoldClass::writes, [wait](DrainOutcome outcome) { wait->note(outcome); });
+  });
+  if (is_asked && wait->wait(deadline, stop)) return {};
+  const auto writing = std::make_shared<std::atomic<std::size_t>>(0);
+  app_.ask_workers([&pair = pair_, writing](std::size_t index) { *writing += pair.worker(index).sessions_writing(); });
+  return protocol::failure(ErrorCode::transaction_timeout, Blame::operator_,
+                           std::to_string(writing->load()) + " transactions that may write have not ended in time");
+}
+
+AppSwitchover::Released AppSwitchover::release() {
+  pair_.hold().publish([](const routing::Hold& hold) { return routing::without_switching(hold); });
+  const auto waiting = std::make_shared<std::atomic<std::uint64_t>>(0);
+  app_.ask_workers([&pair = pair_, waiting](std::size_t index) {
+    *waiting += pair.worker(index).sessions_waiting();
+    pair.worker(index).on_hold_change();
+  });
+  return {waiting->load()};
+}
+
+Status AppSwitchover::publish(Side authority, std::uint64_t epoch) {
+  const std::lock_guard lock(app_.control_mutex_);
+  pair_.give_authority(authority, epoch);
+  const std::uint64_t published = pair_.history().current()->epoch;
+  const bool is_acknowledged = app_.ask_workers(
+      [&pair = pair_, published](std::size_t index) { static_cast<void>(pair.worker(index).acknowledge(published)); });
+  if (is_acknowledged) return {};
+  return protocol::failure(ErrorCode::internal, Blame::self, "a worker has not acknowledged the plan in time");
+}
+
+void AppSwitchover::disown() {
+  const std::lock_guard lock(app_.control_mutex_);
+  pair_.disown();
+}
+
+std::uint64_t AppSwitchover::epoch() { return pair_.publisher().epoch(); }
+
+void AppSwitchover::renew(Side side) {
+  app_.ask_workers([&pair = pair_, side](std::size_t index) { pair.worker(index).renew_connections(side); });
+}
+
+/// Asked twice: a connection on its way from one worker to another is with neither.
+std::vector<std::uint32_t> AppSwitchover::backend_processes(Side side) {
+  struct Sum {
+    std::mutex mutex;
+    std::vector<std::uint32_t> processes;
+  };
+  const auto sum = std::make_shared<Sum>();
+  for (int times = 0; times < 2; ++times) {
+    app_.ask_workers([&pair = pair_, sum, side](std::size_t index) {
+      const std::vector<std::uint32_t> part = pair.worker(index).backend_processes(side);
+      const std::lock_guard lock(sum->mutex);
+      sum->processes.insert(sum->processes.end(), part.begin(), part.end());
+    });
+  }
+  const std::lock_guard lock(sum->mutex);
+  return sum->processes;
+}
+
+AppSwitchover::Counted AppSwitchover::count(Side side) {
+  Counted counted;
+  for (const admin::PairMetrics& metrics : app_.metrics()) {
+    if (metrics.pair != pair_.name()) continue;
+    for (const std::uint64_t requests : metrics.sides[side].requests_total) counted.requests += requests;
+    counted.errors += metrics.sides[side].errors_total.total();
+  }
+  return counted;
+}
+
+}  // namespace proxy
