@@ -43,6 +43,8 @@ class Surroundings {
   /// Source: PostgreSQL 15 manual, 19.9.1 "Basic Setup".
   [[nodiscard]] virtual protocol::Status check_file(const std::filesystem::path& path, Secrecy secrecy) const = 0;
   [[nodiscard]] virtual std::optional<std::string> environment(const std::string& name) const = 0;
+  /// Whether a folder is there and may be written to, or could be made. Fails with words that can follow its name and a colon.
+  [[nodiscard]] virtual protocol::Status check_directory(const std::filesystem::path&) const { return {}; }
 };
 
 inline constexpr std::size_t secret_bytes_max = 4096;

@@ -78,7 +78,8 @@ Difference::Effect effect_of(const std::string& path) {
   // A pair's console and what its health is judged by, as they were when the pair began: pairs.NAME.console…
   const std::size_t pair_end = path.starts_with("pairs.") ? path.find('.', std::string_view("pairs.").size()) : std::string::npos;
   const std::string key = pair_end == std::string::npos ? "" : path.substr(pair_end);
-  const bool is_fixed_in_pair = key.starts_with(".console") || key.starts_with(".switchover") || key == ".health.rise" || key == ".health.fall";
+  const bool is_fixed_in_pair = key.starts_with(".console") || key.starts_with(".switchover") || key.starts_with(".mirror") || key == ".sync" ||
+                                key == ".health.rise" || key == ".health.fall";
   return is_fixed || is_fixed_in_pair ? Difference::Effect::by_restart : Difference::Effect::at_once;
 }
 

@@ -185,6 +185,8 @@ Pair read_pair(const std::string& name, const Node& node, Reading& reading) {
   if (limits != nullptr) read_pair_limits(*limits, section.path_of("limits"), reading, pair.limits);
   read_databases(section, reading, pair);
   read_rules(section, reading, pair);
+  read_sync(section, reading, pair);
+  check_mirrored_rules(section, reading, pair);
   section.finish();
   return pair;
 }

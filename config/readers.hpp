@@ -62,6 +62,10 @@ void read_databases(Section& pair_section, Reading& reading, Pair& pair);
 /// The `pool` and the `limits` of a user or a database.
 void read_own_limits(Section& section, Reading& reading, OwnLimits& limits);
 void read_rules(Section& pair_section, Reading& reading, Pair& pair);
+/// `sync` and `mirror`.
+void read_sync(Section& pair_section, Reading& reading, Pair& pair);
+/// After the rules.
+void check_mirrored_rules(const Section& pair_section, Reading& reading, const Pair& pair);
 
 inline const std::vector<std::pair<std::string_view, routing::Side>> side_choices{
     {"blue", routing::Side::blue}, {"green", routing::Side::green}};

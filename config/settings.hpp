@@ -2,6 +2,7 @@
 
 #include "config/secret.hpp"
 #include "config/userlist.hpp"
+#include "proxy/mirror/options.hpp"
 #include "proxy/net/tls_options.hpp"
 #include "routing/plan.hpp"
 #include "routing/side.hpp"
@@ -225,6 +226,12 @@ struct Switchover {
   std::uint32_t sequence_headroom = 100;
 };
 
+/// How the follower is kept equal, and by whom.
+struct Mirror {
+  proxy::mirror::MirrorOptions options;
+  BackendLogin login;  ///< on both sides
+};
+
 struct Pair {
   std::string name;
   Dialect dialect = Dialect::postgres;
@@ -247,6 +254,7 @@ struct Pair {
   PairLimits limits;
   std::vector<Database> databases;  ///< by name, unique
   routing::Plan plan;  ///< epoch 1
+  std::optional<Mirror> mirror;  ///< nothing: `sync: none`
 };
 
 /// What outlives the process.

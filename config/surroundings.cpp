@@ -99,6 +99,15 @@ std::optional<std::string> Machine::environment(const std::string& name) const {
   return value == nullptr ? std::nullopt : std::optional<std::string>(value);
 }
 
+protocol::Status Machine::check_directory(const std::filesystem::path& path) const {
+  std::error_code error;
+  std::filesystem::path there = std::filesystem::absolute(path, error);
+  while (!error && !std::filesystem::exists(there, error) && there.has_relative_path()) there = there.parent_path();
+  if (!std::filesystem::is_directory(there, error)) return refuse("it is no folder, or lies in none");
+  if (::access(there.c_str(), R_OK | W_OK | X_OK) != 0) return refuse("this user may not write there");
+  return {};
+}
+
 protocol::Result<SecretFile> Nowhere::read_secret_file(const std::filesystem::path&, std::size_t) const {
   return refuse("No such file or directory");
 }

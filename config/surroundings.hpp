@@ -16,6 +16,7 @@ class Machine : public Surroundings {
       const std::filesystem::path& path, std::size_t bytes_max) const override;
   [[nodiscard]] protocol::Status check_file(const std::filesystem::path& path, Secrecy secrecy) const override;
   [[nodiscard]] std::optional<std::string> environment(const std::string& name) const override;
+  [[nodiscard]] protocol::Status check_directory(const std::filesystem::path& path) const override;
 };
 
 /// Where nothing is.

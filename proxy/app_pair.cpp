@@ -1,6 +1,7 @@
 #include "proxy/app_pair.hpp"
 
 #include "proxy/app_limits.hpp"
+#include "proxy/app_mirror.hpp"
 #include "proxy/app_pair_options.hpp"
 #include "proxy/app_users.hpp"
 
@@ -28,6 +29,7 @@ AppPair::AppPair(const PairSettings& settings, Surroundings surroundings)
                 refresher_->request_refresh(catalogue::CatalogueKey{name_, login.database});
               },
               &failed_logins_, terms_table_from(*settings.pair), {}, nullptr, &health_},
+      mirror_(settings.pair->mirror ? std::make_unique<AppMirror>(*settings.pair, surroundings_.log) : nullptr),
       refresher_(make_refresher()) {}
 
 AppPair::~AppPair() = default;
@@ -123,6 +125,7 @@ bool AppPair::has_one_authority(const config::Pair& pair) {
 
 protocol::Status AppPair::open(Prepared prepared, const OnWorkers& on_workers) {
   put_in_force(prepared);
+  if (const protocol::Status opened = open_mirror(); !opened) return opened;
   parts_.resize(surroundings_.workers.size());
   const bool is_made = on_workers([this](std::size_t index) {
     parts_[index] = std::make_unique<Part>(*this, *surroundings_.workers[index], static_cast<std::uint32_t>(index));

@@ -8,7 +8,6 @@
 #include "proxy/catalogue/refresher.hpp"
 #include "proxy/lifecycle/takeover_client.hpp"
 #include "proxy/mirror/control.hpp"
-#include "proxy/mirror/options.hpp"
 #include "proxy/net/listener.hpp"
 #include "proxy/net/tcp_connector.hpp"
 #include "proxy/net/tls_stream.hpp"
@@ -31,6 +30,8 @@
 #include <vector>
 
 namespace proxy {
+
+class AppMirror;
 
 /// What a configuration says of one pair, and the bounds that hold for all. Immutable; shared with whoever reads it.
 struct PairSettings {
@@ -109,8 +110,8 @@ class AppPair final : public backend::CredentialsSource {
 
   [[nodiscard]] const backend::Health& health() const { return health_; }
   /// Null: the pair is not mirrored. They live as long as the pair.
-  [[nodiscard]] mirror::Desk* mirror_desk() const { return nullptr; }
-  [[nodiscard]] mirror::MirrorControl* mirror_control() const { return nullptr; }
+  [[nodiscard]] mirror::Desk* mirror_desk() const;
+  [[nodiscard]] mirror::MirrorControl* mirror_control() const;
 
   /// The side that the durable state names; the configuration's `writes` have no say then. Control side only.
   void give_authority(routing::Side authority, std::uint64_t epoch_min);
@@ -179,6 +180,7 @@ class AppPair final : public backend::CredentialsSource {
   [[nodiscard]] session::PairWorker::Terms terms_for(const PairSettings& before, const PairSettings& after) const;
   void renew_catalogue();
 
+  [[nodiscard]] protocol::Status open_mirror();
   [[nodiscard]] protocol::Status prepare_tls(Prepared& prepared) const;
   [[nodiscard]] backend::Encryption encryption_of(Part& part) const;
 
@@ -216,6 +218,7 @@ class AppPair final : public backend::CredentialsSource {
   mutable secrets::CredentialStore credentials_;
   Asking asking_;                      ///< its desk is null without auth_query
   std::vector<Asking> asked_earlier_;  ///< greetings under way may still wait for them
+  std::unique_ptr<AppMirror> mirror_;  ///< null: not mirrored; sessions use it to their end
   std::vector<std::unique_ptr<Part>> parts_;  ///< by worker
   std::unique_ptr<Lookout> lookout_;          ///< lives on the first worker's loop
   std::shared_ptr<const protocol::Login> shown_login_;  ///< likewise: of whoever showed first how a login can be made

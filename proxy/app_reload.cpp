@@ -32,6 +32,7 @@ config::Settings with_fixed_values(config::Settings wanted, const config::Settin
       if (before.name != pair.name) continue;
       pair.console = before.console;
       pair.switchover = before.switchover;
+      pair.mirror = before.mirror;
       pair.health.rise = before.health.rise;
       pair.health.fall = before.health.fall;
     }

@@ -30,6 +30,7 @@ Signals::Signals() {
   for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR2}) sigaddset(&signals, signal);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a limit on files is an error of the call, as a full disk is
   std::signal(SIGCHLD, SIG_IGN);  // a new process that fails is nobody's to wait for
   descriptor_ = net::FileDescriptor(signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC));
 }

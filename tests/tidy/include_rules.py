@@ -51,7 +51,7 @@ ZONES = {
     "proxy/catalogue": (NEUTRAL + ["proxy/telemetry"], ["libpq", POSIX]),
     "proxy/secrets": (NEUTRAL + ["routing", "proxy/runtime", "proxy/session"], ["libpq", POSIX]),
     "proxy/lifecycle": (NEUTRAL + ["routing", "proxy/net"], [POSIX]),
-    "proxy/migrate": (["protocol/base", "routing", "proxy/secrets", "proxy/telemetry"], ["libpq", "spdlog", POSIX]),
+    "proxy/migrate": (NEUTRAL + ["routing", "proxy/mirror", "proxy/secrets", "proxy/telemetry"], ["libpq", "spdlog", POSIX]),
     "proxy/fleet": (["protocol/base", "routing", "proxy/telemetry"], ["libpq", "spdlog", POSIX]),
     "proxy/admin": (OUTER, ["boost", "openssl", "spdlog", POSIX]),
     "proxy/cli": (OUTER, ["boost", "cli11", "libpq", "spdlog", POSIX]),

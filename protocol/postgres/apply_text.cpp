@@ -1,0 +1,179 @@
+#include "protocol/postgres/apply_text.hpp"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+namespace protocol::postgres {
+
+namespace {
+
+using Row = std::vector<TextValue>;
+
+/// Source: PostgreSQL 15, 4.1.1 "Identifiers and Key Words".
+std::string quoted(std::string_view name) {
+  std::string text = "\"";
+  for (const char c : name) {
+    if (c == '"') text += '"';
+    text += c;
+  }
+  return text + '"';
+}
+
+std::string list_of(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + quoted(name);
+  return text;
+}
+
+/// "($1, $2), ($3, $4)".
+std::string placeholders(std::size_t rows, std::size_t columns) {
+  std::string text;
+  std::size_t number = 0;
+  for (std::size_t row = 0; row < rows; ++row) {
+    text += row == 0 ? "(" : ", (";
+    for (std::size_t column = 0; column < columns; ++column) text += (column == 0 ? "$" : ", $") + std::to_string(++number);
+    text += ')';
+  }
+  return text;
+}
+
+std::string insert_text(const RowChange& change, std::size_t rows) {
+  std::string text = "INSERT INTO " + quoted(change.schema) + "." + quoted(change.table);
+  if (change.columns.empty()) return text + " DEFAULT VALUES";
+  text += " (" + list_of(change.columns) + ") OVERRIDING SYSTEM VALUE VALUES " + placeholders(rows, change.columns.size());
+  if (change.key_columns.empty()) return text;
+  std::string updates;
+  for (const std::string& column : change.columns) {
+    if (std::ranges::find(change.key_columns, column) != change.key_columns.end()) continue;
+    updates += (updates.empty() ? "" : ", ") + quoted(column) + " = EXCLUDED." + quoted(column);
+  }
+  text += " ON CONFLICT (" + list_of(change.key_columns) + ") DO ";
+  return text + (updates.empty() ? "NOTHING" : "UPDATE SET " + updates);
+}
+
+std::string delete_text(const RowChange& change, std::size_t rows) {
+  const std::string text = "DELETE FROM " + quoted(change.schema) + "." + quoted(change.table) + " WHERE ";
+  if (change.columns.size() == 1) {
+    std::string values = rows == 1 ? " = $1" : " IN (";
+    for (std::size_t row = 0; rows > 1 && row < rows; ++row) values += (row == 0 ? "$" : ", $") + std::to_string(row + 1);
+    return text + list_of(change.columns) + values + (rows > 1 ? ")" : "");
+  }
+  return text + "(" + list_of(change.columns) + ") IN (" + placeholders(rows, change.columns.size()) + ")";
+}
+
+std::size_t bytes_of(const Row& row) {
+  std::size_t bytes = 0;
+  for (const TextValue& value : row) bytes += value ? value->size() : 0;
+  return bytes;
+}
+
+/// The places of the key in a row.
+std::vector<std::size_t> key_places(const RowChange& change) {
+  std::vector<std::size_t> places;
+  for (std::size_t i = 0; i < change.columns.size(); ++i) {
+    if (std::ranges::find(change.key_columns, change.columns[i]) != change.key_columns.end()) places.push_back(i);
+  }
+  return places;
+}
+
+/// Cuts the rows of a change into statements. No statement has a key twice: an upsert may not meet a row twice.
+class RowSteps {
+ public:
+  RowSteps(const RowChange& change, std::vector<ApplyStep>& steps) : change_(change), steps_(steps), places_(key_places(change)) {}
+
+  void add_all() {
+    const std::size_t columns = std::max<std::size_t>(1, change_.columns.size());
+    const std::size_t rows_max =
+        change_.columns.empty() ? 1 : std::min(PostgresApplyText::rows_max, PostgresApplyText::parameters_max / columns);
+    for (const Row& row : change_.rows) {
+      std::vector<TextValue> key;
+      for (const std::size_t place : places_) key.push_back(place < row.size() ? row[place] : std::nullopt);
+      const bool is_there = !key.empty() && keys_.contains(key);
+      if (is_there || rows_.size() >= rows_max || (!rows_.empty() && bytes_ + bytes_of(row) > PostgresApplyText::bytes_max)) close();
+      if (!key.empty()) keys_.insert(std::move(key));
+      rows_.push_back(&row);
+      bytes_ += bytes_of(row);
+    }
+    close();
+  }
+
+ private:
+  void close() {
+    if (rows_.empty()) return;
+    ApplyStep& step = steps_.emplace_back();
+    const bool is_put = change_.kind == RowChange::Kind::put;
+    step.text = is_put ? insert_text(change_, rows_.size()) : delete_text(change_, rows_.size());
+    step.table = change_.schema + "." + change_.table;
+    step.is_usual = rows_.size() == 1;
+    const bool may_do_nothing = is_put && !change_.key_columns.empty() && change_.key_columns.size() >= change_.columns.size();
+    if (!may_do_nothing) step.rows_expected = rows_.size();
+    for (const Row* row : rows_) {
+      for (const TextValue& value : *row) step.parameters.push_back(&value);
+    }
+    rows_.clear();
+    keys_.clear();
+    bytes_ = 0;
+  }
+
+  const RowChange& change_;
+  std::vector<ApplyStep>& steps_;
+  std::vector<std::size_t> places_;
+  std::vector<const Row*> rows_;
+  std::set<std::vector<TextValue>> keys_;
+  std::size_t bytes_ = 0;
+};
+
+/// Source: PostgreSQL 15, 4.1.2.1 "String Constants"; with a backslash the E form is read the same under every setting.
+std::string literal(std::string_view value) {
+  std::string text = value.find('\\') == std::string_view::npos ? "'" : "E'";
+  for (const char c : value) {
+    if (c == '\'' || c == '\\') text += c;
+    text += c;
+  }
+  return text + "'";
+}
+
+using Settings = std::vector<std::pair<std::string, std::string>>;
+
+/// Source: PostgreSQL 15, 9.27.1 "Configuration Settings Functions".
+std::string settings_text(const Settings& settings, std::string_view is_local) {
+  std::string text;
+  for (const auto& [name, value] : settings) {
+    text += text.empty() ? "SELECT " : ", ";
+    text += "pg_catalog.set_config(" + literal(name) + ", " + literal(value) + ", " + std::string(is_local) + ")";
+  }
+  return text;
+}
+
+void add_settings(const Settings& settings, std::vector<ApplyStep>& steps) {
+  if (settings.empty()) return;
+  ApplyStep& step = steps.emplace_back();
+  step.text = settings_text(settings, "true");
+  step.session_text = settings_text(settings, "false");
+  step.is_usual = true;
+}
+
+void add_statement(const CarriedStatement& statement, std::vector<ApplyStep>& steps) {
+  add_settings(statement.settings, steps);
+  ApplyStep& step = steps.emplace_back();
+  step.text = statement.text;
+  step.copy_data = statement.copy_data;
+  // What follows is done by whoever applies units.
+  const bool has_role = std::ranges::any_of(statement.settings, [](const auto& setting) { return setting.first == "role"; });
+  if (has_role) add_settings({{"role", "none"}}, steps);
+}
+
+}  // namespace
+
+std::vector<ApplyStep> PostgresApplyText::steps_of(const MirrorUnit& unit) const {
+  std::vector<ApplyStep> steps;
+  add_settings(unit.settings, steps);
+  for (const UnitItem& item : unit.items) {
+    if (item.rows) RowSteps(*item.rows, steps).add_all();
+    if (item.statement) add_statement(*item.statement, steps);
+  }
+  return steps;
+}
+
+}  // namespace protocol::postgres
