@@ -76,6 +76,7 @@ class App final : public admin::Control, private admin::SwitchoverControl {
   void drain(const std::function<bool()>& is_impatient);
 
   [[nodiscard]] admin::SwitchoverControl* switchovers() override { return audit_ ? this : nullptr; }
+  [[nodiscard]] admin::Mirrors mirrors() override;
   [[nodiscard]] admin::Status status() override;
   [[nodiscard]] std::vector<admin::PairMetrics> metrics() override;
   [[nodiscard]] bool is_ready() override;

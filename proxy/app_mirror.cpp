@@ -1,5 +1,6 @@
 #include "proxy/app_mirror.hpp"
 
+#include "proxy/app.hpp"
 #include "proxy/app_pair.hpp"
 #include "proxy/app_users.hpp"
 
@@ -41,5 +42,15 @@ protocol::Status AppPair::open_mirror() {
 mirror::Desk* AppPair::mirror_desk() const { return mirror_ ? &mirror_->mirror() : nullptr; }
 
 mirror::MirrorControl* AppPair::mirror_control() const { return mirror_ ? &mirror_->mirror() : nullptr; }
+
+admin::Mirrors App::mirrors() {
+  const std::lock_guard lock(control_mutex_);
+  admin::Mirrors mirrors;
+  for (const std::shared_ptr<AppPair>& pair : pairs_) {
+    mirror::MirrorControl* control = pair->mirror_control();
+    if (control != nullptr) mirrors.emplace_back(pair->name(), std::shared_ptr<mirror::MirrorControl>(pair, control));
+  }
+  return mirrors;
+}
 
 }  // namespace proxy

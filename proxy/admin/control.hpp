@@ -12,8 +12,14 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
+
+namespace proxy::mirror {
+class MirrorControl;
+}
 
 namespace proxy::admin {
 
@@ -111,11 +117,15 @@ using telemetry::SideMetrics;
 
 class SwitchoverControl;
 
+/// By the names of the pairs that are mirrored.
+using Mirrors = std::vector<std::pair<std::string, std::shared_ptr<mirror::MirrorControl>>>;
+
 class Control {
  public:
   virtual ~Control() = default;
   /// Null: no pair can switch over.
   [[nodiscard]] virtual SwitchoverControl* switchovers() { return nullptr; }
+  [[nodiscard]] virtual Mirrors mirrors() { return {}; }
   [[nodiscard]] virtual Status status() = 0;
   [[nodiscard]] virtual std::vector<PairMetrics> metrics() = 0;
   /// Every pair has at least one side it can serve from; for /readyz.

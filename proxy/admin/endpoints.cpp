@@ -2,6 +2,7 @@
 #include "proxy/admin/json_text.hpp"
 #include "proxy/admin/json_views.hpp"
 #include "proxy/admin/metrics_view.hpp"
+#include "proxy/admin/mirror_endpoints.hpp"
 #include "proxy/admin/router.hpp"
 #include "proxy/admin/switchover_control.hpp"
 #include "proxy/admin/switchover_endpoints.hpp"
@@ -90,7 +91,7 @@ Response get_readiness(const Call& call) {
 Response get_metrics(const Call& call) {
   Response response;
   response.content_type = metrics_content_type;
-  response.body = metrics_view(call.control.status(), call.control.metrics());
+  response.body = metrics_view(call.control.status(), call.control.metrics()) + mirror_metrics(call.control.mirrors());
   return response;
 }
 
@@ -198,7 +199,7 @@ constexpr std::string_view weights_path = "/api/v1/pairs/{pair}/rules/{rule}/wei
 
 constexpr std::string_view switchover_path = "/api/v1/pairs/{pair}/switchover";
 
-constexpr std::array<Endpoint, 17> endpoint_table{{
+constexpr std::array<Endpoint, 21> endpoint_table{{
     {"GET", "/healthz", Guard::open, Reach::none, get_health},
     {"GET", "/readyz", Guard::open, Reach::control, get_readiness},
     {"GET", "/metrics", Guard::guarded, Reach::control, get_metrics},
@@ -214,6 +215,10 @@ constexpr std::array<Endpoint, 17> endpoint_table{{
     {"POST", "/api/v1/pairs/{pair}/switchover/abort", Guard::guarded, Reach::control, post_switchover_abort},
     {"GET", "/api/v1/pairs/{pair}/history", Guard::guarded, Reach::control, get_history},
     {"PUT", "/api/v1/pairs/{pair}/authority", Guard::guarded, Reach::control, put_authority},
+    {"GET", "/api/v1/pairs/{pair}/mirror", Guard::guarded, Reach::control, get_mirror},
+    {"GET", "/api/v1/pairs/{pair}/ledger", Guard::guarded, Reach::control, get_ledger},
+    {"GET", "/api/v1/pairs/{pair}/ledger/all", Guard::guarded, Reach::control, get_whole_ledger},
+    {"POST", "/api/v1/pairs/{pair}/ledger/{id}/accept", Guard::guarded, Reach::control, post_ledger_accept},
     {"POST", "/api/v1/reload", Guard::guarded, Reach::control, post_reload},
     {"POST", "/api/v1/explain", Guard::guarded, Reach::control, post_explain},
 }};

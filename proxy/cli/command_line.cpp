@@ -2,6 +2,7 @@
 
 #include "proxy/cli/convert/command.hpp"
 #include "proxy/cli/exit_code.hpp"
+#include "proxy/cli/ledger.hpp"
 #include "proxy/cli/remote.hpp"
 #include "proxy/cli/switchover_words.hpp"
 
@@ -33,6 +34,9 @@ struct Parsed {
   ExplainWish explain;
   ShiftWish shift;
   SwitchoverWords switchover;
+  LedgerWish ledger;
+  bool is_ledger_whole = false;
+  std::string mirror_pair;
   std::string pins_pair;
   bool is_reload_dry = false;
   bool is_takeover = false;
@@ -202,6 +206,35 @@ void add_switchovers(CLI::App& app, Parsed& parsed, const Terminal& terminal) {
   add_switchover_commands(app, parsed.switchover, hooks);
 }
 
+void add_ledger(CLI::App& app, Parsed& parsed, const Terminal& terminal) {
+  CLI::App* command = app.add_subcommand("ledger", "What is known to differ between the sides, or not proven equal");
+  LedgerWish& wish = parsed.ledger;
+  command->add_option("--pair", wish.pair, "Needed where there are several");
+  command->add_flag("--all", parsed.is_ledger_whole, "Closed entries, too");
+  command->add_option("--accept", wish.accepted, "Close the entry with this id: you have made it equal, or it may differ");
+  command->add_option("--who", wish.who, "Who accepts, for the ledger and the audit; by default the address");
+  command->add_option("--why", wish.why, "A reason, for the audit");
+  add_remote_options(*command, parsed);
+  command->footer("Exit code 1: there are open entries.");
+  command->callback([&] {
+    parsed.action = [&] {
+      if (parsed.is_ledger_whole) wish.extent = LedgerWish::Extent::all;
+      return with_remote(parsed, terminal, [&](const Remote& remote) { return show_ledger(remote, wish); });
+    };
+  });
+}
+
+void add_mirror(CLI::App& app, Parsed& parsed, const Terminal& terminal) {
+  CLI::App* command = app.add_subcommand("mirror", "How the follower is kept equal, and how far behind it is");
+  command->add_option("--pair", parsed.mirror_pair, "Needed where there are several");
+  add_remote_options(*command, parsed);
+  command->callback([&] {
+    parsed.action = [&] {
+      return with_remote(parsed, terminal, [&](const Remote& remote) { return show_mirror(remote, parsed.mirror_pair); });
+    };
+  });
+}
+
 /// The first word that stands where a command should and is none; empty if there is no such word.
 std::string unknown_command(const CLI::App& app, int argc, const char* const* argv) {
   if (argc < 2 || argv[1][0] == '-') return {};
@@ -227,6 +260,8 @@ int run_command_line(int argc, const char* const* argv, const Commands& commands
   add_shift(app, parsed, terminal);
   add_switchovers(app, parsed, terminal);
   add_reload(app, parsed, terminal);
+  add_ledger(app, parsed, terminal);
+  add_mirror(app, parsed, terminal);
   if (const std::string word = unknown_command(app, argc, argv); !word.empty()) {
     terminal.complaints << "crossfade: there is no command `" << word << "`\n" << app.help();
     return static_cast<int>(ExitCode::usage);

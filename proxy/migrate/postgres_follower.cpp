@@ -26,8 +26,11 @@ constexpr std::size_t prepared_max = 200;
 constexpr const char* session_settings =
     "SET synchronous_commit = on; SET default_transaction_read_only = off; SET default_transaction_isolation = 'read committed'; "
     "SET default_transaction_deferrable = off; SET statement_timeout = 0; SET lock_timeout = '20s'; "
-    "SET idle_in_transaction_session_timeout = '60s'; SET row_security = off; SET standard_conforming_strings = on; "
-    "SET search_path = pg_catalog";
+    "SET idle_in_transaction_session_timeout = '60s'; SET row_security = off; SET standard_conforming_strings = on";
+/// Operators of types that came with extensions are found, and what triggers name without a schema.
+constexpr const char* search_path_set =
+    "SELECT pg_catalog.set_config('search_path', (SELECT pg_catalog.string_agg(DISTINCT pg_catalog.quote_ident(n.nspname), ', ') "
+    "FROM pg_catalog.pg_namespace n WHERE n.nspname = 'public' OR n.oid IN (SELECT e.extnamespace FROM pg_catalog.pg_extension e)), false)";
 
 /// Two appliers that make it at once wait for each other. The number is nobody else's by chance.
 constexpr const char* identities_table =
@@ -73,6 +76,8 @@ Status PostgresFollowerSession::prepare() {
     return failure(complaint.sqlstate.empty() ? ErrorCode::backend_lost : ErrorCode::backend_refused, Blame::backend, complaint.text);
   };
   auto result = connection_->run(session_settings);
+  if (result == nullptr || !is_fine(result.get())) return refused(result.get());
+  result = connection_->run(search_path_set);
   if (result == nullptr || !is_fine(result.get())) return refused(result.get());
   result = connection_->run(identities_found);
   if (result == nullptr || !is_fine(result.get())) return refused(result.get());

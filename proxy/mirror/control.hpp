@@ -75,8 +75,29 @@ struct MirrorStatus {
   std::uint64_t ledger_open = 0;
 };
 
-[[nodiscard]] std::string_view name_of(LedgerKind kind);
-[[nodiscard]] std::string_view name_of(MirrorState state);
+[[nodiscard]] constexpr std::string_view name_of(LedgerKind kind) {
+  switch (kind) {
+    case LedgerKind::unsafe_statement: return "unsafe_statement";
+    case LedgerKind::unit_failed: return "unit_failed";
+    case LedgerKind::unit_dependent: return "unit_dependent";
+    case LedgerKind::rows_differ: return "rows_differ";
+    case LedgerKind::unit_lost: return "unit_lost";
+    case LedgerKind::broken_off: return "broken_off";
+    case LedgerKind::in_doubt: return "in_doubt";
+    case LedgerKind::window_unproven: return "window_unproven";
+    case LedgerKind::acknowledged_late: return "acknowledged_late";
+  }
+  return "unknown";
+}
+
+[[nodiscard]] constexpr std::string_view name_of(MirrorState state) {
+  switch (state) {
+    case MirrorState::running: return "running";
+    case MirrorState::follower_unreachable: return "follower_unreachable";
+    case MirrorState::broken_off: return "broken_off";
+  }
+  return "unknown";
+}
 
 /// The mirror of a pair as its operators and the switchover know it. Calls from any thread but a worker's: some wait for
 /// the disk.

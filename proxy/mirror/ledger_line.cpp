@@ -154,30 +154,6 @@ class LineReader {
 
 }  // namespace
 
-std::string_view name_of(LedgerKind kind) {
-  switch (kind) {
-    case LedgerKind::unsafe_statement: return "unsafe_statement";
-    case LedgerKind::unit_failed: return "unit_failed";
-    case LedgerKind::unit_dependent: return "unit_dependent";
-    case LedgerKind::rows_differ: return "rows_differ";
-    case LedgerKind::unit_lost: return "unit_lost";
-    case LedgerKind::broken_off: return "broken_off";
-    case LedgerKind::in_doubt: return "in_doubt";
-    case LedgerKind::window_unproven: return "window_unproven";
-    case LedgerKind::acknowledged_late: return "acknowledged_late";
-  }
-  return "unknown";
-}
-
-std::string_view name_of(MirrorState state) {
-  switch (state) {
-    case MirrorState::running: return "running";
-    case MirrorState::follower_unreachable: return "follower_unreachable";
-    case MirrorState::broken_off: return "broken_off";
-  }
-  return "unknown";
-}
-
 std::string encode_line(const LedgerEntry& entry, std::uint32_t seed) {
   std::string line = "{\"id\":" + std::to_string(entry.id);
   append_member(line, "kind", name_of(entry.kind));

@@ -92,7 +92,7 @@ class Mirror final : public Desk, public MirrorControl {
   void apply_group(std::vector<UnitToApply> units, Sessions& sessions, const std::stop_token& stop);
   [[nodiscard]] FollowerSession* session_for(const std::string& database, Sessions& sessions, const std::stop_token& stop);
   [[nodiscard]] bool depends_on_missing(const protocol::MirrorUnit& unit) const;
-  void finish(const UnitToApply& unit);
+  void finish(const std::vector<UnitToApply>& units);
   void finish_known(std::vector<UnitToApply>& units, const std::vector<CommitSequence>& known);
   void note_differences(const ApplyReport& report, const std::vector<UnitToApply>& units);
   void set_aside(const UnitToApply& unit, LedgerKind kind, const std::string& cause);

@@ -2,6 +2,7 @@
 #include "proxy/mirror/unit_reach.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 // Units on their way to the follower. All on the appliers' threads.
@@ -98,7 +99,7 @@ void Mirror::apply_group(std::vector<UnitToApply> units, Sessions& sessions, con
     using Verdict = ApplyReport::Verdict;
     if (report.verdict == Verdict::applied) {
       note_differences(report, units);
-      for (const UnitToApply& unit : units) finish(unit);
+      finish(units);
       prune(database, *session);
       return;
     }
@@ -173,26 +174,29 @@ FollowerSession* Mirror::session_for(const std::string& database, Sessions& sess
   return nullptr;
 }
 
-void Mirror::finish(const UnitToApply& unit) {
-  Awaiting::WhenApplied when_applied;
+void Mirror::finish(const std::vector<UnitToApply>& units) {
+  std::vector<Awaiting::WhenApplied> waiting;
   {
     const std::lock_guard lock(mutex_);
-    const std::chrono::milliseconds recorded_at = sequencer_.recorded_at(unit.sequence).value_or(std::chrono::milliseconds(0));
-    sequencer_.finish(unit.sequence);
-    ++counts_.units_applied_total;
+    for (const UnitToApply& unit : units) {
+      const std::chrono::milliseconds recorded_at = sequencer_.recorded_at(unit.sequence).value_or(std::chrono::milliseconds(0));
+      sequencer_.finish(unit.sequence);
+      Awaiting::WhenApplied when_applied = awaiting_.take(unit.sequence, age_of(recorded_at));
+      if (when_applied) waiting.push_back(std::move(when_applied));
+    }
+    counts_.units_applied_total += units.size();
     update_applied();
-    when_applied = awaiting_.take(unit.sequence, age_of(recorded_at));
     ready_.notify_one();
   }
-  if (when_applied) when_applied(true);
+  for (const Awaiting::WhenApplied& when_applied : waiting) when_applied(true);
 }
 
 void Mirror::finish_known(std::vector<UnitToApply>& units, const std::vector<CommitSequence>& known) {
-  std::erase_if(units, [&](const UnitToApply& unit) {
-    const bool is_known = std::ranges::find(known, unit.sequence) != known.end();
-    if (is_known) finish(unit);
-    return is_known;
-  });
+  const auto is_known = [&](const UnitToApply& unit) { return std::ranges::find(known, unit.sequence) != known.end(); };
+  std::vector<UnitToApply> there;
+  std::ranges::copy_if(units, std::back_inserter(there), is_known);
+  finish(there);
+  std::erase_if(units, is_known);
 }
 
 void Mirror::note_differences(const ApplyReport& report, const std::vector<UnitToApply>& units) {
