@@ -1,40 +1,12 @@
 #include "protocol/postgres/classifier.hpp"
 
 #include "protocol/postgres/statement_reader.hpp"
-
-#include <pg_query.h>
-#include <pg_query/pg_query.pb-c.h>
+#include "protocol/postgres/syntax_tree.hpp"
 
 #include <algorithm>
-#include <memory>
 
 namespace protocol::postgres {
 namespace {
-
-/// The syntax tree of a text, or none.
-class SyntaxTree {
- public:
-  explicit SyntaxTree(const std::string& text) : serialised_(pg_query_parse_protobuf(text.c_str())) {
-    if (serialised_.error != nullptr) return;
-    root_.reset(
-        pg_query__parse_result__unpack(nullptr, serialised_.parse_tree.len,
-                                       reinterpret_cast<const std::uint8_t*>(serialised_.parse_tree.data)));
-  }
-  SyntaxTree(const SyntaxTree&) = delete;
-  SyntaxTree& operator=(const SyntaxTree&) = delete;
-  ~SyntaxTree() { pg_query_free_protobuf_parse_result(serialised_); }
-
-  [[nodiscard]] const PgQuery__ParseResult* root() const { return root_.get(); }
-
- private:
-  struct Free {
-    void operator()(PgQuery__ParseResult* root) const {
-      pg_query__parse_result__free_unpacked(root, nullptr);
-    }
-  };
-  PgQueryProtobufParseResult serialised_;
-  std::unique_ptr<PgQuery__ParseResult, Free> root_;
-};
 
 std::string_view slice(const std::string& text, const PgQuery__RawStmt& raw) {
   const std::string_view whole = text;
