@@ -316,6 +316,10 @@ Route walk(const Plan& plan, const SessionFacts& session, const BatchFacts& batc
       recorder.tell(about, [&] { return why() + ", stays on " + std::string(name_of(current)); });
       return {current, reason, no_rule};
     };
+    if (circumstances.is_transaction_open && circumstances.is_transaction_misplaced && is_misplaced(plan, subject, current)) {
+      return stay("transaction", RouteReason::write_refused,
+                  [] { return std::string("a transaction is open that began where writes do not belong: refused until its end"); });
+    }
     if (circumstances.is_transaction_open) {
       return stay("transaction", RouteReason::transaction_open,
                   [] { return std::string("a transaction is open"); });

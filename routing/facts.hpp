@@ -32,6 +32,9 @@ struct Circumstances {
   std::uint64_t batch_number = 0;         ///< running number of routed batches of this session; for stickiness `statement`
   /// Where something of the session lives that no other connection has, LISTEN say; all but plain reads goes there.
   std::optional<Side> held_on = {};
+  /// The transaction that is open began on a side where the session's writes do not belong, for the sake of a pin: whatever
+  /// has become of that, it writes nothing there.
+  bool is_transaction_misplaced = false;
   bool is_transaction_read_only = false;  ///< the transaction that is open, or may be: nothing in it can write
 };
 

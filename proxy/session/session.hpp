@@ -150,6 +150,7 @@ class Session final : public net::StreamListener,
   [[nodiscard]] Served prepare_link(const routing::Route& route, const routing::Circumstances& now);
   [[nodiscard]] Served give_up_on(const routing::Route& route, const routing::Circumstances& now, protocol::Error error);
   [[nodiscard]] bool is_pin_in_question(routing::Side side);
+  [[nodiscard]] bool begins_misplaced(const protocol::NextRequest& request, const routing::Route& route) const;
   void drop_unready_but(routing::Side side);
   [[nodiscard]] routing::Side write_side() const;
   [[nodiscard]] bool is_avoided(routing::Side side) const;
@@ -230,6 +231,7 @@ class Session final : public net::StreamListener,
   std::optional<ConsoleRole> console_role_;            ///< for a session of the console
   std::unique_ptr<ConsoleCall> console_call_;          ///< while it waits for an answer
   bool is_console_cancelled_ = false;
+  bool is_transaction_misplaced_ = false;  ///< see routing::Circumstances
   bool has_changed_schema_ = false;  ///< and its transaction has not ended yet
   routing::PerSide<runtime::Instant> avoid_until_{};  ///< a side that could not serve this session
   std::optional<Stop> stop_;

@@ -141,6 +141,7 @@ routing::Circumstances Session::circumstances(const protocol::NextRequest& reque
   if (current_link() != nullptr) result.current = current_;
   result.is_transaction_open = request.transaction == protocol::TransactionState::open;
   result.is_transaction_read_only = request.is_transaction_read_only;
+  result.is_transaction_misplaced = is_transaction_misplaced_;
   result.pin = half_->pin();
   result.held_on = held_side();
   result.batch_number = batch_number_;
@@ -152,6 +153,7 @@ Session::Served Session::route_batch(const protocol::NextRequest& request) {
   if (is_held(request)) return wait_for_release(request.transaction);
   end_hold();
   const routing::Plan& plan = environment_.plans.plan();
+  if (request.transaction == protocol::TransactionState::none) is_transaction_misplaced_ = false;
   const routing::Circumstances now = circumstances(request);
   const routing::Route route = routing::decide(plan, facts_, request.facts, now);
   give_way();
@@ -166,7 +168,8 @@ Session::Served Session::route_batch(const protocol::NextRequest& request) {
       return Served::blocked;
     }
   }
-  if (is_refusal(route) && is_pin_in_question(route.side)) return Served::blocked;
+  const bool is_misplaced = begins_misplaced(request, route);
+  if ((is_refusal(route) || is_misplaced) && is_pin_in_question(route.side)) return Served::blocked;
   if (current == nullptr || route.side != *current_) {
     if (current != nullptr && !current->half().is_at_boundary()) {
       blocked_ = Blocked::replies;
@@ -195,10 +198,19 @@ Session::Served Session::route_batch(const protocol::NextRequest& request) {
   if (request.transaction != protocol::TransactionState::open) ++batch_number_;
   // The server waits some seconds for others to leave that database; what only lies here leaves now.
   if (request.facts.wants_empty_database) environment_.registry.close_idle_everywhere();
+  is_transaction_misplaced_ = is_transaction_misplaced_ || is_misplaced;
   protocol::NextRequest routed = request;
   if (is_refusal(route)) routed.writes = protocol::WritePermission::refused;
   forward(routed);
   return Served::forwarded;
+}
+
+/// A transaction that may write begins where a pin ties the session to, and its writes belong to the other side.
+bool Session::begins_misplaced(const protocol::NextRequest& request, const routing::Route& route) const {
+  const protocol::TransactionEffect effect = request.facts.transaction_effect;
+  const bool may_begin = effect == protocol::TransactionEffect::begin_read_write || effect == protocol::TransactionEffect::unclear;
+  return route.reason == RouteReason::pinned && may_begin && request.transaction != protocol::TransactionState::open &&
+         half_->pin() != protocol::PinReason::replication && route.side != write_side();
 }
 
 /// Whether what ties the session to `side` may be gone: replies that are owed, and the answer to a question, are awaited before

@@ -113,6 +113,18 @@ class RefusedWrites(Through):
                 self.assertEqual([each.kind for each in wire.read_until("Z")], ["C", "Z"])
                 self.assertEqual(self.lines()[1], [])
 
+    def test_ended_before_a_transaction(self):
+        """what ties the session ends, and a transaction that writes begins at once → it runs on blue as a whole"""
+        for mode in MODES:
+            for name in ("a cursor", "a lock"):
+                with self.subTest(mode=mode, tie=name):
+                    connection = self.tie(mode, name)
+                    for text in (TIES[name][2], "BEGIN", "INSERT INTO log VALUES ('after')", "COMMIT"):
+                        self.query(connection, text)
+                    self.assertEqual(self.lines(), [["after"], []])
+                    self.house.blue.query("TRUNCATE log")
+                    connection.close()
+
     def test_extended(self):
         """by the extended protocol, prepared or not, with Flush, in a pipeline → the write alone is refused, and what follows it is skipped"""
         for mode in MODES:

@@ -121,6 +121,8 @@ TEST_CASE("decide: a session pinned to a side that its writes do not belong to â
     circumstances.is_transaction_read_only = true;
     return circumstances;
   };
+  Circumstances begun_there = in_transaction(on(Side::green));
+  begun_there.is_transaction_misplaced = true;
   Circumstances streaming = on(Side::green);
   streaming.pin = PinReason::replication;
   const Batch schema_change{StatementClass::schema_change, {}, {}, {}};
@@ -140,6 +142,9 @@ TEST_CASE("decide: a session pinned to a side that its writes do not belong to â
       {"a table whose writes belong there", plan_of({writing_green(make_rule(tables({"orders"})))}),
        Batch{StatementClass::write, {}, {"orders"}, {}}, pinned(on(Side::green)), stays},
       {"a table whose writes do not", plan_of({writing_green(make_rule(tables({"orders"})))}), a_write, pinned(on(Side::green)), refused},
+      {"inside a transaction that began there, the pin gone since", any, a_write, begun_there, refused},
+      {"a read inside it", any, a_read, begun_there, to(Side::green, RouteReason::transaction_open)},
+      {"in one declared READ ONLY, likewise", any, a_write, read_only(begun_there), to(Side::green, RouteReason::transaction_open)},
       {"a stream of replication is not a matter of rules", any, unknown, streaming, stays},
   });
 }
