@@ -61,6 +61,8 @@ class Capture {
   [[nodiscard]] virtual Bytes& replies() = 0;
   /// Something must happen before it takes more of the client.
   [[nodiscard]] virtual bool is_waiting() const = 0;
+  /// Of the client's, kept until then.
+  [[nodiscard]] virtual std::size_t held_bytes() const = 0;
 
   /// A unit that is to be recorded now; admit() must follow. Once.
   [[nodiscard]] virtual std::optional<MirrorUnit> take_unit() = 0;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "protocol/capture.hpp"
 #include "protocol/console.hpp"
 #include "protocol/conversation.hpp"
 #include "protocol/dialogue.hpp"
@@ -30,6 +31,10 @@ class Dialect {
   /// `host` outlives the greeting.
   [[nodiscard]] virtual std::unique_ptr<Greeting> make_greeting(GreetingHost& host) = 0;
   [[nodiscard]] virtual std::unique_ptr<ClientHalf> make_client_half(const Login& login, Tenure tenure) = 0;
+  /// What sees a session's writes for the mirror; null: this dialect has none.
+  [[nodiscard]] virtual std::unique_ptr<Capture> make_capture(const Login& /*login*/, const CaptureOptions& /*options*/) {
+    return nullptr;
+  }
   /// For a login to the console instead of a database.
   [[nodiscard]] virtual std::unique_ptr<Console> make_console() = 0;
   /// `login` is the client's: its start-up parameters are repeated to the backend. What is learned of a server is kept

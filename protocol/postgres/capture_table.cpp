@@ -15,6 +15,8 @@ constexpr char separator = '\x1f';
 /// a word that may write.
 constexpr std::string_view query = R"(SELECT n.nspname, c.relname, c.relpersistence OPERATOR(pg_catalog.=) 't'
   OR n.nspname IN ('pg_catalog', 'information_schema') OR n.nspname ~ '^pg_toast',
+(SELECT pg_catalog.string_agg(a.attname, pg_catalog.chr(31) ORDER BY a.attnum) FROM pg_catalog.pg_attribute a
+  WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
 (SELECT pg_catalog.string_agg(a.attname, pg_catalog.chr(31) ORDER BY k.place)
   FROM pg_catalog.pg_index i, pg_catalog.unnest(i.indkey) WITH ORDINALITY AS k(attnum, place), pg_catalog.pg_attribute a
   WHERE i.indrelid = c.oid AND i.indisprimary AND a.attrelid = c.oid AND a.attnum = k.attnum AND k.place <= i.indnkeyatts),
@@ -35,7 +37,7 @@ CASE
   WHEN EXISTS (SELECT FROM pg_catalog.pg_rewrite r WHERE r.ev_class = c.oid) THEN 'it has rules'
   WHEN EXISTS (SELECT FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
     WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND ((t.tgtype::pg_catalog.int4 & 2) = 0
-      OR p.prosrc ~* '\m(insert|update|delete|merge|truncate|execute|perform|call|copy|into|select|nextval|notify)\M'))
+      OR p.prosrc ~* '[[:<:]](insert|update|delete|merge|truncate|execute|perform|call|copy|into|select|nextval|notify)[[:>:]]'))
     THEN 'it has triggers that may write elsewhere'
   WHEN EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D')
     AND EXISTS (SELECT FROM pg_catalog.pg_constraint f WHERE f.confrelid = c.oid
@@ -75,7 +77,7 @@ std::string capture_table_query(std::string_view schema, std::string_view table)
 
 std::optional<CaptureTable> read_capture_table(ByteView payload) {
   ByteReader reader(payload);
-  constexpr std::size_t field_count = 8;
+  constexpr std::size_t field_count = 9;
   if (reader.read_u16_be() != field_count) return std::nullopt;
   std::vector<std::string_view> fields;
   for (std::size_t i = 0; i < field_count; ++i) {
@@ -88,11 +90,12 @@ std::optional<CaptureTable> read_capture_table(ByteView payload) {
   table.schema = fields[0];
   table.name = fields[1];
   table.is_temporary = fields[2] == "t";
-  table.key = split(fields[3]);
-  table.generated = split(fields[4]);
-  table.computed_defaults = split(fields[5]);
-  table.skips_triggers = fields[6] == "t";
-  table.obstacle = fields[7];
+  table.columns = split(fields[3]);
+  table.key = split(fields[4]);
+  table.generated = split(fields[5]);
+  table.computed_defaults = split(fields[6]);
+  table.skips_triggers = fields[7] == "t";
+  table.obstacle = fields[8];
   return table;
 }
 

@@ -18,6 +18,7 @@ struct CaptureTable {
   bool is_temporary = false;  ///< or an object of the system: nothing of it is carried
   std::string schema;
   std::string name;
+  std::vector<std::string> columns;           ///< in the order of the table
   std::vector<std::string> key;               ///< the columns of the primary key; empty: none
   std::vector<std::string> generated;         ///< columns that cannot be written
   std::vector<std::string> computed_defaults; ///< columns whose default is no constant

@@ -25,6 +25,13 @@ CaptureStatement unsafe(std::string_view reason) {
   return statement;
 }
 
+/// It may end transactions by itself, so none may be put around it.
+CaptureStatement unsafe_alone(std::string_view reason) {
+  CaptureStatement statement = unsafe(reason);
+  statement.is_transactional = false;
+  return statement;
+}
+
 CaptureStatement of_kind(Kind kind) {
   CaptureStatement statement;
   statement.kind = kind;
@@ -106,6 +113,7 @@ CaptureStatement read_insert(const PgQuery__InsertStmt& insert) {
   if (changes_in_with(insert.with_clause)) return unsafe("changes data in a WITH query");
   CaptureStatement statement = of_kind(Kind::rows);
   set_target(*insert.relation, statement);
+  statement.is_insert = true;
   statement.has_returning = insert.n_returning_list != 0;
   if (insert.on_conflict_clause != nullptr) {
     add_columns(insert.on_conflict_clause->target_list, insert.on_conflict_clause->n_target_list, statement.columns);
@@ -217,8 +225,8 @@ CaptureStatement read_statement(const PgQuery__Node& node, const StatementFacts&
     case PG_QUERY__NODE__NODE_MERGE_STMT: return unsafe("MERGE");
     case PG_QUERY__NODE__NODE_COPY_STMT: return read_copy(*node.copy_stmt);
     case PG_QUERY__NODE__NODE_TRANSACTION_STMT: return read_transaction(*node.transaction_stmt);
-    case PG_QUERY__NODE__NODE_CALL_STMT: return unsafe("CALL");
-    case PG_QUERY__NODE__NODE_DO_STMT: return unsafe("DO");
+    case PG_QUERY__NODE__NODE_CALL_STMT: return unsafe_alone("CALL");
+    case PG_QUERY__NODE__NODE_DO_STMT: return unsafe_alone("DO");
     case PG_QUERY__NODE__NODE_EXECUTE_STMT: {
       CaptureStatement statement = of_kind(Kind::execute);
       statement.name = node.execute_stmt->name;
@@ -249,13 +257,30 @@ std::size_t last_token_end(std::string_view text) {
   return end;
 }
 
+/// What follows the name, qualified or not, that begins at `location`.
+std::string tail_behind_name(std::string_view text, std::int32_t location) {
+  if (location < 0 || static_cast<std::size_t>(location) >= text.size()) return {};
+  const std::string_view rest = text.substr(static_cast<std::size_t>(location));
+  Lexer lexer(rest);
+  std::size_t end = 0;
+  bool is_name_next = true;
+  for (Token token = lexer.next(); token.kind != TokenKind::end && token.kind != TokenKind::broken; token = lexer.next()) {
+    if (token.kind == TokenKind::comment) continue;
+    const bool is_point = rest.substr(token.begin, token.end - token.begin) == ".";
+    if (!is_name_next && !is_point) break;
+    end = token.end;
+    is_name_next = is_point;
+  }
+  return " " + std::string(rest.substr(end));
+}
+
 std::shared_ptr<const CaptureText> parse(const std::string& text, const StatementFacts& facts, const Catalogue& catalogue) {
   auto result = std::make_shared<CaptureText>();
   result->tables = facts.tables;
   result->fingerprint = facts.fingerprint;
   const SyntaxTree tree(text);
   if (tree.root() == nullptr) {
-    result->statements.push_back(unsafe("cannot be read"));
+    result->statements.push_back(unsafe_alone("cannot be read"));
     result->is_plain = false;
     return result;
   }
@@ -265,6 +290,10 @@ std::shared_ptr<const CaptureText> parse(const std::string& text, const Statemen
     statement.begin = static_cast<std::size_t>(std::max(raw.stmt_location, 0));
     const std::size_t length = raw.stmt_len > 0 ? static_cast<std::size_t>(raw.stmt_len) : text.size() - statement.begin;
     statement.end = statement.begin + last_token_end(std::string_view(text).substr(statement.begin, length));
+    if (statement.kind == Kind::copy_in) {
+      const PgQuery__CopyStmt& copy = *(statement.is_prepare ? raw.stmt->prepare_stmt->query : raw.stmt)->copy_stmt;
+      statement.copy_tail = tail_behind_name(std::string_view(text).substr(0, statement.end), copy.relation->location);
+    }
     const std::string_view call = harmful_call(catalogue, facts);
     if (statement.kind == Kind::rows && !call.empty()) {
       statement.reason = "calls a function that may write: " + std::string(call);
@@ -284,7 +313,7 @@ const std::shared_ptr<const CaptureText>& plain_text() {
 std::shared_ptr<const CaptureText> unreadable(const StatementFacts& facts) {
   auto text = std::make_shared<CaptureText>();
   text->is_plain = false;
-  text->statements.push_back(unsafe(facts.because.empty() ? "cannot be read" : facts.because));
+  text->statements.push_back(unsafe_alone(facts.because.empty() ? "cannot be read" : facts.because));
   return text;
 }
 

@@ -38,11 +38,13 @@ struct CaptureStatement {
   std::string table;
   std::string reference;  ///< by which RETURNING may name that table, quoted
   bool has_returning = false;
+  bool is_insert = false;
   std::vector<std::string> columns;  ///< rows: those that are assigned a value; copy_in: those that are given
+  std::string copy_tail;             ///< copy_in: what follows the table's name
   std::string name;                  ///< of the savepoint, of the prepared statement
   bool is_prepare = false;           ///< PREPARE of it: it runs with EXECUTE
   bool chains = false;               ///< COMMIT or ROLLBACK AND CHAIN
-  bool is_transactional = true;      ///< text: may run inside a transaction block
+  bool is_transactional = true;      ///< may run inside a transaction block
   bool makes_temporary = false;      ///< plain: makes a temporary table named `table`
   std::string reason;
 };

@@ -65,6 +65,12 @@ std::unique_ptr<ClientHalf> PostgresDialect::make_client_half(const Login& login
   return std::make_unique<PostgresClientHalf>(login, analyser_for(login), options_.client_half, &library_, tenure);
 }
 
+std::unique_ptr<Capture> PostgresDialect::make_capture(const Login& login, const CaptureOptions& options) {
+  std::unique_ptr<CaptureShelf>& shelf = capture_shelves_[login.database];
+  if (shelf == nullptr) shelf = std::make_unique<CaptureShelf>(analyser_for(login));
+  return std::make_unique<PostgresCapture>(options, login, *shelf, *schema_version_);
+}
+
 std::unique_ptr<Console> PostgresDialect::make_console() { return std::make_unique<PostgresConsole>(); }
 
 std::unique_ptr<BackendLogin> PostgresDialect::make_backend_login(const Login& login,

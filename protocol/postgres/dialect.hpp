@@ -2,6 +2,7 @@
 
 #include "protocol/dialect.hpp"
 #include "protocol/postgres/analyser.hpp"
+#include "protocol/postgres/capture.hpp"
 #include "protocol/postgres/client_authentication.hpp"
 #include "protocol/postgres/client_half.hpp"
 #include "protocol/postgres/encryption.hpp"
@@ -44,6 +45,7 @@ class PostgresDialect final : public Dialect {
   [[nodiscard]] std::string_view name() const override { return "postgres"; }
   [[nodiscard]] std::unique_ptr<Greeting> make_greeting(GreetingHost& host) override;
   [[nodiscard]] std::unique_ptr<ClientHalf> make_client_half(const Login& login, Tenure tenure) override;
+  [[nodiscard]] std::unique_ptr<Capture> make_capture(const Login& login, const CaptureOptions& options) override;
   [[nodiscard]] std::unique_ptr<Console> make_console() override;
   [[nodiscard]] std::unique_ptr<BackendLogin> make_backend_login(const Login& login,
                                                                  const BackendCredentials& credentials,
@@ -81,6 +83,7 @@ class PostgresDialect final : public Dialect {
   ScramKeyCache scram_keys_;
   std::map<std::string, std::unique_ptr<Analyser>, std::less<>> analysers_;
   Analyser shared_analyser_;
+  std::map<std::string, std::unique_ptr<CaptureShelf>, std::less<>> capture_shelves_;  ///< by database
   std::vector<std::weak_ptr<const ParameterMap>> known_parameters_;
   std::map<std::pair<std::string, std::uint32_t>, std::weak_ptr<ProvenTexts>> proven_texts_;
 };

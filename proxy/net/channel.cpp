@@ -24,8 +24,15 @@ Channel::Channel(std::unique_ptr<Stream> stream, StreamListener& listener) : str
 }
 
 void Channel::encrypt(TlsUpgrade& tls, StreamListener& listener) {
+  const auto encrypt = [&](std::unique_ptr<Stream> plain, ByteView unread, protocol::Bytes unsent) {
+    return tls.encrypt(std::move(plain), unread, std::move(unsent));
+  };
+  wrap(encrypt, listener);
+}
+
+void Channel::wrap(const Wrap& make, StreamListener& listener) {
   protocol::Bytes unsent(pending_.begin() + static_cast<std::ptrdiff_t>(pending_start_), pending_.end());
-  stream_ = tls.encrypt(std::move(stream_), view_, std::move(unsent));
+  stream_ = make(std::move(stream_), view_, std::move(unsent));
   stream_->set_listener(&listener);
   view_ = {};
   release(held_);

@@ -5,6 +5,7 @@
 #include "proxy/net/stream.hpp"
 #include "proxy/net/tls.hpp"
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -42,6 +43,9 @@ class Channel {
 
   /// Begins TLS; what is unread is the peer's beginning of it. is_connecting() until the handshake is through.
   void encrypt(net::TlsUpgrade& tls, net::StreamListener& listener);
+  /// Puts another stream in the place of this one, made of it, of what is unread and of what was not sent yet.
+  using Wrap = std::function<std::unique_ptr<Stream>(std::unique_ptr<Stream> plain, protocol::ByteView unread, protocol::Bytes unsent)>;
+  void wrap(const Wrap& make, net::StreamListener& listener);
   [[nodiscard]] std::optional<protocol::TlsFacts> tls_facts() const { return stream_->tls_facts(); }
 
   /// Receives once, up to `scratch.size()` bytes. Returns how many; 0 when nothing came or the stream ended.

@@ -6,6 +6,7 @@
 #include "proxy/net/connector.hpp"
 #include "proxy/net/tls.hpp"
 #include "proxy/runtime/loop.hpp"
+#include "proxy/session/capture_stream.hpp"
 #include "proxy/session/console_door.hpp"
 #include "proxy/session/hold_desk.hpp"
 #include "proxy/session/kept_requests.hpp"
@@ -101,6 +102,7 @@ struct Environment {
   protocol::Gather to_client{};
   BufferShelf kept_buffers{};
   std::vector<protocol::Completion> completed{};
+  const MirrorTerms* mirror = nullptr;  ///< null: no mirror
   backend::Health* health = nullptr;  ///< a side that is down takes no reads; null: nothing is known
 };
 

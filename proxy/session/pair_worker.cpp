@@ -62,6 +62,7 @@ PairWorker::PairWorker(PairShared& shared, Identity identity, runtime::Loop& loo
       table_(shared.terms),
       environment_{loop,    dialect,     *pool_,     plans_,                   holds_,  *this,      metrics_, options_,
                    table_, shared.clients, scratch, shared.name, shared.log, &shared.on_schema_change, encryption.to_clients, shared.failed_logins, shared.console} {
+  environment_.mirror = &shared.mirror;
   environment_.health = shared.health;
   next_number_ += identity_.process_tag * numbers_of_a_process;
 }

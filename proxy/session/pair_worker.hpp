@@ -33,6 +33,7 @@ struct PairShared {
   ConsoleDoor* console = nullptr;  ///< null: there is no console; set before any worker of the pair is made
   backend::Health* health = nullptr;    ///< null: nothing is known of the sides
   ClientCounts clients{};
+  MirrorTerms mirror = {};  ///< set before any worker of the pair is made
 };
 
 /// The sessions of one pair on one worker: takes in clients, finds sessions by their cancel keys, ends them.

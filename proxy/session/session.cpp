@@ -214,6 +214,7 @@ Task<bool> Session::welcome() {
   const protocol::CancelKey* backend_key = is_shared ? nullptr : link.half().cancel_key();
   const std::uint32_t server_process = backend_key == nullptr ? 0 : backend_key->process_id;
   key_ = environment_.registry.enrol(*this, login_.cancel_secret_bytes, server_process);
+  begin_capture();
   protocol::Bytes words;
   half_->write_welcome(link.half(), *key_, words);
   client_.send(words);
@@ -223,6 +224,20 @@ Task<bool> Session::welcome() {
   counters_ = &environment_.registry.counters_of(facts_.database);
   begin_watch();
   co_return true;
+}
+
+/// From the first words on, so that it hears the settings that the server reports.
+void Session::begin_capture() {
+  if (environment_.mirror == nullptr || environment_.mirror->desk == nullptr || login_.is_replication) return;
+  std::unique_ptr<protocol::Capture> capture = environment_.dialect.make_capture(login_, environment_.mirror->capture);
+  if (capture == nullptr) return;
+  const auto make = [&](std::unique_ptr<net::Stream> plain, protocol::ByteView unread, protocol::Bytes unsent) {
+    auto stream = std::make_unique<CaptureStream>(std::move(plain), std::move(capture), *environment_.mirror, environment_.loop,
+                                                  CaptureStream::Client{facts_.database, facts_.user}, unread, std::move(unsent));
+    capture_ = stream.get();
+    return stream;
+  };
+  client_.wrap(make, *this);
 }
 
 /// A first connection to `side`, when the pool has one. Suspends: at most queue_timeout.

@@ -97,6 +97,7 @@ class Session final : public net::StreamListener,
   runtime::Task<bool> greet();
   runtime::Task<> carry_cancel(protocol::CancelKey key);
   runtime::Task<bool> welcome();
+  void begin_capture();
   runtime::Task<bool> await_turn(routing::Side side);
   runtime::Task<> converse();
   runtime::Task<> farewell();
@@ -154,6 +155,7 @@ class Session final : public net::StreamListener,
   void drop_unready_but(routing::Side side);
   [[nodiscard]] routing::Side write_side() const;
   [[nodiscard]] bool is_avoided(routing::Side side) const;
+  [[nodiscard]] bool is_follower_behind() const;
   void forward(const protocol::NextRequest& request);
   void flush_to_backend();
   [[nodiscard]] bool is_still_blocked() const;
@@ -214,6 +216,7 @@ class Session final : public net::StreamListener,
   std::optional<routing::Side> restoring_;   ///< the side that is being brought in line
   std::optional<protocol::CancelKey> key_;
   InFlightQueue in_flight_;
+  CaptureStream* capture_ = nullptr;  ///< the client's stream, where its writes are mirrored
   PinWatch pin_watch_;
   KeptRequests kept_;
   std::size_t repeated_bytes_ = 0;  ///< at the front of what the client sent: batches that are made for the second time

@@ -127,7 +127,7 @@ bool Session::is_released() {
     client_.keep_unread();
   }
   // A client that is gone will not hear the answer: what it asked for has not begun, and never does.
-  if (client_.state() != net::Channel::State::open) end();
+  if (client_.state() != net::Channel::State::open || (capture_ != nullptr && capture_->has_client_left())) end();
   return false;
 }
 

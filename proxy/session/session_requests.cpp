@@ -146,6 +146,7 @@ routing::Circumstances Session::circumstances(const protocol::NextRequest& reque
   result.held_on = held_side();
   result.batch_number = batch_number_;
   for (const Side side : routing::both_sides) result.is_unavailable[side] = is_avoided(side);
+  if (is_follower_behind()) result.is_unavailable[routing::other(write_side())] = true;
   return result;
 }
 
@@ -342,6 +343,11 @@ Side Session::write_side() const {
   write.statement_class = protocol::StatementClass::write;
   const protocol::CommentTags no_tags;
   return routing::decide(environment_.plans.plan(), facts_, protocol::batch_facts_of(write, no_tags), {}).side;
+}
+
+/// The follower does not have the session's own last write yet.
+bool Session::is_follower_behind() const {
+  return capture_ != nullptr && capture_->last_unit() > environment_.mirror->desk->applied_through();
 }
 
 /// A side that is down takes no reads of anybody; one that could not serve this session takes none of it for a while.

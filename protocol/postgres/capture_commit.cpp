@@ -1,0 +1,202 @@
+#include "protocol/postgres/capture.hpp"
+
+#include "protocol/postgres/error_response.hpp"
+#include "protocol/postgres/frame_writer.hpp"
+
+#include <string>
+#include <utility>
+
+// What transactions have written, and how they end.
+namespace protocol::postgres {
+
+using Kind = CaptureStatement::Kind;
+
+namespace {
+
+/// Of "UPDATE 0" and the like: nothing was written.
+bool is_without_effect(std::string_view tag) { return tag.ends_with(" 0"); }
+
+}  // namespace
+
+/// A statement has succeeded.
+void PostgresCapture::note_done(Tap& tap, std::string_view tag) {
+  if (tap.statement.is_prepare) {
+    prepared_.insert_or_assign(tap.statement.name, std::make_shared<Tap>(tap));
+    return;
+  }
+  if (tap.statement.kind >= Kind::begin && tap.statement.kind <= Kind::prepare_transaction) {
+    note_control(tap, tag);
+    return;
+  }
+  if (!tap.unsafe_because.empty() && !is_without_effect(tag)) note_unmirrored(tap);
+  note_written(tap);
+  change_bytes_ = 0;
+}
+
+void PostgresCapture::note_control(const Tap& tap, std::string_view tag) {
+  switch (tap.statement.kind) {
+    case Kind::begin:
+      is_wrapped_ = false;  // the client's own from here on
+      break;
+    case Kind::savepoint: unit_.savepoint(tap.statement.name); break;
+    case Kind::release: unit_.release(tap.statement.name); break;
+    case Kind::rollback_to: unit_.roll_back_to(tap.statement.name); break;
+    case Kind::prepare_transaction:
+      note_unit_lost("a transaction was prepared for a commit in two phases");
+      flush_notes();
+      reset_unit();
+      break;
+    default:
+      if (unit_.has_items() && tag == "COMMIT") note_unit_lost("a transaction ended unseen");
+      if (tag == "COMMIT") flush_notes();
+      reset_unit();
+      break;
+  }
+}
+
+void PostgresCapture::note_written(Tap& tap) {
+  UnitItem item;
+  std::size_t bytes = change_bytes_;
+  if (!tap.change.rows.empty()) {
+    item.rows = std::exchange(tap.change, RowChange{});
+  } else if (!tap.text.empty()) {
+    item.statement = CarriedStatement{tap.text, {}, true, surroundings_};
+    bytes = tap.text.size();
+  } else if (tap.statement.kind == Kind::copy_in && tap.unsafe_because.empty() && !copy_data_.empty()) {
+    std::string text = "COPY " + quote_name(tap.table.schema) + "." + quote_name(tap.table.name) + tap.statement.copy_tail;
+    item.statement = CarriedStatement{std::move(text), std::exchange(copy_data_, {}), false, {}};
+  } else {
+    return;
+  }
+  unit_.add(std::move(item), bytes, tap.tables);
+  unit_.set_last_write_done(options_.tick());
+}
+
+void PostgresCapture::note_unmirrored(const Tap& tap) {
+  unit_.note(UnmirroredWrite{tap.tables, tap.fingerprint, tap.unsafe_because});
+}
+
+/// What was collected cannot be carried after all.
+void PostgresCapture::note_unit_lost(std::string_view reason) {
+  std::vector<std::string> tables = unit_.tables();
+  const bool is_something = unit_.has_items();
+  std::vector<UnmirroredWrite> notes = unit_.take_notes();
+  reset_unit();
+  for (UnmirroredWrite& note : notes) unit_.note(std::move(note));
+  if (is_something) unit_.note(UnmirroredWrite{std::move(tables), 0, std::string(reason)});
+}
+
+void PostgresCapture::flush_notes() {
+  for (UnmirroredWrite& note : unit_.take_notes()) unmirrored_.push_back(std::move(note));
+}
+
+void PostgresCapture::reset_unit() {
+  unit_.reset();
+  has_surroundings_ = false;
+  suspended_tap_.reset();
+}
+
+/// The transaction is to end, by a COMMIT of ours or by the client's `frame`. Precondition: nothing is owed.
+void PostgresCapture::begin_commit(bool is_own, FrontendMessage message, ByteView frame) {
+  if (suspended_tap_ != nullptr) {
+    unit_.note(UnmirroredWrite{suspended_tap_->tables, suspended_tap_->fingerprint, "its rows were not all fetched"});
+  }
+  commit_ = Commit{};
+  commit_.is_own = is_own;
+  commit_.message = message;
+  commit_.frame.assign(frame.begin(), frame.end());
+  MirrorUnit unit = unit_.take();
+  if (unit.items.empty()) {
+    send_commit();
+    return;
+  }
+  unit.database = database_;
+  unit.user = user_;
+  for (const std::string_view name : {"DateStyle", "IntervalStyle", "TimeZone"}) {
+    const auto known = parameters_.find(name);
+    if (known != parameters_.end()) unit.settings.emplace_back(name, known->second);
+  }
+  unit_to_record_ = std::move(unit);
+  commit_.stage = CommitStage::recording;
+  commit_.is_recorded = true;
+  is_stuck_ = true;
+}
+
+std::optional<MirrorUnit> PostgresCapture::take_unit() { return std::exchange(unit_to_record_, std::nullopt); }
+
+void PostgresCapture::admit(Admission admission) {
+  if (admission == Admission::granted) {
+    send_commit();
+  } else {
+    commit_.has_failed = true;
+    commit_.stage = CommitStage::sent;
+    commit_.is_recorded = false;
+    send_hidden("ROLLBACK", Purpose::rollback);
+  }
+  work();
+}
+
+void PostgresCapture::send_commit() {
+  commit_.stage = CommitStage::sent;
+  if (commit_.is_own) {
+    send_hidden("COMMIT", Purpose::commit);
+    return;
+  }
+  Owed owed{commit_.message};
+  owed.is_clients_commit = true;
+  forward(commit_.frame, std::move(owed));
+}
+
+/// A transaction that we began is over for the client: it is ended in earnest.
+void PostgresCapture::finish_wrapped(char status, ByteView ready) {
+  is_wrapped_ = false;
+  if (status == 'T') {
+    begin_commit(true, FrontendMessage::query, {});
+  } else if (status == 'E') {
+    commit_ = Commit{};
+    commit_.stage = CommitStage::sent;
+    commit_.is_own = true;
+    reset_unit();
+    send_hidden("ROLLBACK", Purpose::rollback);
+  } else {
+    give(ready);
+    flush_notes();
+    reset_unit();
+  }
+}
+
+void PostgresCapture::note_commit_ended(End end) {
+  if (commit_.is_recorded) end_ = end;
+  if (end == End::committed) flush_notes();
+  reset_unit();
+  commit_.stage = end == End::committed && commit_.is_recorded ? CommitStage::telling : CommitStage::none;
+  commit_.is_recorded = false;
+}
+
+std::optional<Capture::End> PostgresCapture::take_end() { return std::exchange(end_, std::nullopt); }
+
+void PostgresCapture::acknowledge() {
+  if (commit_.stage != CommitStage::telling) return;
+  append(replies_, std::exchange(commit_.ending, {}));
+  commit_.stage = CommitStage::none;
+  work();
+}
+
+/// A ROLLBACK of ours is done: one that the statement's own failure asked for, or a COMMIT that could not be recorded.
+void PostgresCapture::end_rollback(ByteView ready) {
+  const Commit ended = std::exchange(commit_, Commit{});
+  reset_unit();
+  if (ended.has_failed) {
+    held_complete_.clear();
+    write_error_response({"ERROR", "53000", "the transaction could not be recorded for the other side and was rolled back", {},
+                          "The journal of the mirror is full or cannot be written. Trying again is safe."},
+                         replies_);
+    if (!ended.is_own && ended.message == FrontendMessage::execute) {
+      drops_to_sync_ = true;
+      return;
+    }
+  }
+  give(ready);
+}
+
+}  // namespace protocol::postgres

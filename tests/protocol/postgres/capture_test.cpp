@@ -1,0 +1,266 @@
+#include "protocol/postgres/capture.hpp"
+
+#include "tests/protocol/postgres/client_half_conversation.hpp"
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+// The server's replies are those of a PostgreSQL 15; the whole of the capture against a real one is
+// tests/integration/mirror_test.py.
+namespace {
+
+using namespace client_half_test;
+
+constexpr std::uint64_t first_tick = 100;
+
+Bytes number(std::size_t value, int bytes) {
+  Bytes result;
+  for (int i = bytes - 1; i >= 0; --i) result.push_back(static_cast<std::byte>((value >> (8 * i)) & 0xFF));
+  return result;
+}
+
+Bytes with_tag(char tag, const Bytes& payload) { return message(tag, as_text(payload)); }
+
+Bytes row(const std::vector<std::string>& values) {
+  Bytes payload = number(values.size(), 2);
+  for (const std::string& value : values) payload = payload + number(value.size(), 4) + Bytes(as_bytes(value).begin(), as_bytes(value).end());
+  return with_tag('D', payload);
+}
+
+Bytes description(const std::vector<std::string>& names) {
+  Bytes payload = number(names.size(), 2);
+  for (const std::string& name : names) {
+    append(payload, as_bytes(name));
+    payload = payload + Bytes(1) + Bytes(18);
+  }
+  return with_tag('T', payload);
+}
+
+/// The answer to the question for a table with the key `id`.
+Bytes table_answer(const std::string& obstacle = "") {
+  return description({"a", "b", "c", "d", "e", "f", "g", "h", "i"}) + row({"public", "t", "f", "id\x1fv", "id", "", "", "f", obstacle}) + complete("SELECT 1") +
+         ready_message('T');
+}
+
+struct Captured {
+  explicit Captured(CaptureOptions options = {}) {
+    options.tick = [this] { return ++ticks; };
+    Login login;
+    login.user = "app";
+    login.database = "shop";
+    capture = std::make_unique<PostgresCapture>(options, login, shelf, version);
+    capture->take_replies(parameter("TimeZone", "UTC") + ready_message('I'));
+    capture->replies().clear();
+  }
+  /// From the client; what goes to the half.
+  std::string send(const Bytes& bytes) {
+    capture->take_requests(bytes);
+    return taken(capture->requests());
+  }
+  /// From the half; what the client is given.
+  std::string answer(const Bytes& bytes) {
+    capture->take_replies(bytes);
+    return taken(capture->replies());
+  }
+  std::string requests() { return taken(capture->requests()); }
+  static std::string taken(Bytes& bytes) { return text_of(std::exchange(bytes, {})); }
+  /// The table is known from here on.
+  void know_table() {
+    send(query_message("INSERT INTO t VALUES (0)"));
+    answer(complete("BEGIN") + ready_message('T') + table_answer() + complete("ROLLBACK") + ready_message('I'));
+    requests();
+    answer(complete("BEGIN") + ready_message('T') + complete("INSERT 0 0") + ready_message('T') + complete("COMMIT") + ready_message('I'));
+    requests();
+  }
+
+  std::atomic<std::uint64_t> version{1};
+  std::uint64_t ticks = first_tick;
+  Analyser analyser;
+  CaptureShelf shelf{analyser};
+  std::unique_ptr<PostgresCapture> capture;
+};
+
+const std::string begin_text = text_of(query_message("BEGIN"));
+const std::string commit_text = text_of(query_message("COMMIT"));
+
+}  // namespace
+
+TEST_CASE("capture: reads → pass as they are, both ways, without waiting") {
+  Captured it;
+  const std::string read = text_of(query_message("SELECT 1"));
+  CHECK(it.send(query_message("SELECT 1") + query_message("SELECT 1")) == read + read);
+  const Bytes reply = description({"a"}) + row({"1"}) + complete("SELECT 1") + ready_message('I');
+  CHECK(it.answer(reply + reply) == text_of(reply + reply));
+}
+
+TEST_CASE("capture: an autocommit write → BEGIN, rows told, and COMMIT only when its unit is recorded; the client sees none of it") {
+  Captured it;
+  it.know_table();
+  const std::string sent = it.send(query_message("UPDATE t SET v = 'x' WHERE id = 1"));
+  CHECK(sent.starts_with(begin_text));
+  CHECK(sent.find("WHERE id = 1\nRETURNING pg_catalog.pg_current_xact_id()::pg_catalog.text AS \"_crossfade_transaction\", \"t\".*::pg_catalog.text AS") != std::string::npos);
+  const Bytes replies = complete("BEGIN") + ready_message('T') + description({"_crossfade_transaction", "_crossfade_row"}) + row({"77", "(1,x)"}) +
+                        complete("UPDATE 1") + ready_message('T');
+  CHECK(it.answer(replies).empty());
+  CHECK(it.requests().empty());
+  CHECK(it.send(query_message("SELECT 2")).empty());  // what follows waits
+
+  const std::optional<MirrorUnit> unit = it.capture->take_unit();
+  REQUIRE(unit);
+  CHECK_FALSE(it.capture->take_unit());
+  CHECK(unit->transaction_id == "77");
+  CHECK(unit->last_write_done == first_tick + 1);
+  CHECK(unit->database == "shop");
+  CHECK(unit->settings == std::vector<std::pair<std::string, std::string>>{{"TimeZone", "UTC"}});
+  REQUIRE(unit->items.size() == 1);
+  const RowChange& change = *unit->items[0].rows;
+  CHECK(change.schema == "public");
+  CHECK(change.columns == std::vector<std::string>{"id", "v"});
+  CHECK(change.key_columns == std::vector<std::string>{"id"});
+  CHECK(change.rows == std::vector<std::vector<TextValue>>{{"1", "x"}});
+
+  CHECK_FALSE(it.capture->is_commit_under_way());
+  it.capture->admit(Capture::Admission::granted);
+  CHECK(it.requests() == commit_text);
+  CHECK(it.capture->is_commit_under_way());
+  CHECK(it.answer(complete("COMMIT") + ready_message('I')).empty());
+  CHECK(it.capture->take_end() == Capture::End::committed);
+  it.capture->acknowledge();
+  CHECK(Captured::taken(it.capture->replies()) == text_of(complete("UPDATE 1") + ready_message('I')));
+  CHECK(it.requests() == text_of(query_message("SELECT 2")));
+}
+
+TEST_CASE("capture: a write in a transaction of the client's → its COMMIT waits; rolled back, nothing is recorded") {
+  for (const bool commits : {true, false}) {
+    CAPTURE(commits);
+    Captured it;
+    it.know_table();
+    it.send(query_message("BEGIN"));
+    CHECK(it.answer(complete("BEGIN") + ready_message('T')) == text_of(complete("BEGIN") + ready_message('T')));
+    CHECK(it.send(query_message("DELETE FROM t WHERE id = 1 RETURNING v")).find("RETURNING v\n, pg_catalog.pg_current_xact_id()") != std::string::npos);
+    CHECK(it.answer(description({"v", "_crossfade_transaction", "_crossfade_row"}) + row({"x", "78", "(1,x)"}) + complete("DELETE 1") + ready_message('T')) ==
+          text_of(description({"v"}) + row({"x"}) + complete("DELETE 1") + ready_message('T')));
+    const std::string ending = text_of(query_message(commits ? "COMMIT" : "ROLLBACK"));
+    const std::string sent = it.send(query_message(commits ? "COMMIT" : "ROLLBACK"));
+    const std::optional<MirrorUnit> unit = it.capture->take_unit();
+    CHECK(unit.has_value() == commits);
+    if (!commits) {
+      CHECK(sent == ending);
+      continue;
+    }
+    CHECK(sent.empty());
+    CHECK(unit->items.at(0).rows->kind == RowChange::Kind::remove);
+    it.capture->admit(Capture::Admission::granted);
+    CHECK(it.requests() == ending);
+    CHECK(it.answer(complete("COMMIT") + ready_message('I')).empty());
+    it.capture->acknowledge();
+    CHECK(Captured::taken(it.capture->replies()) == text_of(complete("COMMIT") + ready_message('I')));
+  }
+}
+
+TEST_CASE("capture: a COMMIT that fails or turns out a rollback → the unit is rolled back, and the client told as the server said") {
+  Captured it;
+  it.know_table();
+  it.send(query_message("INSERT INTO t VALUES (1, 'x')"));
+  it.answer(complete("BEGIN") + ready_message('T') + description({"_crossfade_transaction", "_crossfade_row"}) + row({"79", "(1,x)"}) + complete("INSERT 0 1") +
+            ready_message('T'));
+  REQUIRE(it.capture->take_unit());
+  it.capture->admit(Capture::Admission::granted);
+  it.requests();
+  CHECK(it.answer(error("ERROR", "23503") + ready_message('I')) == text_of(error("ERROR", "23503") + ready_message('I')));
+  CHECK(it.capture->take_end() == Capture::End::rolled_back);
+}
+
+TEST_CASE("capture: a unit that cannot be recorded → the transaction is rolled back, and the client told with 53000") {
+  Captured it;
+  it.know_table();
+  it.send(query_message("INSERT INTO t VALUES (1, 'x')"));
+  it.answer(complete("BEGIN") + ready_message('T') + description({"_crossfade_transaction", "_crossfade_row"}) + row({"79", "(1,x)"}) + complete("INSERT 0 1") +
+            ready_message('T'));
+  REQUIRE(it.capture->take_unit());
+  it.capture->admit(Capture::Admission::refused);
+  CHECK(it.requests() == text_of(query_message("ROLLBACK")));
+  const std::string told = it.answer(complete("ROLLBACK") + ready_message('I'));
+  CHECK(told.find("C53000") != std::string::npos);
+  CHECK(told.ends_with(text_of(ready_message('I'))));
+  CHECK_FALSE(it.capture->take_end());
+}
+
+TEST_CASE("capture: a failed autocommit write → its BEGIN is rolled back unseen") {
+  Captured it;
+  it.know_table();
+  it.send(query_message("INSERT INTO t VALUES (1, 'x')"));
+  CHECK(it.answer(complete("BEGIN") + ready_message('T') + error("ERROR", "23505") + ready_message('E')) == text_of(error("ERROR", "23505")));
+  CHECK(it.requests() == text_of(query_message("ROLLBACK")));
+  CHECK(it.answer(complete("ROLLBACK") + ready_message('I')) == text_of(ready_message('I')));
+}
+
+TEST_CASE("capture: the connection is lost while COMMIT is under way → 08007, whatever the last words were") {
+  Captured it;
+  it.know_table();
+  it.send(query_message("INSERT INTO t VALUES (1, 'x')"));
+  it.answer(complete("BEGIN") + ready_message('T') + description({"_crossfade_transaction", "_crossfade_row"}) + row({"79", "(1,x)"}) + complete("INSERT 0 1") +
+            ready_message('T'));
+  REQUIRE(it.capture->take_unit());
+  it.capture->admit(Capture::Admission::granted);
+  CHECK(it.answer(error("FATAL", "57P01")).find("C08007") != std::string::npos);
+  CHECK_FALSE(it.capture->take_end());
+}
+
+TEST_CASE("capture: what cannot be carried → runs, and is noted when it is committed; or is refused, as the policy says") {
+  for (const UnsafePolicy policy : {UnsafePolicy::ledger, UnsafePolicy::reject}) {
+    CaptureOptions options;
+    options.unsafe_statements = policy;
+    Captured it(options);
+    const Bytes text = query_message("WITH gone AS (DELETE FROM t RETURNING 1) SELECT 1");
+    const std::string sent = it.send(text);
+    if (policy == UnsafePolicy::reject) {
+      CHECK(sent.empty());
+      CHECK(Captured::taken(it.capture->replies()).find("C0A000") != std::string::npos);
+      continue;
+    }
+    CHECK(sent == text_of(text));
+    CHECK(it.capture->take_unmirrored().empty());
+    it.answer(description({"a"}) + complete("SELECT 1") + ready_message('I'));
+    const std::vector<UnmirroredWrite> notes = it.capture->take_unmirrored();
+    REQUIRE(notes.size() == 1);
+    CHECK(notes[0].tables == std::vector<std::string>{"t"});
+  }
+}
+
+TEST_CASE("capture: by the extended protocol, unnamed → BEGIN before it, no row for the client, and ReadyForQuery last") {
+  Captured it;
+  it.know_table();
+  const std::string sent = it.send(parse_message("", "UPDATE t SET v = $1") + bind_message("") + execute_message() + sync_message());
+  CHECK(sent.starts_with(begin_text));
+  const Bytes replies = complete("BEGIN") + ready_message('T') + message('1', "") + message('2', "") + description({"_crossfade_transaction", "_crossfade_row"}) +
+                        row({"80", "(1,x)"}) + complete("UPDATE 1") + ready_message('T');
+  CHECK(it.answer(replies) == text_of(message('1', "") + message('2', "") + complete("UPDATE 1")));
+  REQUIRE(it.capture->take_unit());
+  it.capture->admit(Capture::Admission::granted);
+  CHECK(it.requests() == commit_text);
+  it.answer(complete("COMMIT") + ready_message('I'));
+  it.capture->acknowledge();
+  CHECK(Captured::taken(it.capture->replies()) == text_of(ready_message('I')));
+  // The unnamed statement went with our COMMIT: it is prepared again before it is bound, and nobody hears of it.
+  const std::string again = it.send(bind_message("") + execute_message() + sync_message());
+  CHECK(again.find("UPDATE t SET v = $1") != std::string::npos);
+  const Bytes more = complete("BEGIN") + ready_message('T') + message('1', "") + message('2', "") + complete("UPDATE 0") + ready_message('T');
+  CHECK(it.answer(more) == text_of(message('2', "") + complete("UPDATE 0")));
+}
+
+TEST_CASE("capture: replies that come byte by byte → the same as at once") {
+  Captured it;
+  it.know_table();
+  it.send(query_message("UPDATE t SET v = 'x' RETURNING v"));
+  const Bytes replies = complete("BEGIN") + ready_message('T') + description({"v", "_crossfade_transaction", "_crossfade_row"}) + row({"x", "81", "(1,x)"}) +
+                        complete("UPDATE 1") + ready_message('T');
+  std::string told;
+  for (const std::byte each : replies) told += it.answer(Bytes{each});
+  CHECK(told == text_of(description({"v"}) + row({"x"})));
+  REQUIRE(it.capture->take_unit());
+}
