@@ -27,6 +27,22 @@ routing::PerSide<migrate::DatabaseTarget> targets_of(const config::Pair& pair) {
 
 }  // namespace
 
+session::MirrorTerms mirror_terms_from(const config::Mirror& mirror, mirror::Desk& desk) {
+  const mirror::CaptureOptions& options = mirror.options.capture;
+  session::MirrorTerms terms;
+  terms.desk = &desk;
+  terms.awaits_follower = options.ack == mirror::Acknowledgement::both;
+  terms.capture.tick = [&desk] { return desk.tick(); };
+  terms.capture.unsafe_statements = options.unsafe_statements == mirror::UnsafeStatements::reject ? protocol::UnsafePolicy::reject
+                                                                                                   : protocol::UnsafePolicy::ledger;
+  switch (options.schema_changes) {
+    case mirror::SchemaChanges::mirror: terms.capture.schema_changes = protocol::SchemaPolicy::mirror; break;
+    case mirror::SchemaChanges::reject: terms.capture.schema_changes = protocol::SchemaPolicy::reject; break;
+    case mirror::SchemaChanges::authority_only: terms.capture.schema_changes = protocol::SchemaPolicy::authority_only; break;
+  }
+  return terms;
+}
+
 AppMirror::AppMirror(const config::Pair& pair, telemetry::Log& log)
     : door_(targets_of(pair), text_), mirror_(pair.mirror->options, pair.name, door_, &log) {}
 

@@ -30,7 +30,9 @@ AppPair::AppPair(const PairSettings& settings, Surroundings surroundings)
               },
               &failed_logins_, terms_table_from(*settings.pair), {}, nullptr, &health_},
       mirror_(settings.pair->mirror ? std::make_unique<AppMirror>(*settings.pair, surroundings_.log) : nullptr),
-      refresher_(make_refresher()) {}
+      refresher_(make_refresher()) {
+  if (mirror_) shared_.mirror = mirror_terms_from(*settings.pair->mirror, mirror_->mirror());
+}
 
 AppPair::~AppPair() = default;
 

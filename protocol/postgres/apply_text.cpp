@@ -170,7 +170,11 @@ std::vector<ApplyStep> PostgresApplyText::steps_of(const MirrorUnit& unit) const
   std::vector<ApplyStep> steps;
   add_settings(unit.settings, steps);
   for (const UnitItem& item : unit.items) {
+    // Triggers have shaped these rows already. Source: PostgreSQL 15, 20.11.1, session_replication_role.
+    const bool skips_triggers = item.rows && item.rows->skips_triggers;
+    if (skips_triggers) add_settings({{"session_replication_role", "replica"}}, steps);
     if (item.rows) RowSteps(*item.rows, steps).add_all();
+    if (skips_triggers) add_settings({{"session_replication_role", "origin"}}, steps);
     if (item.statement) add_statement(*item.statement, steps);
   }
   return steps;
