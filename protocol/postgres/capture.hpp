@@ -210,6 +210,8 @@ class PostgresCapture final : public Capture {
   Bytes unnamed_parse_;             ///< the Parse of the unnamed statement as it was sent
   bool is_unnamed_lost_ = false;    ///< a query of ours has destroyed it
 
+  bool has_changed_schema_ = false; ///< in the transaction that is open: others do not see it yet
+  std::uint64_t own_version_ = 0;   ///< of the schema, when own_tables_ were asked for
   bool has_own_names_ = false;      ///< a name may mean something else to this session than to others of its user
   std::map<std::pair<std::string, std::string>, CaptureTable> own_tables_;
   std::optional<std::pair<std::string, std::string>> asked_table_;     ///< a question for it is under way

@@ -60,6 +60,8 @@ void PostgresCapture::note_written(Tap& tap) {
   if (!tap.change.rows.empty()) {
     item.rows = std::exchange(tap.change, RowChange{});
   } else if (!tap.text.empty()) {
+    has_changed_schema_ = true;
+    own_tables_.clear();
     item.statement = CarriedStatement{tap.text, {}, true, surroundings_};
     bytes = tap.text.size();
   } else if (tap.statement.kind == Kind::copy_in && tap.unsafe_because.empty() && !copy_data_.empty()) {
@@ -93,6 +95,7 @@ void PostgresCapture::flush_notes() {
 void PostgresCapture::reset_unit() {
   unit_.reset();
   has_surroundings_ = false;
+  if (std::exchange(has_changed_schema_, false)) own_tables_.clear();
   suspended_tap_.reset();
 }
 

@@ -80,7 +80,9 @@ PostgresCapture::Step PostgresCapture::make_taps(const CaptureReader::Reading& r
 const CaptureTable* PostgresCapture::find_table(const CaptureStatement& statement) {
   const std::pair<std::string, std::string> name(statement.schema, statement.table);
   if (last_answer_ && last_answer_->first == name) return &last_answer_->second;
-  if (!has_own_names_) return shelf_.tables.find(schema_version_.load(std::memory_order_relaxed), user_, name.first, name.second);
+  const std::uint64_t version = schema_version_.load(std::memory_order_relaxed);
+  if (!has_own_names_ && !has_changed_schema_) return shelf_.tables.find(version, user_, name.first, name.second);
+  if (std::exchange(own_version_, version) != version) own_tables_.clear();
   const auto own = own_tables_.find(name);
   return own == own_tables_.end() ? nullptr : &own->second;
 }
@@ -101,7 +103,7 @@ void PostgresCapture::look_up(const CaptureStatement& statement) {
 }
 
 void PostgresCapture::note_table() {
-  const bool is_shared = answer_->is_found && !answer_->is_temporary && !has_own_names_;
+  const bool is_shared = answer_->is_found && !answer_->is_temporary && !has_own_names_ && !has_changed_schema_;
   if (is_shared) shelf_.tables.insert(user_, asked_table_->first, asked_table_->second, *answer_);
   if (answer_->is_found && !is_shared) own_tables_.insert_or_assign(*asked_table_, *answer_);
   last_answer_ = {std::move(*asked_table_), std::move(*answer_)};
@@ -144,7 +146,9 @@ std::shared_ptr<Tap> PostgresCapture::make_tap(const CaptureStatement& statement
 /// The schema has changed since a prepared statement was looked at: what is known of its table is asked for again.
 PostgresCapture::Step PostgresCapture::renew(const std::shared_ptr<Tap>& tap) {
   const std::uint64_t version = schema_version_.load(std::memory_order_relaxed);
-  if (tap == nullptr || !tap->has_columns || tap->schema_version == version || status_ == 'E') return Step::done;
+  if (tap == nullptr || !tap->has_columns || (tap->schema_version == version && !has_changed_schema_) || status_ == 'E') {
+    return Step::done;
+  }
   const CaptureTable* table = find_table(tap->statement);
   if (table == nullptr) {
     if (await_quiet() == Step::stuck) return Step::stuck;

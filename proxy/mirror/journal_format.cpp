@@ -83,7 +83,7 @@ std::vector<std::string> read_strings(ByteReader& reader) {
 }
 
 void write_rows(ByteWriter& writer, const protocol::RowChange& change) {
-  writer.write_u8(change.kind == protocol::RowChange::Kind::put ? 0 : 1);
+  writer.write_u8(static_cast<std::uint8_t>((change.kind == protocol::RowChange::Kind::put ? 0 : 1) | (change.skips_triggers ? 2 : 0)));
   write_string(writer, change.schema);
   write_string(writer, change.table);
   write_strings(writer, change.columns);
@@ -100,7 +100,9 @@ void write_rows(ByteWriter& writer, const protocol::RowChange& change) {
 
 protocol::RowChange read_rows(ByteReader& reader) {
   protocol::RowChange change;
-  change.kind = reader.read_u8() == 0 ? protocol::RowChange::Kind::put : protocol::RowChange::Kind::remove;
+  const std::uint8_t flags = reader.read_u8();
+  change.kind = (flags & 1) == 0 ? protocol::RowChange::Kind::put : protocol::RowChange::Kind::remove;
+  change.skips_triggers = (flags & 2) != 0;
   change.schema = read_string(reader);
   change.table = read_string(reader);
   change.columns = read_strings(reader);

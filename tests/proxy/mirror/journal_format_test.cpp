@@ -23,6 +23,7 @@ protocol::MirrorUnit unit_of_everything() {
   unit.items[0].rows->rows.push_back({"", ""});
   protocol::RowChange& removed = unit.items.emplace_back().rows.emplace();
   removed.kind = protocol::RowChange::Kind::remove;
+  removed.skips_triggers = true;
   removed.schema = "Odd \"Name\"";
   removed.columns = removed.key_columns = {"a", "b"};
   protocol::CarriedStatement& statement = unit.items.emplace_back().statement.emplace();
