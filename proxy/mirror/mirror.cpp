@@ -11,6 +11,11 @@ using protocol::MirrorUnit;
 
 namespace {
 
+/// Of units that wait for room in the journal, all together; one more is refused.
+constexpr std::uint64_t blocked_bytes_max = std::uint64_t{64} << 20;
+/// For each of them.
+constexpr std::chrono::seconds blocked_time_max{30};
+
 std::chrono::milliseconds now_since_1970() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch());
 }
@@ -29,15 +34,20 @@ CommitSequence Mirror::record(MirrorUnit unit, WhenAdmitted when_admitted) {
   bool is_refused = false;
   {
     const std::lock_guard lock(mutex_);
-    if (is_open_ && breakage_ == Breakage::none && journal_->has_room(bytes)) {
-      const CommitSequence sequence = tick();
-      const std::chrono::milliseconds now = now_since_1970();
-      sequencer_.add({sequence, unit.last_write_done, bytes, now, is_barrier});
+    const bool is_recording = is_open_ && breakage_ == Breakage::none;
+    const bool may_wait = options_.on_full == OnFull::block && blocked_bytes_ + bytes <= blocked_bytes_max;
+    const bool has_room = is_recording && has_room_for(bytes);
+    if (has_room || (is_recording && may_wait)) {
+      Blocked taken{tick(), now_since_1970(), *std::move(encoded), std::move(when_admitted), std::chrono::steady_clock::now() + blocked_time_max};
+      const CommitSequence sequence = taken.sequence;
+      sequencer_.add({sequence, unit.last_write_done, bytes, taken.recorded_at, is_barrier});
       ++counts_.units_recorded_total;
-      journal_->append_intent(sequence, now, *std::move(encoded),
-                              [this, sequence, when_admitted = std::move(when_admitted)](Journal::Verdict verdict, protocol::ByteView record) {
-                                on_written(sequence, verdict, record, when_admitted);
-                              });
+      if (has_room) {
+        append(std::move(taken));
+      } else {
+        blocked_bytes_ += bytes;
+        blocked_.push_back(std::move(taken));
+      }
       return sequence;
     }
     is_refused = !is_open_ || (breakage_ == Breakage::none && options_.on_full == OnFull::block);
@@ -48,6 +58,17 @@ CommitSequence Mirror::record(MirrorUnit unit, WhenAdmitted when_admitted) {
   }
   break_off("the journal is full");
   return lose(unit, "the mirror is broken off", std::move(when_admitted));
+}
+
+/// Whoever came earlier and waits goes first.
+bool Mirror::has_room_for(std::uint64_t bytes) const { return blocked_.empty() && journal_->has_room(bytes); }
+
+void Mirror::append(Blocked unit) {
+  const CommitSequence sequence = unit.sequence;
+  journal_->append_intent(sequence, unit.recorded_at, std::move(unit.record),
+                          [this, sequence, when_admitted = std::move(unit.when_admitted)](Journal::Verdict verdict, protocol::ByteView record) {
+                            on_written(sequence, verdict, record, when_admitted);
+                          });
 }
 
 /// The unit will not be on the follower. Its client goes on once that is known durably.

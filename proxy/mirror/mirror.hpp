@@ -68,6 +68,14 @@ class Mirror final : public Desk, public MirrorControl {
     marked,
   };
   using WhenAdmitted = std::function<void(Admittance)>;
+  /// A unit that waits until the journal has room; its place in the order is taken.
+  struct Blocked {
+    CommitSequence sequence = 0;
+    std::chrono::milliseconds recorded_at{0};
+    protocol::Bytes record;
+    WhenAdmitted when_admitted;
+    std::chrono::steady_clock::time_point deadline;
+  };
   using Sessions = std::map<std::string, std::unique_ptr<FollowerSession>>;
 
   // mirror_open.cpp
@@ -83,6 +91,8 @@ class Mirror final : public Desk, public MirrorControl {
   void break_off(const std::string& cause);
   void settle_as(CommitSequence sequence, Sequencer::Settlement settlement);
   // Under mutex_.
+  void append(Blocked unit);
+  [[nodiscard]] bool has_room_for(std::uint64_t bytes) const;
   void update_applied();
   void note_missing(CommitSequence position);
 
@@ -107,6 +117,7 @@ class Mirror final : public Desk, public MirrorControl {
   bool mark_breakage();
   void tell_late();
   void give_space_back();
+  void admit_blocked();
   void run_inquiry(const std::stop_token& stop);
   void resolve(CommitSequence sequence, TransactionFate fate, const protocol::MirrorUnit& unit);
 
@@ -136,6 +147,8 @@ class Mirror final : public Desk, public MirrorControl {
   std::string break_cause_;
   CommitSequence broken_since_ = 0;
   std::vector<WhenAdmitted> awaiting_mark_;
+  std::deque<Blocked> blocked_;
+  std::uint64_t blocked_bytes_ = 0;
   routing::Side authority_ = routing::Side::blue;
   std::uint64_t direction_number_ = 0;  ///< grows with each turn: sessions before it are of the other side
   std::string unreachable_cause_;

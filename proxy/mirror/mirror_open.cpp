@@ -152,6 +152,7 @@ void Mirror::close() {
   }
   for (const Awaiting::Late& each : late) each.when_applied(false);
   for (const WhenAdmitted& when_admitted : waiting) when_admitted(Admittance::refused);
+  admit_blocked();  // refuses them
   const bool is_durable = ledger_.flush(Ledger::Extent::all) && journal_->flush();
   journal_->close();
   if (!is_durable) return;

@@ -40,6 +40,7 @@ void Mirror::run_watch(const std::stop_token& stop) {
       continue;
     }
     give_space_back();
+    admit_blocked();
   }
 }
 
@@ -111,6 +112,30 @@ void Mirror::give_space_back() {
     const std::lock_guard lock(mutex_);
     released_through_ = finished;
   }
+}
+
+/// With `on_full: block`: in their order, as far as there is room; whose time is over, or when nothing is recorded any more, is refused.
+void Mirror::admit_blocked() {
+  std::vector<WhenAdmitted> refused;
+  {
+    const std::lock_guard lock(mutex_);
+    const bool is_recording = is_open_ && breakage_ == Breakage::none;
+    while (!blocked_.empty()) {
+      Blocked& first = blocked_.front();
+      const bool has_room = is_recording && journal_->has_room(first.record.size());
+      if (!has_room && is_recording && first.deadline > Clock::now()) break;
+      blocked_bytes_ -= first.record.size();
+      if (has_room) {
+        append(std::move(first));
+      } else {
+        sequencer_.settle(first.sequence, Sequencer::Settlement::dropped);
+        refused.push_back(std::move(first.when_admitted));
+      }
+      blocked_.pop_front();
+    }
+    update_applied();
+  }
+  for (const WhenAdmitted& when_admitted : refused) when_admitted(Admittance::refused);
 }
 
 void Mirror::run_inquiry(const std::stop_token& stop) {
