@@ -43,6 +43,9 @@ class Dialect {
                                                                          const BackendCredentials& credentials,
                                                                          EncryptionWish wish,
                                                                          std::uint32_t server_number) = 0;
+  /// The same login, but its transactions may write wherever the server begins them read-only by a setting of the database. What the
+  /// client itself has asked for stays.
+  [[nodiscard]] virtual Login login_for_writes(const Login& login) const = 0;
   /// Sessions whose logins have equal keys can use each other's backend connections. Holds no secret.
   [[nodiscard]] virtual std::string pool_key(const Login& login) const = 0;
   /// The bytes that cancel whatever runs on the connection behind `half`; empty if it gave no key.

@@ -33,6 +33,8 @@ std::string_view name_of(ErrorCode code) {
     case ErrorCode::client_idle_timeout: return "client_idle_timeout";
     case ErrorCode::restore_failed: return "restore_failed";
     case ErrorCode::hold_timeout: return "hold_timeout";
+    case ErrorCode::transaction_ended: return "transaction_ended";
+    case ErrorCode::transaction_unknown: return "transaction_unknown";
     case ErrorCode::shutting_down: return "shutting_down";
     case ErrorCode::configuration_invalid: return "configuration_invalid";
     case ErrorCode::internal: return "internal";

@@ -40,6 +40,8 @@ enum class ErrorCode : std::uint8_t {
   client_idle_timeout,     ///< a client said nothing for longer than it may
   restore_failed,          ///< the session's state could not be re-created on the other side
   hold_timeout,            ///< the operator holds the traffic, and that for too long
+  transaction_ended,       ///< a transaction had to give way to a switchover: nothing of it is there
+  transaction_unknown,     ///< likewise, and nobody knows whether it had been committed
   shutting_down,           ///< the proxy is going away
   configuration_invalid,   ///< a value given by the operator cannot be used
   internal,                ///< a broken invariant of ours that was survived

@@ -73,6 +73,17 @@ std::unique_ptr<Capture> PostgresDialect::make_capture(const Login& login, const
 
 std::unique_ptr<Console> PostgresDialect::make_console() { return std::make_unique<PostgresConsole>(); }
 
+/// Source: PostgreSQL 15 manual, 20.1.3 "Parameter Interaction via SQL" and 55.7 "Message Formats", StartupMessage: what a client asks for at the
+/// start is the session's default, above that of the database.
+Login PostgresDialect::login_for_writes(const Login& login) const {
+  constexpr std::string_view read_only = "default_transaction_read_only";
+  Login writing = login;
+  const auto options = writing.parameters.find("options");
+  const bool has_own_word = options != writing.parameters.end() && options->second.find(read_only) != std::string::npos;
+  if (!has_own_word) writing.parameters.try_emplace(std::string(read_only), "off");
+  return writing;
+}
+
 std::unique_ptr<BackendLogin> PostgresDialect::make_backend_login(const Login& login,
                                                                   const BackendCredentials& credentials,
                                                                   EncryptionWish wish, std::uint32_t server_number) {

@@ -47,6 +47,7 @@ class PostgresDialect final : public Dialect {
   [[nodiscard]] std::unique_ptr<ClientHalf> make_client_half(const Login& login, Tenure tenure) override;
   [[nodiscard]] std::unique_ptr<Capture> make_capture(const Login& login, const CaptureOptions& options) override;
   [[nodiscard]] std::unique_ptr<Console> make_console() override;
+  [[nodiscard]] Login login_for_writes(const Login& login) const override;
   [[nodiscard]] std::unique_ptr<BackendLogin> make_backend_login(const Login& login,
                                                                  const BackendCredentials& credentials,
                                                                  EncryptionWish wish,

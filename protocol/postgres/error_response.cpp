@@ -113,6 +113,8 @@ std::string_view sqlstate_of(const Error& error) {
     case ErrorCode::restore_failed: return sqlstate::connection_failure;
     // Nothing of the request has begun, and drivers try again on it.
     case ErrorCode::hold_timeout: return sqlstate::cannot_connect_now;
+    case ErrorCode::transaction_ended: return sqlstate::serialization_failure;
+    case ErrorCode::transaction_unknown: return sqlstate::transaction_resolution_unknown;
     case ErrorCode::shutting_down: return sqlstate::admin_shutdown;
     case ErrorCode::configuration_invalid: return sqlstate::config_file_error;
     case ErrorCode::internal: return sqlstate::internal_error;
@@ -170,6 +172,9 @@ std::string message_of(const Error& error, SessionStage stage) {
                          : "the database server did not answer in time";
     case ErrorCode::restore_failed: return "the session's settings could not be restored on another database server";
     case ErrorCode::hold_timeout: return "the database is paused";
+    case ErrorCode::transaction_ended: return "the transaction was ended for the move to another database server; it can safely be retried";
+    case ErrorCode::transaction_unknown:
+      return "the transaction was cut off by the move to another database server; whether it was committed is not known";
     case ErrorCode::shutting_down: return "terminating connection due to administrator command";
     case ErrorCode::configuration_invalid: return "the proxy's configuration cannot be used";
     case ErrorCode::internal: return "internal error of the proxy";

@@ -85,8 +85,9 @@ Connection::Connection(Surroundings& surroundings, Parcel parcel, Keeper& keeper
 void Connection::connect(protocol::EncryptionWish wish) {
   phase_ = Phase::connecting;
   channel_.emplace(surroundings_.connector.connect(endpoint_), static_cast<net::StreamListener&>(*this));
+  const bool is_for_writes = surroundings_.is_opened_for_writes[side_];
   login_ = surroundings_.dialect.make_backend_login(
-      *client_, surroundings_.credentials.credentials_for(*client_, side_), wish, static_cast<std::uint32_t>(side_));
+      is_for_writes ? surroundings_.dialect.login_for_writes(*client_) : *client_, surroundings_.credentials.credentials_for(*client_, side_), wish, static_cast<std::uint32_t>(side_));
 }
 
 Connection::~Connection() {

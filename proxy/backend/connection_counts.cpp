@@ -126,6 +126,13 @@ void ConnectionCounts::give_back(Reservation& reservation) {
   for (auto& [award, need] : awards) deliver(std::move(award), *need);
 }
 
+std::uint32_t ConnectionCounts::connections_of(const PoolIdentity& pool, Side side, std::size_t worker) {
+  const std::lock_guard lock(mutex_);
+  const auto place = pools_.find(pool.key);
+  if (place == pools_.end()) return 0;
+  return worker < place->second.of_worker.size() ? place->second.of_worker[worker][side] : 0;
+}
+
 bool ConnectionCounts::enter_queue() {
   const std::uint32_t before = queue_count_.fetch_add(1, std::memory_order_relaxed);
   if (is_below(before, limits_.queue_max)) return true;

@@ -115,6 +115,8 @@ class ConnectionCounts {
     return limits_.side_max != 0 || pool.terms.user_max != 0 || pool.terms.database_max != 0;
   }
 
+  /// Connections of a pool to a side on a worker.
+  [[nodiscard]] std::uint32_t connections_of(const PoolIdentity& pool, routing::Side side, std::size_t worker);
   /// One more session waits; false: too many do.
   [[nodiscard]] bool enter_queue();
   void leave_queue() { queue_count_.fetch_sub(1, std::memory_order_relaxed); }

@@ -18,31 +18,6 @@ constexpr std::chrono::milliseconds sweep_interval{5'000};
 
 }  // namespace
 
-Pool::Pool(Surroundings& surroundings, ConnectionCounts& counts, Options options)
-    : surroundings_(surroundings),
-      counts_(counts),
-      options_(options),
-      sweep_timer_(surroundings.loop.make_timer([this] { sweep(); })),
-      self_(std::make_shared<Pool*>(this)) {
-  const auto post = [&loop = surroundings_.loop, self = std::weak_ptr<Pool*>(self_)](auto call) {
-    loop.post([self, call = std::move(call)] {
-      if (const std::shared_ptr<Pool*> pool = self.lock()) call(**pool);
-    });
-  };
-  worker_number_ = counts_.add_worker({[post](std::shared_ptr<Award> award) {
-                                         post([award = std::move(award)](Pool& pool) { pool.receive(*award); });
-                                       },
-                                       [post](NeedPointer need) {
-                                         post([need = std::move(need)](Pool& pool) { pool.offer_idle(need); });
-                                       }});
-}
-
-Pool::~Pool() {
-  for (const auto& [key, group] : groups_) {
-    for (const Side side : routing::both_sides) end_need(group->shelves[side]);
-  }
-}
-
 Pool::Group& Pool::enter(const protocol::Login& login, const ConnectionTerms& terms) {
   std::string key = surroundings_.dialect.pool_key(login);
   std::unique_ptr<Group>& group = groups_[key];

@@ -80,11 +80,18 @@ class Pool final : private Keeper {
   void set_options(Options options);
   /// Closes the idle connections to a side that is reached in another way by now; those on loan go when they are back.
   void close_outdated();
+  /// Opens as many connections of each group to `side` as it has to the other one, as far as the limits allow. They lie idle then.
+  void warm(routing::Side side);
+  /// So many of them are not there yet.
+  [[nodiscard]] std::size_t warming_count() const { return warming_.size(); }
+  void give_up_warming();
   /// A cancel request has arrived, so what was kept back for its sake may serve again.
   void on_cancel_end();
 
  private:
   struct Shelf;
+  class Warming;
+  void end_warming(Warming* ended);
   [[nodiscard]] std::unique_ptr<Connection> open(Group& group, routing::Side side, net::StreamListener& borrower,
                                                  ConnectionCounts::Reservation reservation);
   [[nodiscard]] std::unique_ptr<Connection> take_idle(Group& group, routing::Side side, const protocol::ClientHalf* half);
@@ -117,6 +124,7 @@ class Pool final : private Keeper {
     std::unique_ptr<Connection> connection;
   };
   std::vector<KeptBack> kept_back_;  ///< a cancel request is on its way to them
+  std::vector<std::unique_ptr<Warming>> warming_;
   std::unique_ptr<runtime::Timer> sweep_timer_;
   bool is_sweep_armed_ = false;
   std::shared_ptr<Pool*> self_;  ///< what is posted from other threads finds the pool through it, or does not

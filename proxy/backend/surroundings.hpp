@@ -53,6 +53,9 @@ struct Surroundings {
   std::chrono::milliseconds connect_timeout{5'000};  ///< from connect until the backend is logged in
   Encryption encryption{};
   Health* health = nullptr;  ///< hears of connections that fail; null: nobody does
+  /// What is connected to the side from now on may write, although the side's databases begin read-only: it is about to have the
+  /// authority. See Dialect::login_for_writes().
+  routing::PerSide<bool> is_opened_for_writes{};
   /// Counted up when a side is to be reached in another way than before: what was connected earlier is outdated.
   routing::PerSide<std::uint32_t> generations{};
 };

@@ -158,6 +158,16 @@ void PairWorker::renew_connections(routing::Side side) {
   for (const auto& [address, session] : sessions_) session->look_again();
 }
 
+std::size_t PairWorker::end_writing() {
+  std::size_t count = 0;
+  for (const auto& [address, session] : sessions_) {
+    if (!session->is_writing()) continue;
+    ++count;
+    session->end_writing();
+  }
+  return count;
+}
+
 std::vector<std::uint32_t> PairWorker::backend_processes(routing::Side side) const {
   std::vector<telemetry::BackendView> views;
   const runtime::Instant now = environment_.loop.now();

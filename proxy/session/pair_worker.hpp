@@ -93,9 +93,15 @@ class PairWorker final : public SessionOwner, public SessionRegistry {
   void close_idle_connections() { pool_->close_idle(); }
   /// Connections to `side` end at their next boundary; what is opened from now on is new.
   void renew_connections(routing::Side side);
+  /// What is connected to `side` from now on may write although the side begins read-only; and as before again.
+  void open_for_writes(routing::Side side) { surroundings_.is_opened_for_writes[side] = true; }
+  void open_as_usual(routing::Side side) { surroundings_.is_opened_for_writes[side] = false; }
+  [[nodiscard]] backend::Pool& pool() { return *pool_; }
   /// The server's numbers of the processes behind the pair's connections to `side` on this worker.
   [[nodiscard]] std::vector<std::uint32_t> backend_processes(routing::Side side) const;
   [[nodiscard]] std::size_t sessions_writing() const;
+  /// Ends them; so many were.
+  std::size_t end_writing();
   /// Sessions that wait for the end of a hold.
   [[nodiscard]] std::size_t sessions_waiting() const { return holds_.waiting_count(); }
   /// What there is now, for the console.

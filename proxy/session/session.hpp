@@ -76,6 +76,8 @@ class Session final : public net::StreamListener,
   [[nodiscard]] bool is_working() const;
   /// And may write: it is in a transaction that was not declared READ ONLY, or something else than reads is under way.
   [[nodiscard]] bool is_writing() const;
+  /// It is over, if it is writing: with a code that drivers retry where nothing can have been committed.
+  void end_writing();
   [[nodiscard]] bool is_waiting_for_release() const { return held_since_.has_value(); }
   [[nodiscard]] std::size_t held_bytes() const { return client_.held_bytes(); }
   /// For the console, at `now`.

@@ -83,6 +83,16 @@ bool Session::is_writing() const {
   return is_preparing() || in_flight_.has_more_than_reads() || std::ranges::any_of(links_.values, is_open_to_writes);
 }
 
+/// The server rolls back what is open when its connection goes. A COMMIT, or a statement that commits by itself, may have arrived.
+void Session::end_writing() {
+  if (!is_writing() || is_over_) return;
+  const bool is_commit_possible = in_flight_.has_more_than_reads();
+  for (const Side side : routing::both_sides) drop_link(side);
+  fail(protocol::failure(is_commit_possible ? ErrorCode::transaction_unknown : ErrorCode::transaction_ended, Blame::operator_,
+                         "ended by the drain of a switchover"));
+  signal_.notify();
+}
+
 Session::Served Session::wait_for_release(TransactionState transaction) {
   if (transaction == TransactionState::unsettled) {  // it may be inside a transaction, which goes on
     blocked_ = Blocked::replies;

@@ -121,6 +121,8 @@ TEST_CASE("errors told to a client: the table of protocol/README.md → these SQ
       {ErrorCode::backend_timeout, Blame::backend, "08006"},
       {ErrorCode::restore_failed, Blame::backend, "08006"},
       {ErrorCode::hold_timeout, Blame::operator_, "57P03"},
+      {ErrorCode::transaction_ended, Blame::operator_, "40001"},
+      {ErrorCode::transaction_unknown, Blame::operator_, "08007"},
       {ErrorCode::shutting_down, Blame::operator_, "57P01"},
       {ErrorCode::configuration_invalid, Blame::operator_, "F0000"},
       {ErrorCode::internal, Blame::self, "XX000"},

@@ -299,3 +299,39 @@ TEST_CASE("pool: a side that refuses → the failure is told to others without a
   CHECK(two.ask());
   CHECK(one.ask());
 }
+
+TEST_CASE("pool: warmed → as many connections on the other side as sessions have on this one, idle and used by who comes") {
+  House house;
+  std::vector<std::unique_ptr<Client>> clients;
+  for (int i = 0; i < 3; ++i) {
+    clients.push_back(std::make_unique<Client>(house.first, "app", ConnectionTerms{}));
+    REQUIRE(clients.back()->ask());
+  }
+  clients[0]->give_back();  // idle ones count too
+  house.first.pool->warm(Side::green);
+  CHECK(house.first.pool->warming_count() == 3);
+  house.loop.run_ready();
+  CHECK(house.first.pool->warming_count() == 0);
+  CHECK(house.open_count() == 6);
+  house.first.pool->warm(Side::green);  // they are there already
+  CHECK(house.first.pool->warming_count() == 0);
+  const auto lent = house.first.pool->take(*clients[0]->group, Side::green, nullptr, *clients[0], *clients[0]);
+  REQUIRE(lent != nullptr);
+  CHECK(lent->phase() == Connection::Phase::ready);
+  CHECK(house.open_count() == 6);
+}
+
+TEST_CASE("pool: warmed beyond a limit → no further; given up → nothing is left of those that hang") {
+  House house({4, 0});
+  std::vector<std::unique_ptr<Client>> clients;
+  for (int i = 0; i < 3; ++i) {
+    clients.push_back(std::make_unique<Client>(house.first, "app", ConnectionTerms{2, 0, 0}));
+    CHECK(clients.back()->ask() == (i < 2));
+  }
+  house.first.behaviour.delay = std::chrono::hours(1);
+  house.first.pool->warm(Side::green);
+  house.loop.run_ready();
+  CHECK(house.first.pool->warming_count() == 2);
+  house.first.pool->give_up_warming();
+  CHECK(house.first.pool->warming_count() == 0);
+}
