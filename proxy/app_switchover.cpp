@@ -7,6 +7,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
+#include <thread>
 #include <utility>
 
 namespace proxy {
@@ -25,6 +26,10 @@ namespace {
 
 /// Between two looks whether an abort was asked for.
 constexpr std::chrono::milliseconds stop_look_interval{20};
+/// For transactions that are ended to be gone.
+constexpr std::chrono::milliseconds ending_time{500};
+/// Between two looks whether connections are there.
+constexpr std::chrono::milliseconds warm_look_interval{5};
 
 /// How a drain stands, on all workers of a pair; shared with them.
 class DrainWait {
@@ -91,6 +96,14 @@ class AppSwitchover::PairDatabases final : public switchover::Databases {
     if (Status there = prepare(); !there) return there;
     return databases_->fence(side, ours, deadline, stop);
   }
+  protocol::Result<bool> is_fenced(Side side, Clock::time_point deadline, const std::stop_token& stop) override {
+    if (const Status there = prepare(); !there) return there.error();
+    return databases_->is_fenced(side, deadline, stop);
+  }
+  Status confirm_fence(Side side, const switchover::OwnProcesses& ours, Clock::time_point deadline, const std::stop_token& stop) override {
+    if (Status there = prepare(); !there) return there;
+    return databases_->confirm_fence(side, ours, deadline, stop);
+  }
   Status open(Side side, Clock::time_point deadline, const std::stop_token& stop) override {
     if (Status there = prepare(); !there) return there;
     return databases_->open(side, deadline, stop);
@@ -113,6 +126,7 @@ class AppSwitchover::PairDatabases final : public switchover::Databases {
     migrate::PairDatabases::Options options;
     for (const Side side : routing::both_sides) options.targets[side] = question_target(*pair, side, *login, pair->switchover.database);
     options.home = pair->switchover.database;
+    if (pair->mirror) options.applier = pair->mirror->login.user;
     options.databases = pair->switchover.databases;
     options.transaction_age_max = pair->switchover.drain_timeout;
     options.sequence_headroom = pair->switchover.sequence_headroom;
@@ -208,7 +222,26 @@ std::vector<SwitchoverFinding> AppSwitchover::findings(Side to) {
   return found;
 }
 
-Status AppSwitchover::warm(Side, Clock::time_point, const std::stop_token&) { return {}; }
+Status AppSwitchover::warm(Side side, Manner manner, Clock::time_point deadline, const std::stop_token& stop) {
+  if (manner == Manner::for_writes) {
+    app_.ask_workers([&pair = pair_, side](std::size_t index) { pair.worker(index).open_for_writes(side); });
+    renew(side);
+  }
+  app_.ask_workers([&pair = pair_, side](std::size_t index) { pair.worker(index).pool().warm(side); });
+  for (;;) {
+    const auto left = std::make_shared<std::atomic<std::size_t>>(0);
+    app_.ask_workers([&pair = pair_, left](std::size_t index) { *left += pair.worker(index).pool().warming_count(); });
+    if (left->load() == 0) return {};
+    if (Clock::now() + stop_look_interval > deadline || stop.stop_requested()) break;
+    std::this_thread::sleep_for(warm_look_interval);
+  }
+  app_.ask_workers([&pair = pair_](std::size_t index) { pair.worker(index).pool().give_up_warming(); });
+  return protocol::failure(ErrorCode::backend_timeout, Blame::backend, "not all connections were there in time");
+}
+
+void AppSwitchover::cool(Side side) {
+  app_.ask_workers([&pair = pair_, side](std::size_t index) { pair.worker(index).open_as_usual(side); });
+}
 
 Status AppSwitchover::hold() {
   pair_.hold().publish([](const routing::Hold& hold) { return routing::with_switching(hold); });
@@ -216,13 +249,21 @@ Status AppSwitchover::hold() {
   return protocol::failure(ErrorCode::internal, Blame::self, "a worker has not acknowledged the hold in time");
 }
 
-Status AppSwitchover::drain(routing::DrainPolicy, Clock::time_point deadline, const std::stop_token& stop) {
+/// With DrainPolicy::end the last part of the time is kept for those who are ended.
+protocol::Result<std::uint64_t> AppSwitchover::drain(routing::DrainPolicy policy, Clock::time_point deadline, const std::stop_token& stop) {
+  const bool is_ending = policy == routing::DrainPolicy::end;
+  const Clock::time_point patience = is_ending ? std::max(Clock::now(), deadline - ending_time) : deadline;
   const auto wait = std::make_shared<DrainWait>(app_.workers_.size());
   const bool is_asked = app_.ask_workers([&pair = pair_, wait](std::size_t index) {
     pair.worker(index).watch_drain({}, routing::HoldClass::writes, [wait](DrainOutcome outcome) { wait->note(outcome); });
   });
-  if (is_asked && wait->wait(deadline, stop)) return {};
-  const auto writing = std::make_shared<std::atomic<std::size_t>>(0);
+  if (is_asked && wait->wait(patience, stop)) return std::uint64_t{0};
+  const auto writing = std::make_shared<std::atomic<std::uint64_t>>(0);
+  if (is_ending && !stop.stop_requested()) {
+    app_.ask_workers([&pair = pair_, writing](std::size_t index) { *writing += pair.worker(index).end_writing(); });
+    if (wait->wait(deadline, stop)) return writing->load();
+  }
+  *writing = 0;
   app_.ask_workers([&pair = pair_, writing](std::size_t index) { *writing += pair.worker(index).sessions_writing(); });
   return protocol::failure(ErrorCode::transaction_timeout, Blame::operator_,
                            std::to_string(writing->load()) + " transactions that may write have not ended in time");
@@ -275,16 +316,6 @@ std::vector<std::uint32_t> AppSwitchover::backend_processes(Side side) {
   }
   const std::lock_guard lock(sum->mutex);
   return sum->processes;
-}
-
-AppSwitchover::Counted AppSwitchover::count(Side side) {
-  Counted counted;
-  for (const admin::PairMetrics& metrics : app_.metrics()) {
-    if (metrics.pair != pair_.name()) continue;
-    for (const std::uint64_t requests : metrics.sides[side].requests_total) counted.requests += requests;
-    counted.errors += metrics.sides[side].errors_total.total();
-  }
-  return counted;
 }
 
 }  // namespace proxy

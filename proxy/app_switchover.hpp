@@ -40,17 +40,18 @@ class AppSwitchover final : private switchover::Traffic {
   [[nodiscard]] protocol::Result<switchover::AuthorityRecord> read_record(const switchover::StateFile& file);
 
   [[nodiscard]] std::vector<routing::SwitchoverFinding> findings(routing::Side to) override;
-  [[nodiscard]] protocol::Status warm(routing::Side side, switchover::Clock::time_point deadline, const std::stop_token& stop) override;
+  [[nodiscard]] protocol::Status warm(routing::Side side, Manner manner, switchover::Clock::time_point deadline,
+                                      const std::stop_token& stop) override;
+  void cool(routing::Side side) override;
   [[nodiscard]] protocol::Status hold() override;
-  [[nodiscard]] protocol::Status drain(routing::DrainPolicy policy, switchover::Clock::time_point deadline,
-                                       const std::stop_token& stop) override;
+  [[nodiscard]] protocol::Result<std::uint64_t> drain(routing::DrainPolicy policy, switchover::Clock::time_point deadline,
+                                                      const std::stop_token& stop) override;
   Released release() override;
   [[nodiscard]] protocol::Status publish(routing::Side authority, std::uint64_t epoch) override;
   void disown() override;
   [[nodiscard]] std::uint64_t epoch() override;
   void renew(routing::Side side) override;
   [[nodiscard]] std::vector<std::uint32_t> backend_processes(routing::Side side) override;
-  [[nodiscard]] Counted count(routing::Side side) override;
 
   App& app_;
   AppPair& pair_;

@@ -13,7 +13,7 @@ using Step = SwitchoverStep;
 
 /// The way forward, in order.
 constexpr std::array<Action, 16> way_forward{
-    Action::check,       Action::warm,      Action::hold,    Action::drain, Action::remember, Action::fence,
+    Action::check,       Action::warm,      Action::remember, Action::hold, Action::drain, Action::fence,
     Action::catch_up,    Action::final_check, Action::sequences, Action::reverse, Action::flip,  Action::publish,
     Action::open,        Action::release,   Action::settle,  Action::soak};
 
@@ -21,10 +21,10 @@ constexpr std::array<Action, 16> way_forward{
 Step step_of(Action action) {
   switch (action) {
     case Action::check:
-    case Action::warm: return Step::check;
+    case Action::warm:
+    case Action::remember: return Step::check;
     case Action::hold: return Step::hold;
     case Action::drain: return Step::drain;
-    case Action::remember:
     case Action::fence: return Step::fence;
     case Action::catch_up: return Step::catch_up;
     case Action::final_check: return Step::final_check;
@@ -245,7 +245,7 @@ std::optional<SwitchoverOrder> Switchover::take_order(SwitchoverTime now) {
       return take_order(now);
     }
     // Whether the flip is durable must be known: it gets its time once it has begun.
-    if (action != Action::flip && action != Action::remember) deadline = std::min(deadline, hold_deadline_);
+    if (action != Action::flip) deadline = std::min(deadline, hold_deadline_);
   }
   under_way_ = UnderWay{SwitchoverOrder{++number_, action, std::max(deadline, now)}};
   return under_way_->order;

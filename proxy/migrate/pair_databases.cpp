@@ -20,13 +20,12 @@ constexpr std::chrono::milliseconds look_interval{2};
 /// Databases, roles and their settings as they are to be: a block of code, so that it is one transaction and one round trip.
 /// A role that is read-write by its own setting would not be bound by the database's, so it gets one for this database.
 /// Source: PostgreSQL 15 manual, ALTER ROLE: "settings … for a specific role in a specific database" win over both.
-std::string fence_block(const std::vector<std::string>& databases, const std::string& applier) {
+std::string fence_block(const std::vector<std::string>& databases) {
   return "DO $crossfade$ DECLARE d text; r text; BEGIN FOREACH d IN ARRAY " + literal(array_of(databases)) +
          "::text[] LOOP EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', d); "
          "FOR r IN SELECT rolname FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_roles o ON o.oid = s.setrole "
          "WHERE s.setdatabase = 0 AND EXISTS (SELECT FROM unnest(s.setconfig) c WHERE c ILIKE 'default_transaction_read_only=%') "
-         "AND rolname <> " + literal(applier) +
-         " LOOP EXECUTE format('ALTER ROLE %I IN DATABASE %I SET default_transaction_read_only = on', r, d); "
+         "LOOP EXECUTE format('ALTER ROLE %I IN DATABASE %I SET default_transaction_read_only = on', r, d); "
          "END LOOP; END LOOP; END $crossfade$";
 }
 
@@ -45,8 +44,8 @@ std::string open_block(const std::vector<std::string>& databases) {
 /// Sessions of others that began before $1: they may write as they please.
 constexpr const char* others_where =
     " FROM pg_catalog.pg_stat_activity WHERE datname = ANY ($2::text[]) AND backend_type = 'client backend' "
-    "AND backend_start < $1::timestamptz AND NOT pid = ANY ($3::int[]) AND usename IS DISTINCT FROM $4 "
-    "AND application_name <> 'crossfade health'";
+    "AND backend_start < $1::timestamptz AND NOT pid = ANY ($3::int[]) AND application_name <> 'crossfade health' "
+    "AND NOT (application_name = 'crossfade mirror' AND usename = $4)";
 
 }  // namespace
 
@@ -94,26 +93,31 @@ Status PairDatabases::fence(Side side, const OwnProcesses& ours, Clock::time_poi
   const auto databases = databases_on(side, deadline, stop);
   if (!databases) return databases.error();
   databases_ = *databases;
-  if (const auto done = ask(side, options_.home, fence_block(databases_, options_.applier), {}, deadline, stop); !done) return done.error();
-  const auto since = ask(side, options_.home, "SELECT clock_timestamp()", {}, deadline, stop);
-  if (!since) return since.error();
-  if (const Status ended = end_others(side, since->at(0).at(0).value_or(""), ours(), deadline, stop); !ended) return ended;
-  const auto prepared = ask(side, options_.home, "SELECT gid FROM pg_prepared_xacts WHERE database = ANY ($1::text[]) LIMIT 1",
-                            {array_of(databases_)}, deadline, stop);
-  if (!prepared) return prepared.error();
-  if (prepared->empty()) return {};
-  return protocol::failure(ErrorCode::configuration_invalid, Blame::operator_,
-                           "a prepared transaction waits for its end: " + prepared->at(0).at(0).value_or(""));
+  if (const auto done = ask(side, options_.home, fence_block(databases_), {}, deadline, stop); !done) return done.error();
+  // What was prepared before the fence could still be committed behind it.
+  const auto moment = ask(side, options_.home,
+                          "SELECT clock_timestamp(), (SELECT gid FROM pg_prepared_xacts WHERE database = ANY ($1::text[]) LIMIT 1)",
+                          {array_of(databases_)}, deadline, stop);
+  if (!moment) return moment.error();
+  if (const auto& gid = moment->at(0).at(1)) {
+    return protocol::failure(ErrorCode::configuration_invalid, Blame::operator_, "a prepared transaction waits for its end: " + *gid);
+  }
+  fenced_since_ = moment->at(0).at(0).value_or("");
+  fence_spared_ = ours();
+  return end_others(side, fence_spared_, deadline, stop);
 }
 
-Status PairDatabases::end_others(Side side, const std::string& since, const Processes& ours, Clock::time_point deadline,
-                                 const std::stop_token& stop) {
-  const std::vector<std::string> parameters{since, array_of(databases_), spared(side, ours), options_.applier};
-  const auto told = ask(side, options_.home, std::string("SELECT pg_terminate_backend(pid)") + others_where, parameters, deadline, stop);
-  if (!told) return told.error();
+Result<std::vector<Row>> PairDatabases::tell_others_to_end(Side side, const Processes& ours, Clock::time_point deadline,
+                                                           const std::stop_token& stop) {
+  return ask(side, options_.home,
+             std::string("SELECT pid, usename, application_name, pg_terminate_backend(pid)") + others_where +
+                 " UNION ALL SELECT NULL, gid, NULL, NULL FROM pg_prepared_xacts WHERE database = ANY ($2::text[])",
+             {fenced_since_, array_of(databases_), spared(side, ours), options_.applier}, deadline, stop);
+}
+
+Status PairDatabases::end_others(Side side, const Processes& ours, Clock::time_point deadline, const std::stop_token& stop) {
   for (;;) {
-    const auto left = ask(side, options_.home, std::string("SELECT pid, usename, application_name") + others_where + " LIMIT 1", parameters,
-                          deadline, stop);
+    const auto left = tell_others_to_end(side, ours, deadline, stop);
     if (!left) return left.error();
     if (left->empty()) return {};
     const Row& one = left->at(0);
@@ -124,6 +128,29 @@ Status PairDatabases::end_others(Side side, const std::string& since, const Proc
     }
     std::this_thread::sleep_for(look_interval);
   }
+}
+
+Result<bool> PairDatabases::is_fenced(Side side, Clock::time_point deadline, const std::stop_token& stop) {
+  const auto databases = databases_on(side, deadline, stop);
+  if (!databases) return databases.error();
+  const auto open = ask(side, options_.home,
+                        "SELECT 1 FROM pg_database d WHERE datname = ANY ($1::text[]) AND NOT EXISTS (SELECT FROM pg_db_role_setting s WHERE "
+                        "s.setdatabase = d.oid AND s.setrole = 0 AND 'default_transaction_read_only=on' = ANY (s.setconfig)) LIMIT 1",
+                        {array_of(*databases)}, deadline, stop);
+  if (!open) return open.error();
+  return open->empty();
+}
+
+/// A session is listed once its login is over, and may have read the settings a little before that. What was ours when the fence was put
+/// up may be on its way out.
+Status PairDatabases::confirm_fence(Side side, const OwnProcesses& ours, Clock::time_point deadline, const std::stop_token& stop) {
+  Processes known = ours();
+  known.insert(known.end(), fence_spared_.begin(), fence_spared_.end());
+  const auto left = tell_others_to_end(side, known, deadline, stop);
+  if (!left) return left.error();
+  if (left->empty()) return {};
+  return protocol::failure(ErrorCode::configuration_invalid, Blame::operator_,
+                           "somebody was there who had begun before the fence: " + left->at(0).at(1).value_or(""));
 }
 
 Status PairDatabases::open(Side side, Clock::time_point deadline, const std::stop_token& stop) {

@@ -22,7 +22,7 @@ class PairDatabases {
     routing::PerSide<secrets::QuestionTarget> targets;  ///< who asks, with a role that may change the databases
     std::string home = "postgres";                      ///< the database where what concerns the whole server is asked
     std::vector<std::string> databases;                 ///< those of the pair; empty: all but templates and `home`
-    std::string applier;                                ///< the role whose sessions a fence leaves alone; empty: nobody's
+    std::string applier;                                ///< the mirror's role: its sessions are left alone; empty: there is none
     std::chrono::milliseconds transaction_age_max{5'000};  ///< what runs for longer may not end within a drain
     std::uint64_t sequence_headroom = 100;              ///< values that are skipped when a sequence is carried over
   };
@@ -39,6 +39,11 @@ class PairDatabases {
   /// New sessions begin read-only, those that began before are ended but for `ours`, and none is left when this returns.
   /// Source: PostgreSQL 15 manual, ALTER DATABASE, default_transaction_read_only, pg_terminate_backend.
   [[nodiscard]] protocol::Status fence(routing::Side side, const OwnProcesses& ours, Clock::time_point deadline, const std::stop_token& stop);
+  /// New sessions on all databases begin read-only.
+  [[nodiscard]] protocol::Result<bool> is_fenced(routing::Side side, Clock::time_point deadline, const std::stop_token& stop);
+  /// Whoever has come to light since who began before the fence is ended, and it fails: what he wrote may have come too late.
+  [[nodiscard]] protocol::Status confirm_fence(routing::Side side, const OwnProcesses& ours, Clock::time_point deadline,
+                                               const std::stop_token& stop);
   /// The opposite, for new sessions.
   [[nodiscard]] protocol::Status open(routing::Side side, Clock::time_point deadline, const std::stop_token& stop);
 
@@ -76,12 +81,16 @@ class PairDatabases {
   void find_schema(const Inquiry& inquiry, const std::string& database);
   void find_keyless(const Inquiry& inquiry, const std::string& database);
 
-  [[nodiscard]] protocol::Status end_others(routing::Side side, const std::string& since, const Processes& ours,
-                                            Clock::time_point deadline, const std::stop_token& stop);
+  [[nodiscard]] protocol::Status end_others(routing::Side side, const Processes& ours, Clock::time_point deadline,
+                                            const std::stop_token& stop);
+  [[nodiscard]] protocol::Result<std::vector<Row>> tell_others_to_end(routing::Side side, const Processes& ours, Clock::time_point deadline,
+                                                                      const std::stop_token& stop);
 
   Options options_;
   routing::PerSide<Server> servers_;
   std::vector<std::string> databases_;  ///< as last listed
+  std::string fenced_since_;            ///< as the server's clock said
+  Processes fence_spared_;              ///< what was ours then
 };
 
 }  // namespace proxy::migrate

@@ -125,7 +125,7 @@ void PairDatabases::find_activity(const Inquiry& inquiry) {
       "'relation' AND l.granted) FROM pg_stat_activity a LEFT JOIN (SELECT pid, 'COPY' AS command FROM pg_stat_progress_copy UNION ALL "
       "SELECT pid, command FROM pg_stat_progress_create_index UNION ALL SELECT pid, command FROM pg_stat_progress_cluster) p ON "
       "p.pid = a.pid WHERE a.backend_type = 'client backend' AND a.pid <> pg_backend_pid() AND a.datname = ANY ($1::text[]) AND "
-      "a.application_name <> 'crossfade health' AND a.usename IS DISTINCT FROM $3 ORDER BY a.xact_start NULLS LAST, a.pid",
+      "a.application_name <> 'crossfade health' AND NOT (a.application_name = 'crossfade mirror' AND a.usename = $3) ORDER BY a.xact_start NULLS LAST, a.pid",
       {array_of(databases_), spared(inquiry.from, {}), options_.applier});
   if (!rows) {
     inquiry.found.push_back({"unreachable:" + std::string(name_of(inquiry.from)), rows.error().detail});

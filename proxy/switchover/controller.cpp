@@ -17,6 +17,8 @@ namespace {
 
 constexpr std::chrono::milliseconds soak_look_interval{500};
 constexpr std::chrono::hours idle_wait{1};
+/// Between two looks whether a follower that could not be fenced can be.
+constexpr std::chrono::seconds fence_look_interval{1};
 /// How long a polite end waits for what is being undone.
 constexpr std::chrono::seconds stop_patience{8};
 
@@ -63,6 +65,7 @@ void Controller::start() {
     begin_attempt(request);
     machine_.resume(record_.remains, record_.target, now());
   }
+  fence_look_at_ = Clock::now();
   thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
 }
 
@@ -203,7 +206,12 @@ void Controller::run(const std::stop_token& stop) {
       finish_attempt(lock);
       continue;
     }
+    if (is_over && fence_look_at_ && Clock::now() >= *fence_look_at_) {
+      put_up_fence(lock);
+      continue;
+    }
     std::chrono::milliseconds patience = idle_wait;
+    if (is_over && fence_look_at_) patience = std::chrono::ceil<std::chrono::milliseconds>(*fence_look_at_ - Clock::now());
     if (const auto wake_at = machine_.wake_at()) patience = std::max(*wake_at - now(), std::chrono::milliseconds(1));
     if (soak_) patience = std::min(patience, soak_look_interval);
     changed_.wait_for(lock, stop, patience, [this] { return is_woken_; });
@@ -269,6 +277,11 @@ void Controller::finish_attempt(std::unique_lock<std::mutex>& lock) {
                      {"held_us", static_cast<std::uint64_t>(ended.held.count())}});
   changed_.notify_all();
   lock.unlock();
+  if (ended.end == AttemptEnd::moved && !ended.skipped.empty()) fence_look_at_ = Clock::now();
+  if (std::exchange(warmed_, std::nullopt) == Target::closed) {
+    around_.traffic.cool(ended.request.to);
+    if (ended.end != AttemptEnd::moved) around_.traffic.renew(ended.request.to);
+  }
   if (options_.on_end) options_.on_end(ended);
   around_.databases.rest();
   lock.lock();
@@ -289,6 +302,33 @@ void Controller::check_only(std::unique_lock<std::mutex>& lock) {
   attempt_->left_behind = around_.sync.left_behind();
   attempt_->took = now() - attempt_began_;
   attempt_->end = AttemptEnd::checked;
+}
+
+/// Under mutex_: what an immediate switchover could not fence, and what another process may have left so.
+void Controller::put_up_fence(std::unique_lock<std::mutex>& lock) {
+  const Side side = routing::other(record_.authority);
+  const bool is_wanted = trouble_.empty() && record_.is_fenced[side];
+  fence_look_at_.reset();
+  if (!is_wanted) return;
+  order_stop_ = std::stop_source();
+  const std::stop_token stop = order_stop_.get_token();
+  lock.unlock();
+  const Clock::time_point deadline = Clock::now() + options_.terms.fence;
+  const protocol::Result<bool> is_fenced = around_.databases.is_fenced(side, deadline, stop);
+  protocol::Status fenced;
+  if (!is_fenced) fenced = is_fenced.error();
+  if (is_fenced && !*is_fenced) {
+    fenced = around_.databases.fence(
+        side, [this, side] { return around_.traffic.backend_processes(side); }, deadline, stop);
+    around_.traffic.renew(side);
+    around_.log.write(fenced ? LogLevel::info : LogLevel::warning, "the follower took writes inside the database, and is fenced now",
+                      {{"pair", std::string_view(options_.pair)}, {"side", routing::name_of(side)}, {"done", fenced ? "yes" : "not yet"}});
+  }
+  around_.databases.rest();
+  lock.lock();
+  // Whoever cannot be asked for want of a login never can.
+  const bool is_hopeless = !fenced && fenced.error().code == protocol::ErrorCode::configuration_invalid;
+  if (!fenced && !is_hopeless) fence_look_at_ = Clock::now() + fence_look_interval;
 }
 
 /// Under mutex_: an operator has said who has the authority.

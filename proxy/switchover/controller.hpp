@@ -74,6 +74,7 @@ class Controller {
   void watch_soak();
   void check_only(std::unique_lock<std::mutex>& lock);
   void take_claim(std::unique_lock<std::mutex>& lock);
+  void put_up_fence(std::unique_lock<std::mutex>& lock);
   void halt_if(std::string_view when, Action action) const;
   void begin_attempt(const Request& request);
   void wake();
@@ -84,12 +85,16 @@ class Controller {
   [[nodiscard]] Told carry_out(const routing::SwitchoverOrder& order);
   [[nodiscard]] static Told told_of(const protocol::Status& status);
   [[nodiscard]] std::vector<routing::SwitchoverFinding> find(const Request& request, Clock::time_point deadline);
-  [[nodiscard]] Told final_check();
+  [[nodiscard]] Told final_check(Clock::time_point deadline);
   [[nodiscard]] Told check(Clock::time_point deadline);
   [[nodiscard]] Told fence(Clock::time_point deadline);
   [[nodiscard]] Told open(routing::Side side, Clock::time_point deadline);
+  [[nodiscard]] Told opened_as(routing::Side side);
   [[nodiscard]] Told remember();
+  [[nodiscard]] AuthorityRecord flipped() const;
   [[nodiscard]] Told flip();
+  [[nodiscard]] Told warm(Clock::time_point deadline);
+  [[nodiscard]] Told drain(routing::DrainPolicy policy, Clock::time_point deadline);
   [[nodiscard]] Told settle();
   [[nodiscard]] Told write(const AuthorityRecord& wanted);
   void release();
@@ -97,7 +102,7 @@ class Controller {
   void put(const AuthorityRecord& changed);
 
   const Options options_;
-  const StateFile file_;
+  StateFile file_;
   const Surroundings around_;
   mutable std::mutex mutex_;
   std::condition_variable_any changed_;
@@ -116,6 +121,13 @@ class Controller {
   bool is_attempt_told_ = true;
   std::stop_source order_stop_;
   // Of the thread alone.
+  std::optional<AuthorityRecord> next_record_;  ///< what the flip is to make durable, prepared before the hold
+  /// How the target was when its connections were warmed. Nothing: they were not, by this process.
+  enum class Target : std::uint8_t { open, closed };
+  std::optional<Target> warmed_;
+  /// When the follower, which is said to be fenced, is looked after: it may have been out of reach, or restored from a copy.
+  std::optional<Clock::time_point> fence_look_at_;
+  bool is_fence_begun_ = true;  ///< of the attempt; so for what remained of another process
   std::optional<Clock::time_point> hold_began_;
   std::jthread thread_;
 };

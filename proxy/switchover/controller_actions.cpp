@@ -47,15 +47,15 @@ Controller::Told Controller::carry_out(const routing::SwitchoverOrder& order) {
   const Side from = routing::other(to);
   switch (order.action) {
     case Action::check: return check(deadline);
-    case Action::warm: return told_of(around_.traffic.warm(to, deadline, stop));
+    case Action::warm: return warm(deadline);
     case Action::hold:
       hold_began_ = Clock::now();
       return told_of(around_.traffic.hold());
-    case Action::drain: return told_of(around_.traffic.drain(wish.on_drain_timeout, deadline, stop));
+    case Action::drain: return drain(wish.on_drain_timeout, deadline);
     case Action::remember: return remember();
     case Action::fence: return fence(deadline);
     case Action::catch_up: return told_of(around_.sync.catch_up(deadline, stop));
-    case Action::final_check: return final_check();
+    case Action::final_check: return final_check(deadline);
     case Action::sequences: return told_of(around_.databases.carry_sequences(to, deadline, stop));
     case Action::reverse: return told_of(around_.sync.turn(to));
     case Action::flip: return flip();
@@ -71,7 +71,11 @@ Controller::Told Controller::carry_out(const routing::SwitchoverOrder& order) {
   return {};
 }
 
-Controller::Told Controller::final_check() {
+Controller::Told Controller::final_check(Clock::time_point deadline) {
+  const Side from = record().authority;
+  const protocol::Status fenced = around_.databases.confirm_fence(
+      from, [this, from] { return around_.traffic.backend_processes(from); }, deadline, order_stop_.get_token());
+  if (!fenced) return told_of(fenced);
   Request request;
   {
     const std::lock_guard lock(mutex_);
@@ -124,13 +128,20 @@ Controller::Told Controller::check(Clock::time_point deadline) {
 
 Controller::Told Controller::remember() {
   AuthorityRecord changed = record();
+  is_fence_begun_ = false;
   changed.remains = SwitchoverRemains::attempt;
   changed.target = routing::other(changed.authority);
   changed.is_fenced[changed.authority] = true;
-  return write(changed);
+  Told told = write(changed);
+  if (told.outcome == SwitchoverOutcome::done) {
+    next_record_ = flipped();
+    file_.prepare(*next_record_);
+  }
+  return told;
 }
 
 Controller::Told Controller::fence(Clock::time_point deadline) {
+  is_fence_begun_ = true;
   const Side side = record().authority;
   const std::stop_token stop = order_stop_.get_token();
   const protocol::Status fenced = around_.databases.fence(
@@ -143,16 +154,24 @@ Controller::Told Controller::fence(Clock::time_point deadline) {
 /// Connections that began behind the fence would refuse writes for their life.
 Controller::Told Controller::open(Side side, Clock::time_point deadline) {
   const AuthorityRecord before = record();
+  const bool is_target = before.remains == SwitchoverRemains::flip && side == before.authority;
+  if (is_target && warmed_ == Target::open) return {};
+  if (!is_target && !is_fence_begun_) return opened_as(side);
   const protocol::Status opened = around_.databases.open(side, deadline, order_stop_.get_token());
   if (!opened) return told_of(opened);
-  if (before.is_fenced[side]) around_.traffic.renew(side);
+  if (before.is_fenced[side] && !(is_target && warmed_ == Target::closed)) around_.traffic.renew(side);
+  return opened_as(side);
+}
+
+Controller::Told Controller::opened_as(Side side) {
   AuthorityRecord changed = record();
   changed.is_fenced[side] = false;
   put(changed);
   return {};
 }
 
-Controller::Told Controller::flip() {
+/// What is to be durable after the flip.
+AuthorityRecord Controller::flipped() const {
   AuthorityRecord changed = record();
   changed.authority = changed.target;
   changed.epoch = std::max(changed.epoch, around_.traffic.epoch()) + 1;
@@ -160,13 +179,44 @@ Controller::Told Controller::flip() {
   changed.last_change = LastChange::switchover;
   changed.since_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
                          std::chrono::system_clock::now().time_since_epoch()).count();
+  return changed;
+}
+
+Controller::Told Controller::flip() {
   const AuthorityRecord before = record();
-  Told told = write(changed);
-  if (told.outcome != SwitchoverOutcome::in_doubt) return told;
+  AuthorityRecord changed = flipped();
+  // Weights may have been changed meanwhile; all else is as it was prepared.
+  if (next_record_ && next_record_->epoch >= changed.epoch) changed = *next_record_;
+  const StateFile::Written written = file_.publish(changed);
+  if (written.outcome == SwitchoverOutcome::done) put(changed);
+  if (written.outcome != SwitchoverOutcome::in_doubt) return {written.outcome, written.words};
   // The name may or may not be on the disk. If what was before can be made durable instead, it is known again.
   const StateFile::Written back = file_.write(before);
-  if (back.outcome == SwitchoverOutcome::done) return {SwitchoverOutcome::failed, told.words};
-  return told;
+  return {back.outcome == SwitchoverOutcome::done ? SwitchoverOutcome::failed : SwitchoverOutcome::in_doubt, written.words};
+}
+
+/// Connections that begin behind a fence would refuse writes for their life, so what is opened to a fenced side for its future
+/// says otherwise from the start.
+Controller::Told Controller::warm(Clock::time_point deadline) {
+  const AuthorityRecord before = record();
+  const Side to = routing::other(before.authority);
+  bool is_closed = before.is_fenced[to];
+  {
+    const std::lock_guard lock(mutex_);
+    const std::string id = "read_only:" + std::string(routing::name_of(to));
+    is_closed = is_closed || std::ranges::any_of(attempt_->findings, [&id](const SwitchoverFinding& each) { return each.id.starts_with(id); });
+  }
+  warmed_ = is_closed ? Target::closed : Target::open;
+  const Traffic::Manner manner = is_closed ? Traffic::Manner::for_writes : Traffic::Manner::plain;
+  return told_of(around_.traffic.warm(to, manner, deadline, order_stop_.get_token()));
+}
+
+Controller::Told Controller::drain(routing::DrainPolicy policy, Clock::time_point deadline) {
+  const protocol::Result<std::uint64_t> ended = around_.traffic.drain(policy, deadline, order_stop_.get_token());
+  if (!ended) return {SwitchoverOutcome::failed, ended.error().detail};
+  const std::lock_guard lock(mutex_);
+  attempt_->transactions_ended = *ended;
+  return {};
 }
 
 Controller::Told Controller::settle() {

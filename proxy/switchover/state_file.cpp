@@ -70,23 +70,38 @@ protocol::Result<std::optional<AuthorityRecord>> StateFile::read() const {
   return std::optional<AuthorityRecord>(*std::move(record));
 }
 
+StateFile::Written StateFile::write_beside(const std::string& unfinished, const AuthorityRecord& record) const {
+  const Opened file(open(unfinished.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  if (!file.is_open()) return {SwitchoverOutcome::failed, words_of(unfinished + " cannot be made")};
+  if (write_all(file.get(), encode_record(record)) && fsync(file.get()) == 0) return {};
+  return {SwitchoverOutcome::failed, words_of(unfinished + " cannot be written")};
+}
+
+StateFile::Written StateFile::rename_over(const std::string& unfinished) const {
+  const Opened folder(open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!folder.is_open()) return {SwitchoverOutcome::failed, words_of(folder_ + " cannot be opened")};
+  if (std::rename(unfinished.c_str(), path_.c_str()) != 0) {
+    return {SwitchoverOutcome::failed, words_of(path_ + " cannot be replaced")};
+  }
+  if (fsync(folder.get()) == 0) return {};
+  return {SwitchoverOutcome::in_doubt, words_of(folder_ + " cannot be brought to the disk")};
+}
+
 StateFile::Written StateFile::write(const AuthorityRecord& record) const {
   const std::string unfinished = path_ + ".part";
-  const auto failed = [](std::string words) { return Written{SwitchoverOutcome::failed, std::move(words)}; };
-  {
-    const Opened file(open(unfinished.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-    if (!file.is_open()) return failed(words_of(unfinished + " cannot be made"));
-    if (!write_all(file.get(), encode_record(record)) || fsync(file.get()) != 0) {
-      return failed(words_of(unfinished + " cannot be written"));
-    }
-  }
-  const Opened folder(open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!folder.is_open()) return failed(words_of(folder_ + " cannot be opened"));
-  if (std::rename(unfinished.c_str(), path_.c_str()) != 0) return failed(words_of(path_ + " cannot be replaced"));
-  if (fsync(folder.get()) != 0) {
-    return {SwitchoverOutcome::in_doubt, words_of(folder_ + " cannot be brought to the disk")};
-  }
-  return {};
+  Written written = write_beside(unfinished, record);
+  return written.outcome == SwitchoverOutcome::done ? rename_over(unfinished) : written;
+}
+
+void StateFile::prepare(const AuthorityRecord& record) {
+  prepared_.reset();
+  if (write_beside(prepared_path(), record).outcome == SwitchoverOutcome::done) prepared_ = record;
+}
+
+StateFile::Written StateFile::publish(const AuthorityRecord& record) {
+  const bool is_prepared = prepared_ == record;
+  prepared_.reset();
+  return is_prepared ? rename_over(prepared_path()) : write(record);
 }
 
 }  // namespace proxy::switchover

@@ -26,10 +26,18 @@ class StateFile {
     std::string words;  ///< of a failure
   };
   [[nodiscard]] Written write(const AuthorityRecord& record) const;
+  /// Brings `record` to the disk beside the file, so that publish() of the same has less to wait for. Failures show there.
+  void prepare(const AuthorityRecord& record);
+  /// As write(), at once where `record` was prepared.
+  [[nodiscard]] Written publish(const AuthorityRecord& record);
 
  private:
+  [[nodiscard]] Written write_beside(const std::string& unfinished, const AuthorityRecord& record) const;
+  [[nodiscard]] Written rename_over(const std::string& unfinished) const;
+  [[nodiscard]] std::string prepared_path() const { return path_ + ".next"; }
   std::string folder_;
   std::string path_;
+  std::optional<AuthorityRecord> prepared_;
 };
 
 }  // namespace proxy::switchover

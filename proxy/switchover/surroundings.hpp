@@ -19,12 +19,18 @@ class Traffic {
   virtual ~Traffic() = default;
   /// What of the traffic speaks against a switchover: a pause, rules whose writes go elsewhere, pinned sessions.
   [[nodiscard]] virtual std::vector<routing::SwitchoverFinding> findings(routing::Side to) = 0;
-  /// Opens as many connections to `side` as the other one has.
-  [[nodiscard]] virtual protocol::Status warm(routing::Side side, Clock::time_point deadline, const std::stop_token& stop) = 0;
+  enum class Manner : std::uint8_t {
+    plain,
+    for_writes,  ///< they may write although the side's databases begin read-only; those that are there end
+  };
+  /// Opens as many connections to `side` as the other one has. After `for_writes` all that are opened are so, until cool().
+  [[nodiscard]] virtual protocol::Status warm(routing::Side side, Manner manner, Clock::time_point deadline, const std::stop_token& stop) = 0;
+  virtual void cool(routing::Side side) = 0;
   /// From its return no worker begins a write.
   [[nodiscard]] virtual protocol::Status hold() = 0;
-  /// Returns once no write transaction is under way.
-  [[nodiscard]] virtual protocol::Status drain(routing::DrainPolicy policy, Clock::time_point deadline, const std::stop_token& stop) = 0;
+  /// Returns once no write transaction is under way: so many had to be ended for it.
+  [[nodiscard]] virtual protocol::Result<std::uint64_t> drain(routing::DrainPolicy policy, Clock::time_point deadline,
+                                                              const std::stop_token& stop) = 0;
   struct Released {
     std::uint64_t sessions_held = 0;  ///< that waited at that moment
   };
@@ -40,11 +46,6 @@ class Traffic {
   /// The server's numbers of the processes that serve Crossfade's own connections to `side`.
   [[nodiscard]] virtual std::vector<std::uint32_t> backend_processes(routing::Side side) = 0;
   /// The share of batches that failed lately on the authority; for the guard of the soak. Nothing to say: 0.
-  struct Counted {
-    std::uint64_t requests = 0;
-    std::uint64_t errors = 0;
-  };
-  [[nodiscard]] virtual Counted count(routing::Side side) = 0;
 };
 
 /// The server's numbers of the processes that serve Crossfade's own connections, as they are when it is called: connections come and
@@ -61,6 +62,11 @@ class Databases {
   /// From its return nobody but the stream back writes on `side`. `ours` as above: they are left alone.
   [[nodiscard]] virtual protocol::Status fence(routing::Side side, const OwnProcesses& ours, Clock::time_point deadline,
                                                const std::stop_token& stop) = 0;
+  /// New sessions on all databases of `side` begin read-only.
+  [[nodiscard]] virtual protocol::Result<bool> is_fenced(routing::Side side, Clock::time_point deadline, const std::stop_token& stop) = 0;
+  /// The last look: whoever began before the fence and was not seen then. Errors: somebody was there; he has been ended.
+  [[nodiscard]] virtual protocol::Status confirm_fence(routing::Side side, const OwnProcesses& ours, Clock::time_point deadline,
+                                                       const std::stop_token& stop) = 0;
   /// The exact opposite, for sessions that begin from now on. Harmless when there is no fence.
   [[nodiscard]] virtual protocol::Status open(routing::Side side, Clock::time_point deadline, const std::stop_token& stop) = 0;
   /// Every sequence of `to` gives values beyond those of the other side.

@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import json
+import signal
 import subprocess
 import threading
 
@@ -12,6 +13,7 @@ import proxy
 from clusters import BIN, house
 from through import Through
 from waiting import until
+from wire import Wire
 
 WRITES = "public.writes"
 ACCEPTED = ["sync_none"]
@@ -26,7 +28,7 @@ def sides():
 
 def settings(**more):
     """A pair that can switch over in the database `moved`, whose sides hold the same definitions."""
-    switchover = {"user": "postgres", "databases": ["moved"], "cooldown": "0s", "soak": "0s", "drain_timeout": "3s", **more}
+    switchover = {"user": "postgres", "databases": ["moved"], "cooldown": "0s", "soak": "0s", "drain_timeout": "1s", **more}
     return proxy.configuration(proxy.pair(pool={"mode": "transaction", "size": 8}, switchover=switchover), state={"directory": "state"})
 
 
@@ -184,6 +186,37 @@ class Moving(Switching):
         self.assertEqual(sides()["blue"].query("SELECT client FROM counts WHERE client < 10 ORDER BY 1", database="moved"), [(1,), (2,)])
         sides()["blue"].query("DELETE FROM counts", database="moved")
         self.assertFalse(is_fenced(sides()["blue"]))
+
+    def test_drain_that_ends(self):
+        """a write transaction does not end and may be ended → its client is told a code that drivers retry, and the authority moves"""
+        with Wire(self.proxy.address()) as stubborn:
+            stubborn.log_in(database="moved")
+            stubborn.ask("BEGIN")
+            stubborn.ask("INSERT INTO counts VALUES (5, 0)")
+            attempt = self.move(on_drain_timeout="end")
+            self.assertEqual(attempt["transactions_ended"], 1)
+            error = stubborn.read_until("E")[-1]
+            self.assertEqual((error.fields["S"], error.fields["C"]), ("FATAL", "40001"))
+        for cluster in sides().values():
+            self.assertEqual(cluster.query("SELECT * FROM counts WHERE client = 5", database="moved"), [])
+
+    def test_now(self):
+        """the authority is gone and a rollback is wanted now → what needs it is skipped and told, and writes go on at the other side"""
+        blue = sides()["blue"]
+        writer = self.connect()
+        self.query(writer, "INSERT INTO counts VALUES (7, 0)")
+        blue.stop(signal.SIGQUIT)
+        self.addCleanup(blue.restart_if_down)
+        refused = self.ask_for()
+        self.assertEqual((refused["end"], refused["failed_step"]), ("undone", "check"))
+        attempt = self.move(now=True)
+        self.assertEqual([words.split(":")[0] for words in attempt["skipped"]], ["check", "fence", "final_check", "sequences"])
+        self.assertTrue(attempt["left_behind"])
+        self.query(self.connect(), "INSERT INTO counts VALUES (8, 0); DELETE FROM counts WHERE client = 8")
+        blue.start()
+        until(lambda: self.proxy.status()["sides"]["blue"]["health"]["state"] == "up", "blue is up")
+        until(lambda: is_fenced(blue), "the fence that could not be put up is put up as soon as it can")
+        blue.query("BEGIN READ WRITE; DELETE FROM counts; COMMIT", database="moved")
 
     def test_reader_does_not_delay(self):
         """a session that only reads keeps its transaction open → the switchover does not wait for it, and its reads go on"""

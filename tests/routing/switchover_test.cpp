@@ -23,7 +23,7 @@ using Action = routing::SwitchoverAction;
 
 namespace {
 
-constexpr std::array<Action, 16> forward{Action::check,       Action::warm,      Action::hold,    Action::drain,   Action::remember,
+constexpr std::array<Action, 16> forward{Action::check,       Action::warm,      Action::remember, Action::hold,   Action::drain,
                                          Action::fence,       Action::catch_up,  Action::final_check, Action::sequences,
                                          Action::reverse,     Action::flip,      Action::publish, Action::open,    Action::release,
                                          Action::settle,      Action::soak};
@@ -97,7 +97,7 @@ enum class Event { done, failed, in_doubt, silent, aborted, done_twice };
 bool is_skipped(Action action, SwitchoverUrgency urgency) {
   if (action == Action::warm) return true;
   if (urgency != SwitchoverUrgency::now) return false;
-  return action == Action::check || (!is_before(action, Action::drain) && is_before(action, Action::flip) && action != Action::remember);
+  return action == Action::check || (!is_before(action, Action::drain) && is_before(action, Action::flip));
 }
 
 /// One field of the table: what happens to the order of `action`, and all goes well afterwards.
@@ -259,7 +259,7 @@ TEST_CASE("switchover: a hold that is asked to be shorter → every deadline ins
   REQUIRE_FALSE(machine.begin(wish, SwitchoverTime{0}));
   while (const auto order = machine.take_order(SwitchoverTime{0})) {
     const bool is_inside = !is_before(order->action, Action::drain) && is_before(order->action, Action::flip);
-    if (is_inside && order->action != Action::remember) CHECK(order->deadline == SwitchoverTime{700});
+    if (is_inside) CHECK(order->deadline == SwitchoverTime{700});
     if (order->action == Action::flip) CHECK(order->deadline == SwitchoverTerms{}.flip);
     machine.note(order->number, SwitchoverOutcome::done, {}, SwitchoverTime{0});
   }

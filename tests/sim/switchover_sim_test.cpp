@@ -25,6 +25,12 @@ using routing::SwitchoverWish;
 /// itself. What must never be is looked for after every event.
 namespace {
 
+SwitchoverTerms eager_terms() {
+  SwitchoverTerms terms;
+  terms.cooldown = SwitchoverTime{0};
+  return terms;
+}
+
 /// What outlives the process: two databases and a file.
 struct Outside {
   Side authority = Side::blue;
@@ -36,7 +42,7 @@ struct Outside {
 
 /// What the process knows; gone when it ends.
 struct Process {
-  explicit Process(const Outside& outside) : machine(outside.authority, SwitchoverTerms{}), writes_to(outside.authority) {}
+  explicit Process(const Outside& outside) : machine(outside.authority, eager_terms()), writes_to(outside.authority) {}
   Switchover machine;
   Side writes_to;
   bool is_holding = false;
@@ -51,7 +57,7 @@ struct Answer {
 
 class World {
  public:
-  explicit World(std::uint64_t seed) : dice_(seed), process_(outside_) {}
+  explicit World(std::uint64_t seed) : dice_(seed), calm_(1 + static_cast<std::uint32_t>(seed % 8)), process_(outside_) {}
 
   /// A while in which everything can go wrong, then one in which nothing does.
   void live(int events) {
@@ -115,7 +121,7 @@ class World {
   }
 
   void carry_out(const SwitchoverOrder& order, bool is_troubled) {
-    const std::uint32_t fate = is_troubled ? roll(100) : 99;
+    const std::uint32_t fate = is_troubled ? roll(100 * calm_) : 99;
     tell(std::string(routing::name_of(order.action)) + " fate " + std::to_string(fate));
     const auto answer_in = [&](SwitchoverTime after, SwitchoverOutcome outcome) { answers_.push_back({now_ + after, order.number, outcome}); };
     const SwitchoverTime soon(roll(20));
@@ -192,6 +198,7 @@ class World {
   }
 
   std::mt19937_64 dice_;
+  const std::uint32_t calm_;  ///< the higher, the fewer faults
   SwitchoverTime now_{10'000'000};
   Outside outside_;
   Process process_;

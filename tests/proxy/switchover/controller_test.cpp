@@ -33,11 +33,15 @@ protocol::Error refusal(const std::string& words) {
 class Fake final : public proxy::switchover::Traffic, public proxy::switchover::Databases {
  public:
   std::vector<Finding> findings(Side) override { return found; }
-  protocol::Status warm(Side, Clock::time_point, const std::stop_token&) override { return did("warm"); }
+  protocol::Status warm(Side, Manner manner, Clock::time_point, const std::stop_token&) override {
+    return did(manner == Manner::plain ? "warm" : "warm for writes");
+  }
+  void cool(Side) override { static_cast<void>(did("cool")); }
   protocol::Status hold() override { return did("hold"); }
-  protocol::Status drain(routing::DrainPolicy, Clock::time_point, const std::stop_token& stop) override {
+  protocol::Result<std::uint64_t> drain(routing::DrainPolicy, Clock::time_point, const std::stop_token& stop) override {
     const protocol::Status status = did("drain");
-    if (!waits_in_drain) return status;
+    if (!status) return status.error();
+    if (!waits_in_drain) return std::uint64_t{2};
     std::unique_lock lock(mutex);
     const std::stop_callback wake(stop, [this] { changed.notify_all(); });
     changed.wait(lock, [&stop] { return stop.stop_requested(); });
@@ -55,12 +59,15 @@ class Fake final : public proxy::switchover::Traffic, public proxy::switchover::
   std::uint64_t epoch() override { return in_force; }
   void renew(Side side) override { static_cast<void>(did("renew " + std::string(routing::name_of(side)))); }
   std::vector<std::uint32_t> backend_processes(Side) override { return {7}; }
-  Counted count(Side) override { return {}; }
 
   std::vector<Finding> findings(Side, const proxy::switchover::OwnProcesses&, Clock::time_point, const std::stop_token&) override { return {}; }
   protocol::Status fence(Side side, const proxy::switchover::OwnProcesses& ours, Clock::time_point, const std::stop_token&) override {
     CHECK(ours() == std::vector<std::uint32_t>{7});
     return did("fence " + std::string(routing::name_of(side)));
+  }
+  protocol::Result<bool> is_fenced(Side, Clock::time_point, const std::stop_token&) override { return is_fence_up; }
+  protocol::Status confirm_fence(Side, const proxy::switchover::OwnProcesses&, Clock::time_point, const std::stop_token&) override {
+    return did("confirm");
   }
   protocol::Status open(Side side, Clock::time_point, const std::stop_token&) override {
     return did("open " + std::string(routing::name_of(side)));
@@ -84,6 +91,7 @@ class Fake final : public proxy::switchover::Traffic, public proxy::switchover::
   std::vector<std::string> done;
   std::string failing;
   bool waits_in_drain = false;
+  bool is_fence_up = true;
   std::uint64_t in_force = 1;
   std::vector<Finding> found;
 };
@@ -163,8 +171,9 @@ TEST_CASE("controller: all goes well → each step once and in order, the file s
   const Attempt attempt = scene.ended();
   CHECK(attempt.end == AttemptEnd::moved);
   CHECK(attempt.sessions_held == 3);
+  CHECK(attempt.transactions_ended == 2);
   CHECK(attempt.held.count() > 0);
-  CHECK(scene.fake.done == Words{"warm", "hold", "drain", "fence blue", "renew blue", "sequences", "publish green", "open green", "release"});
+  CHECK(scene.fake.done == Words{"warm", "hold", "drain", "fence blue", "renew blue", "confirm", "sequences", "publish green", "release"});
   const AuthorityRecord record = scene.durable();
   CHECK(record.authority == Side::green);
   CHECK(record.epoch == 2);
@@ -173,7 +182,7 @@ TEST_CASE("controller: all goes well → each step once and in order, the file s
   CHECK(record.last_change == routing::LastChange::switchover);
 }
 
-TEST_CASE("controller: there and back → the side that was fenced is opened, and connections that began behind the fence are renewed") {
+TEST_CASE("controller: there and back → the side that was fenced is opened, and its connections are warmed so that they may write at once") {
   Scene scene;
   Controller& controller = scene.start();
   REQUIRE(controller.begin(Scene::request()));
@@ -181,12 +190,12 @@ TEST_CASE("controller: there and back → the side that was fenced is opened, an
   scene.fake.done.clear();
   REQUIRE(controller.begin(Scene::request(Side::blue)));
   CHECK(scene.ended(2).end == AttemptEnd::moved);
-  CHECK(scene.fake.done == Words{"warm", "hold", "drain", "fence green", "renew green", "sequences", "publish blue", "open blue", "renew blue",
-                                 "release"});
+  CHECK(scene.fake.done == Words{"warm for writes", "hold", "drain", "fence green", "renew green", "confirm", "sequences", "publish blue",
+                                 "open blue", "release", "cool"});
 }
 
 TEST_CASE("controller: a step fails → blue has the authority, is open and unheld, and the file says so") {
-  for (const std::string failing : {"hold", "drain", "fence blue", "sequences"}) {
+  for (const std::string failing : {"hold", "drain", "fence blue", "confirm", "sequences"}) {
     CAPTURE(failing);
     Scene scene;
     scene.fake.failing = failing;
@@ -252,6 +261,16 @@ TEST_CASE("controller: what another process left → undone, or completed, befor
     CHECK(scene.fake.done == (is_forward ? Words{"publish green", "open green", "release"} : Words{"open blue", "renew blue", "release"}));
     CHECK(scene.durable().remains == routing::SwitchoverRemains::nothing);
   }
+}
+
+TEST_CASE("controller: the follower is said to be fenced and is not → it is fenced as soon as the process is there") {
+  AuthorityRecord record = Scene::first_record();
+  record.is_fenced[Side::green] = true;
+  Scene scene(record);
+  scene.fake.is_fence_up = false;
+  scene.start();
+  scene.fake.wait_for("renew green");
+  CHECK(scene.fake.done == Words{"fence green", "renew green"});
 }
 
 TEST_CASE("controller: a dry run → what was found, and nothing else happens") {
