@@ -297,6 +297,60 @@ class Moving(Switching):
         self.assertIn("by hand", history.stdout)
 
 
+class Mirrored(Switching):
+    """The mirror carries the writes: both sides have all of them in the end."""
+
+    @classmethod
+    def settings(cls):
+        made = settings()
+        made["pairs"]["shop"].update(sync="mirror", mirror={"directory": "journal", "user": "postgres"})
+        return made
+
+    def test_there_and_back(self):
+        """writers with sums that must hold, the authority goes over and back → no error, each acknowledged write once on both sides, equal rows"""
+        self.query(self.connect(), "INSERT INTO counts SELECT i, 100 FROM generate_series(1, 20) i")
+        stop = threading.Event()
+        written, errors = [], []
+
+        def write(client):
+            connection = self.connect()
+            number = 0
+            try:
+                while not stop.is_set():
+                    source, target = 1 + (number + client) % 20, 1 + (number * 7 + client) % 20
+                    self.query(connection, "BEGIN")
+                    for place in sorted((source, target)):
+                        self.query(connection, "UPDATE counts SET count = count + %s WHERE client = %s", (1 if place == target else -1, place))
+                    self.query(connection, f"INSERT INTO {WRITES} (client, number) VALUES (%s, %s)", (client, number))
+                    self.query(connection, "COMMIT")
+                    number += 1
+            except psycopg2.Error as error:
+                errors.append(str(error))
+            written.append((client, number))
+
+        threads = [threading.Thread(target=write, args=(client,)) for client in range(8)]
+        for thread in threads:
+            thread.start()
+        try:
+            for side in ("green", "blue", "green", "blue"):
+                self.move(to=side)
+                self.assert_fences()
+                count = sides()[side].query(f"SELECT count(*) FROM {WRITES}", database="moved")[0][0]
+                until(lambda: sides()[side].query(f"SELECT count(*) FROM {WRITES}", database="moved")[0][0] > count + 20, f"writes go to {side}")
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join(30)
+        self.assertEqual(errors, [])
+        expected = {(client, number) for client, count in written for number in range(count)}
+        for name, cluster in sides().items():
+            until(lambda: cluster.query(f"SELECT count(*) FROM {WRITES}", database="moved")[0][0] >= len(expected), f"{name} has everything")
+        for table in ("writes", "counts"):
+            rows = [cluster.query(f"SELECT * FROM {table} ORDER BY 1, 2", database="moved") for cluster in sides().values()]
+            self.assertEqual(rows[0], rows[1])
+        self.assertEqual(set(sides()["blue"].query(f"SELECT client, number FROM {WRITES}", database="moved")), expected)
+
+
 class Dying(Switching):
     """The process is killed inside a switchover, at every step, and started again."""
 
