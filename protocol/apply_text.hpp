@@ -28,6 +28,9 @@ class ApplyText {
   virtual ~ApplyText() = default;
   /// In their order, settings among them. They hold for the transaction in hand only.
   [[nodiscard]] virtual std::vector<ApplyStep> steps_of(const MirrorUnit& unit) const = 0;
+  /// Questions to the authority, each of which has an answer with rows only if the unit's transaction has committed there. That none
+  /// has, proves nothing: later transactions may have changed what it left.
+  [[nodiscard]] virtual std::vector<ApplyStep> traces_of(const MirrorUnit& unit) const = 0;
 };
 
 }  // namespace protocol

@@ -24,6 +24,7 @@ struct RowChange {
   std::string table;
   std::vector<std::string> columns;      ///< of every row; for remove the key alone. Generated columns are left out
   std::vector<std::string> key_columns;  ///< the primary key, a part of `columns`; empty: no key, and put only inserts
+  std::vector<std::string> fixed_columns;  ///< a part of `columns`: written when a row is made, and never again (GENERATED ALWAYS AS IDENTITY)
   std::vector<std::vector<TextValue>> rows;
   /// The table's triggers have shaped these rows already and must not run again (session_replication_role = replica).
   bool skips_triggers = false;

@@ -216,8 +216,15 @@ Route apply(const Rule& rule, std::uint32_t rule_index, const Subject& subject, 
   const Placed placed = place(rule, subject);
   const Side side = side_at(placed.position, rule.reads);
   recorder.tell("reads", [&] { return weight_words(rule, placed, side); });
+  const std::optional<Side>& behind = subject.circumstances.behind;
+  if (behind == side) {
+    recorder.tell("own writes", [&] {
+      return std::string(name_of(side)) + " does not have the session's own writes yet, to " + std::string(name_of(other(side)));
+    });
+    return {other(side), RouteReason::own_writes, rule_index};
+  }
   const PerSide<bool>& is_unavailable = subject.circumstances.is_unavailable;
-  if (!is_unavailable[side] || is_unavailable[other(side)]) return {side, RouteReason::read_weight, rule_index};
+  if (!is_unavailable[side] || is_unavailable[other(side)] || behind == other(side)) return {side, RouteReason::read_weight, rule_index};
   if (!may_stand_in(rule, other(side))) {
     recorder.tell("availability", [&] {
       return std::string(name_of(side)) + " could not be reached, but " + std::string(name_of(other(side))) +

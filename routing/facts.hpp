@@ -28,6 +28,7 @@ struct Circumstances {
   std::optional<Side> current;            ///< the side that the session talks to now
   bool is_transaction_open = false;       ///< on `current`
   protocol::PinReason pin = protocol::PinReason::none;  ///< not none: reads, too, stay on `held_on`, or `current`
+  std::optional<Side> behind = {};        ///< a side that lacks what the session itself has written: it answers no read of its
   PerSide<bool> is_unavailable{};         ///< could not be reached lately: reads avoid it if the other may stand in
   std::uint64_t batch_number = 0;         ///< running number of routed batches of this session; for stickiness `statement`
   /// Where something of the session lives that no other connection has, LISTEN say; all but plain reads goes there.

@@ -14,6 +14,7 @@ enum class RouteReason : std::uint8_t {
   transaction_open,     ///< a transaction follows its first decision
   session_statement,    ///< concerns the session only: stays where the session is
   read_weight,          ///< a provable read, by the weights of its rule
+  own_writes,           ///< likewise, but its side does not have yet what the session has written
   side_unavailable,     ///< a provable read whose side by weight could not be reached
   write_side,           ///< everything else, to the rule's side for writes
   no_rule_matched,      ///< no rule of the plan matched: the side for writes of the pair

@@ -46,6 +46,7 @@ std::string insert_text(const RowChange& change, std::size_t rows) {
   std::string updates;
   for (const std::string& column : change.columns) {
     if (std::ranges::find(change.key_columns, column) != change.key_columns.end()) continue;
+    if (std::ranges::find(change.fixed_columns, column) != change.fixed_columns.end()) continue;
     updates += (updates.empty() ? "" : ", ") + quoted(column) + " = EXCLUDED." + quoted(column);
   }
   text += " ON CONFLICT (" + list_of(change.key_columns) + ") DO ";
@@ -176,6 +177,31 @@ std::vector<ApplyStep> PostgresApplyText::steps_of(const MirrorUnit& unit) const
     if (item.rows) RowSteps(*item.rows, steps).add_all();
     if (skips_triggers) add_settings({{"session_replication_role", "origin"}}, steps);
     if (item.statement) add_statement(*item.statement, steps);
+  }
+  return steps;
+}
+
+/// Rows that carry its number, looked for by their keys; and its values, since the number may have been given out twice.
+/// Source: PostgreSQL 15, 5.5 "System Columns", xmin.
+std::vector<ApplyStep> PostgresApplyText::traces_of(const MirrorUnit& unit) const {
+  std::vector<ApplyStep> steps;
+  for (const UnitItem& item : unit.items) {
+    if (!item.rows || item.rows->kind != RowChange::Kind::put || item.rows->key_columns.empty()) continue;
+    const std::vector<std::size_t> places = key_places(*item.rows);
+    for (const Row& row : item.rows->rows) {
+      if (steps.size() == traces_max) return steps;
+      ApplyStep& step = steps.emplace_back();
+      step.text = "SELECT 1 FROM " + quoted(item.rows->schema) + "." + quoted(item.rows->table) + " WHERE xmin = '" + unit.transaction_id +
+                  "'::pg_catalog.xid8::pg_catalog.xid";
+      for (const std::size_t place : places) {
+        step.parameters.push_back(&row[place]);
+        step.text += " AND " + quoted(item.rows->columns[place]) + " = $" + std::to_string(step.parameters.size());
+      }
+      for (std::size_t i = 0; i < row.size(); ++i) {
+        step.parameters.push_back(&row[i]);
+        step.text += " AND " + quoted(item.rows->columns[i]) + "::pg_catalog.text IS NOT DISTINCT FROM $" + std::to_string(step.parameters.size());
+      }
+    }
   }
   return steps;
 }

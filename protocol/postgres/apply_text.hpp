@@ -19,7 +19,11 @@ class PostgresApplyText final : public ApplyText {
   /// Of values in one statement, if it has more than one row.
   static constexpr std::size_t bytes_max = std::size_t{4} << 20;
 
+  /// Rows that are looked for as traces of a transaction.
+  static constexpr std::size_t traces_max = 16;
+
   [[nodiscard]] std::vector<ApplyStep> steps_of(const MirrorUnit& unit) const override;
+  [[nodiscard]] std::vector<ApplyStep> traces_of(const MirrorUnit& unit) const override;
 };
 
 }  // namespace protocol::postgres

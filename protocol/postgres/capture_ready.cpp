@@ -182,6 +182,8 @@ void PostgresCapture::judge_rows(Tap& tap) const {
     tap.unsafe_because = "its table has no primary key, and the statement may change rows";
   } else if (tap.statement.change == RowChange::Kind::put && has_any(table.key, tap.statement.columns)) {
     tap.unsafe_because = "it changes a key";
+  } else if (tap.statement.change == RowChange::Kind::put && has_any(table.fixed, tap.statement.columns)) {
+    tap.unsafe_because = "it changes an identity column";
   } else {
     tap.has_columns = true;
   }

@@ -144,6 +144,7 @@ bool add_row(Tap& tap, TappedRow row) {
     change.schema = table.schema;
     change.table = table.name;
     change.key_columns = table.key;
+    if (!is_removal) change.fixed_columns = table.fixed;
     change.skips_triggers = table.skips_triggers;
     std::ranges::copy_if(table.columns, std::back_inserter(change.columns), is_carried);
     if (!std::ranges::all_of(change.key_columns, [&](const std::string& key) { return contains(change.columns, key); })) return false;

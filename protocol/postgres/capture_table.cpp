@@ -23,6 +23,8 @@ constexpr std::string_view query = R"(SELECT n.nspname, c.relname, c.relpersiste
 (SELECT pg_catalog.string_agg(a.attname, pg_catalog.chr(31)) FROM pg_catalog.pg_attribute a
   WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated <> ''),
 (SELECT pg_catalog.string_agg(a.attname, pg_catalog.chr(31)) FROM pg_catalog.pg_attribute a
+  WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attidentity = 'a'),
+(SELECT pg_catalog.string_agg(a.attname, pg_catalog.chr(31)) FROM pg_catalog.pg_attribute a
   LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
   WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
     AND (a.attidentity <> '' OR pg_catalog.pg_get_expr(d.adbin, d.adrelid) ~ '[(]|CURRENT_|SESSION_USER|LOCALTIME')),
@@ -77,7 +79,7 @@ std::string capture_table_query(std::string_view schema, std::string_view table)
 
 std::optional<CaptureTable> read_capture_table(ByteView payload) {
   ByteReader reader(payload);
-  constexpr std::size_t field_count = 9;
+  constexpr std::size_t field_count = 10;
   if (reader.read_u16_be() != field_count) return std::nullopt;
   std::vector<std::string_view> fields;
   for (std::size_t i = 0; i < field_count; ++i) {
@@ -93,9 +95,10 @@ std::optional<CaptureTable> read_capture_table(ByteView payload) {
   table.columns = split(fields[3]);
   table.key = split(fields[4]);
   table.generated = split(fields[5]);
-  table.computed_defaults = split(fields[6]);
-  table.skips_triggers = fields[7] == "t";
-  table.obstacle = fields[8];
+  table.fixed = split(fields[6]);
+  table.computed_defaults = split(fields[7]);
+  table.skips_triggers = fields[8] == "t";
+  table.obstacle = fields[9];
   return table;
 }
 

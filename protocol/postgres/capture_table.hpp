@@ -21,6 +21,7 @@ struct CaptureTable {
   std::vector<std::string> columns;           ///< in the order of the table
   std::vector<std::string> key;               ///< the columns of the primary key; empty: none
   std::vector<std::string> generated;         ///< columns that cannot be written
+  std::vector<std::string> fixed;             ///< columns that can be written only when a row is made
   std::vector<std::string> computed_defaults; ///< columns whose default is no constant
   bool skips_triggers = false;                ///< its triggers shape rows, and must not do so twice
   std::string obstacle;                       ///< why rows written to it cannot be captured; empty: they can

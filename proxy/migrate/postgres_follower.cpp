@@ -272,34 +272,73 @@ protocol::Result<std::unique_ptr<mirror::FollowerSession>> PostgresFollowerDoor:
   return std::unique_ptr<mirror::FollowerSession>(std::move(session));
 }
 
-/// Source: PostgreSQL 15, 9.26.9 "Transaction ID and Snapshot Information Functions", pg_xact_status.
-protocol::Result<mirror::TransactionFate> PostgresFollowerDoor::fate_of(routing::Side side, const std::string& database,
-                                                                        const std::string& transaction_id, std::stop_token stop) {
-  const std::lock_guard lock(inquiry_mutex_);
-  if (inquiry_ == nullptr || inquiry_side_ != side) {
-    inquiry_.reset();
-    auto connection = PostgresConnection::connect(targets_[side], database, std::move(stop));
-    if (!connection) return connection.error();
-    inquiry_ = *std::move(connection);
-    inquiry_side_ = side;
-  }
-  const auto result = inquiry_->run("SELECT pg_catalog.pg_xact_status($1::pg_catalog.xid8)", {transaction_id.c_str()});
+/// One question over the connection that is kept for them. Errors: backend_lost, backend_refused (subject: the SQLSTATE).
+protocol::Result<PostgresConnection::ResultPointer> PostgresFollowerDoor::inquire(const std::string& text, const std::vector<const char*>& parameters) {
+  PostgresConnection::ResultPointer result = inquiry_->run(text, parameters);
   if (result == nullptr) {
     const std::string loss = inquiry_->loss();
     inquiry_.reset();
     return failure(ErrorCode::backend_lost, Blame::backend, loss);
   }
-  if (!is_fine(result.get())) {
-    const ServerComplaint complaint = complaint_of(result.get(), *inquiry_);
-    // A number that the server has not come to yet, or none at all.
-    if (complaint.sqlstate.starts_with("22")) return mirror::TransactionFate::unknown;
+  if (is_fine(result.get())) return result;
+  const ServerComplaint complaint = complaint_of(result.get(), *inquiry_);
+  protocol::Error refusal = failure(ErrorCode::backend_refused, Blame::backend, complaint.text);
+  refusal.subject = complaint.sqlstate;
+  return refusal;
+}
+
+/// A number that a server had given out when it crashed is given out again if nothing of it had reached its disk. So once it has
+/// been down since, "committed" may be said of another transaction: only rows that this one has left prove it.
+/// Source: PostgreSQL 15, 9.26.9 "Transaction ID and Snapshot Information Functions", pg_xact_status; 9.26.1, pg_postmaster_start_time.
+protocol::Result<mirror::TransactionFate> PostgresFollowerDoor::fate_of(routing::Side side, const protocol::MirrorUnit& unit,
+                                                                        std::chrono::milliseconds age, std::stop_token stop) {
+  const std::lock_guard lock(inquiry_mutex_);
+  if (inquiry_ == nullptr || inquiry_side_ != side || inquiry_database_ != unit.database) {
     inquiry_.reset();
-    return failure(ErrorCode::backend_refused, Blame::backend, complaint.text);
+    auto connection = PostgresConnection::connect(targets_[side], unit.database, std::move(stop));
+    if (!connection) return connection.error();
+    inquiry_ = *std::move(connection);
+    inquiry_side_ = side;
+    inquiry_database_ = unit.database;
   }
-  const std::string_view told = PQntuples(result.get()) == 1 ? PQgetvalue(result.get(), 0, 0) : "";
-  if (told == "committed") return mirror::TransactionFate::committed;
-  if (told == "aborted") return mirror::TransactionFate::aborted;
-  if (told == "in progress") return mirror::TransactionFate::in_progress;
+  constexpr std::chrono::milliseconds slack{1'000};  // of the two clocks, while both run
+  const std::string limit = std::to_string((age + slack).count());
+  const auto told = inquire("SELECT pg_catalog.pg_xact_status($1::pg_catalog.xid8), "
+                            "extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.pg_postmaster_start_time()) * 1000 > $2::pg_catalog.float8",
+                            {unit.transaction_id.c_str(), limit.c_str()});
+  if (!told) {
+    // A number that the server has not come to yet: what was lost with a crash. Or none at all.
+    if (told.error().subject == "22023") return mirror::TransactionFate::aborted;
+    if (told.error().subject.starts_with("22")) return mirror::TransactionFate::unknown;
+    inquiry_.reset();
+    return told.error();
+  }
+  const std::string_view status = PQgetvalue(told->get(), 0, 0);
+  const bool has_stayed_up = std::string_view(PQgetvalue(told->get(), 0, 1)) == "t";
+  if (status == "committed") return has_stayed_up ? mirror::TransactionFate::committed : look_for_rows(unit);
+  if (status == "aborted") return mirror::TransactionFate::aborted;
+  // After a crash, too: what is in progress now is another one, or nobody knows yet.
+  if (status == "in progress") return mirror::TransactionFate::in_progress;
+  return mirror::TransactionFate::unknown;
+}
+
+protocol::Result<mirror::TransactionFate> PostgresFollowerDoor::look_for_rows(const protocol::MirrorUnit& unit) {
+  // Values are compared as they were written.
+  const std::vector<protocol::ApplyStep> steps = text_.steps_of(unit);
+  const bool has_settings = !steps.empty() && !steps.front().session_text.empty();
+  if (has_settings && !inquire(steps.front().session_text, {}) && inquiry_ == nullptr) {
+    return failure(ErrorCode::backend_lost, Blame::backend, "while it was asked for traces");
+  }
+  for (const protocol::ApplyStep& step : text_.traces_of(unit)) {
+    std::vector<const char*> parameters;
+    for (const protocol::TextValue* value : step.parameters) parameters.push_back(*value ? (*value)->c_str() : nullptr);
+    const auto found = inquire(step.text, parameters);
+    if (!found) {
+      if (inquiry_ == nullptr) return found.error();
+      continue;  // the table is not what it was
+    }
+    if (PQntuples(found->get()) > 0) return mirror::TransactionFate::committed;
+  }
   return mirror::TransactionFate::unknown;
 }
 

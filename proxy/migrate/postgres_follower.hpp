@@ -23,17 +23,20 @@ class PostgresFollowerDoor final : public mirror::FollowerDoor {
   [[nodiscard]] protocol::Result<std::unique_ptr<mirror::FollowerSession>> open(routing::Side side, const std::string& database,
                                                                                 const std::string& stream,
                                                                                 std::stop_token stop) override;
-  [[nodiscard]] protocol::Result<mirror::TransactionFate> fate_of(routing::Side side, const std::string& database,
-                                                                  const std::string& transaction_id, std::stop_token stop) override;
+  [[nodiscard]] protocol::Result<mirror::TransactionFate> fate_of(routing::Side side, const protocol::MirrorUnit& unit, std::chrono::milliseconds age,
+                                                                  std::stop_token stop) override;
 
  private:
   [[nodiscard]] DatabaseTarget target_of(routing::Side side) const;
+  [[nodiscard]] protocol::Result<PostgresConnection::ResultPointer> inquire(const std::string& text, const std::vector<const char*>& parameters);
+  [[nodiscard]] protocol::Result<mirror::TransactionFate> look_for_rows(const protocol::MirrorUnit& unit);
 
   routing::PerSide<DatabaseTarget> targets_;
   const protocol::ApplyText& text_;
   std::mutex inquiry_mutex_;  ///< one question at a time, over one connection that is kept
   std::unique_ptr<PostgresConnection> inquiry_;
   routing::Side inquiry_side_ = routing::Side::blue;
+  std::string inquiry_database_;
 };
 
 /// One applier's session.

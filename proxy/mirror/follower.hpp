@@ -5,6 +5,7 @@
 #include "proxy/mirror/desk.hpp"
 #include "routing/side.hpp"
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -68,8 +69,9 @@ class FollowerDoor {
   [[nodiscard]] virtual protocol::Result<std::unique_ptr<FollowerSession>> open(routing::Side side, const std::string& database,
                                                                                 const std::string& stream,
                                                                                 std::stop_token stop) = 0;
-  [[nodiscard]] virtual protocol::Result<TransactionFate> fate_of(routing::Side side, const std::string& database,
-                                                                  const std::string& transaction_id, std::stop_token stop) = 0;
+  /// `age` is the time since just before its COMMIT could be sent: a server that has run for longer than that has not been down since.
+  [[nodiscard]] virtual protocol::Result<TransactionFate> fate_of(routing::Side side, const protocol::MirrorUnit& unit,
+                                                                  std::chrono::milliseconds age, std::stop_token stop) = 0;
 };
 
 }  // namespace proxy::mirror

@@ -122,6 +122,12 @@ Status Journal::flush() {
 }
 
 protocol::Result<protocol::MirrorUnit> Journal::read_unit(CommitSequence sequence) const {
+  auto intent = read_intent(sequence);
+  if (!intent) return intent.error();
+  return std::move(intent->unit);
+}
+
+protocol::Result<IntentRecord> Journal::read_intent(CommitSequence sequence) const {
   Place place;
   {
     const std::lock_guard lock(mutex_);
@@ -138,7 +144,7 @@ protocol::Result<protocol::MirrorUnit> Journal::read_unit(CommitSequence sequenc
   if (!record) return record.error();
   auto* intent = std::get_if<IntentRecord>(&*record);
   if (intent == nullptr) return failure(ErrorCode::message_malformed, Blame::self, "no unit where one was written");
-  return std::move(intent->unit);
+  return std::move(*intent);
 }
 
 void Journal::release_through(CommitSequence sequence) {

@@ -83,6 +83,7 @@ class Journal {
   [[nodiscard]] protocol::Status flush();
   /// A unit that was appended or recovered. Errors: internal, message_malformed.
   [[nodiscard]] protocol::Result<protocol::MirrorUnit> read_unit(CommitSequence sequence) const;
+  [[nodiscard]] protocol::Result<IntentRecord> read_intent(CommitSequence sequence) const;
   /// Units up to this one are not needed any more: segments that hold no other go.
   void release_through(CommitSequence sequence);
   /// Everything appended goes to a new segment; for another direction, or after a failure. Nothing may be pending.

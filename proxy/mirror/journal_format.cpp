@@ -88,6 +88,7 @@ void write_rows(ByteWriter& writer, const protocol::RowChange& change) {
   write_string(writer, change.table);
   write_strings(writer, change.columns);
   write_strings(writer, change.key_columns);
+  write_strings(writer, change.fixed_columns);
   write_count(writer, change.rows.size());
   for (const auto& row : change.rows) {
     write_count(writer, row.size());
@@ -107,6 +108,7 @@ protocol::RowChange read_rows(ByteReader& reader) {
   change.table = read_string(reader);
   change.columns = read_strings(reader);
   change.key_columns = read_strings(reader);
+  change.fixed_columns = read_strings(reader);
   change.rows.resize(read_count(reader, 4));
   for (auto& row : change.rows) {
     row.resize(read_count(reader, 4));

@@ -151,18 +151,20 @@ void Mirror::run_inquiry(const std::stop_token& stop) {
       doubts_.pop_front();
       authority = authority_;
     }
-    const auto unit = journal_->read_unit(sequence);
-    if (!unit) {
+    const auto intent = journal_->read_intent(sequence);
+    if (!intent) {
       protocol::MirrorUnit unknown;
       unknown.items.emplace_back().statement.emplace();
       resolve(sequence, TransactionFate::unknown, unknown);
       continue;
     }
     protocol::Result<TransactionFate> fate = TransactionFate::unknown;
-    if (!unit->transaction_id.empty()) fate = door_.fate_of(authority, unit->database, unit->transaction_id, stop);
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(now) - intent->recorded_at;
+    if (!intent->unit.transaction_id.empty()) fate = door_.fate_of(authority, intent->unit, age, stop);
     if (fate && *fate != TransactionFate::in_progress) {
       pause = inquiry_pause_first;
-      resolve(sequence, *fate, *unit);
+      resolve(sequence, *fate, intent->unit);
       continue;
     }
     std::unique_lock lock(mutex_);

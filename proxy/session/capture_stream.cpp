@@ -119,6 +119,7 @@ void CaptureStream::on_stream_ready() {
 /// What the capture has for others is brought to them, until there is nothing more.
 void CaptureStream::carry() {
   for (protocol::UnmirroredWrite& write : capture_->take_unmirrored()) {
+    has_unmirrored_ = true;
     terms_.desk->note_unmirrored(mirror::Unmirrored{client_.database, client_.user, std::move(write.tables), write.fingerprint,
                                                     std::move(write.reason)});
   }
@@ -159,6 +160,7 @@ void CaptureStream::note_admittance(Admittance admittance) {
 
 void CaptureStream::note_end(Capture::End end) {
   if (!is_recorded_) {  // the mirror is broken off: nobody waits for it
+    has_unmirrored_ = has_unmirrored_ || end == Capture::End::committed;
     if (end == Capture::End::committed) note_applied();
     return;
   }

@@ -39,6 +39,8 @@ class CaptureStream final : public net::Stream, private net::StreamListener {
 
   /// The unit of the client's last commit; 0: it has written nothing yet.
   [[nodiscard]] mirror::CommitSequence last_unit() const { return last_unit_; }
+  /// Something was committed that the follower does not get.
+  [[nodiscard]] bool has_unmirrored() const { return has_unmirrored_; }
   /// It has closed its side. The reader is told later, when what came before is answered.
   [[nodiscard]] bool has_client_left() const { return has_client_left_; }
 
@@ -86,6 +88,7 @@ class CaptureStream final : public net::Stream, private net::StreamListener {
   std::size_t requests_given_ = 0;  ///< of the capture's requests
   protocol::Bytes unsent_;
   std::shared_ptr<Link> link_;      ///< of the unit that is recorded and not settled; null: there is none
+  bool has_unmirrored_ = false;
   bool has_client_left_ = false;
   bool has_failed_ = false;
   bool is_recorded_ = false;        ///< it was admitted, and must be settled

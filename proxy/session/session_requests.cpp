@@ -146,7 +146,7 @@ routing::Circumstances Session::circumstances(const protocol::NextRequest& reque
   result.held_on = held_side();
   result.batch_number = batch_number_;
   for (const Side side : routing::both_sides) result.is_unavailable[side] = is_avoided(side);
-  if (is_follower_behind()) result.is_unavailable[routing::other(write_side())] = true;
+  if (is_follower_behind()) result.behind = routing::other(write_side());
   return result;
 }
 
@@ -345,9 +345,10 @@ Side Session::write_side() const {
   return routing::decide(environment_.plans.plan(), facts_, protocol::batch_facts_of(write, no_tags), {}).side;
 }
 
-/// The follower does not have the session's own last write yet.
+/// The follower does not have the session's own last write yet, or will not get one of its writes at all.
 bool Session::is_follower_behind() const {
-  return capture_ != nullptr && capture_->last_unit() > environment_.mirror->desk->applied_through();
+  if (capture_ == nullptr) return false;
+  return capture_->has_unmirrored() || capture_->last_unit() > environment_.mirror->desk->applied_through();
 }
 
 /// A side that is down takes no reads of anybody; one that could not serve this session takes none of it for a while.

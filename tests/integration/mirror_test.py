@@ -42,9 +42,11 @@ EQUAL = {
         ['"Odd Schema"."T""able"', "other.twin", "public.twin"]),
     "generated and identity columns, defaults": (
         "CREATE TABLE made (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, v text, twice text GENERATED ALWAYS AS (v || v) STORED,"
-        " at timestamptz DEFAULT clock_timestamp(), who name DEFAULT current_user)",
+        " at timestamptz DEFAULT clock_timestamp(), who name DEFAULT current_user);"
+        "CREATE TABLE beside (id int PRIMARY KEY, number bigint GENERATED ALWAYS AS IDENTITY, v text)",
         ["INSERT INTO made (v) VALUES ('a'), ('b'), ('c')", "UPDATE made SET v = 'z' WHERE id = 2", "DELETE FROM made WHERE id = 3",
-         "INSERT INTO made (id, v) OVERRIDING SYSTEM VALUE VALUES (100, 'own')"], ["made"]),
+         "INSERT INTO made (id, v) OVERRIDING SYSTEM VALUE VALUES (100, 'own')", "INSERT INTO beside (id) VALUES (1), (2)", "UPDATE beside SET v = 'x'"],
+        ["made", "beside"]),
     "foreign keys that act, and deferred constraints": (
         "CREATE TABLE parent (id int PRIMARY KEY); CREATE TABLE child (id int PRIMARY KEY, p int REFERENCES parent ON DELETE CASCADE);"
         "CREATE TABLE late (id int PRIMARY KEY, p int REFERENCES parent DEFERRABLE INITIALLY DEFERRED)",

@@ -230,6 +230,18 @@ TEST_CASE("decide: rules in order → the first that matches decides") {
   });
 }
 
+TEST_CASE("decide: the follower lacks a session's own writes and the authority is gone → no read goes to the follower") {
+  Rule half = make_rule({});
+  half.reads.green = 5'000;
+  const Plan plan = plan_of({half});
+  Circumstances behind = without(Side::blue, {});
+  behind.behind = Side::green;
+  routing::SessionFacts session = make_session();
+  for (session.session_number = 0; session.session_number < 100; ++session.session_number) {
+    CHECK(routing::decide(plan, session, a_read.facts(), behind).side == Side::blue);
+  }
+}
+
 TEST_CASE("decide: a side that could not be reached → reads avoid it where the other may answer") {
   Rule half = make_rule({});
   half.reads.green = 5'000;
@@ -240,12 +252,17 @@ TEST_CASE("decide: a side that could not be reached → reads avoid it where the
   const Route blue_read = to(Side::blue, RouteReason::read_weight, 0);
   const Circumstances green_gone = without(Side::green, {});
   const Circumstances blue_gone = without(Side::blue, {});
+  Circumstances green_behind;
+  green_behind.behind = Side::green;
+  const Circumstances green_behind_blue_gone = without(Side::blue, green_behind);
   // The session's place is 0: half of the weight is enough to be green's.
   check({
       {"green gone: its reads go to the side for writes", green_reads, a_read, green_gone,
        to(Side::blue, RouteReason::side_unavailable, 0)},
       {"green gone: its share of half goes to blue", half_reads, a_read, green_gone,
        to(Side::blue, RouteReason::side_unavailable, 0)},
+      {"green behind the session: blue answers", half_reads, a_read, green_behind, to(Side::blue, RouteReason::own_writes, 0)},
+      {"green behind, blue gone: blue all the same", half_reads, a_read, green_behind_blue_gone, to(Side::blue, RouteReason::own_writes, 0)},
       {"blue gone: green's reads do not care", half_reads, a_read, blue_gone, green_read},
       {"blue gone: green at 0 % is not asked", blue_reads, a_read, blue_gone, blue_read},
       {"blue gone: green at 0 % is asked if it takes the writes", blue_reads_green_writes, a_read, blue_gone,

@@ -113,3 +113,17 @@ TEST_CASE("apply text: a statement → under its own settings, and in its role o
   CHECK(steps[2].text == "CREATE TABLE x ()");
   CHECK(steps[3].text == "SELECT pg_catalog.set_config('role', 'none', true)");
 }
+
+TEST_CASE("apply text: traces of a transaction → each row by its key, with the number and all values; none where there is no key") {
+  MirrorUnit unit = unit_of(change_of(RowChange::Kind::put, {"id", "v"}, {"id"}, 2));
+  unit.transaction_id = "77";
+  unit.items.emplace_back().rows = change_of(RowChange::Kind::put, {"v"}, {});
+  unit.items.emplace_back().rows = change_of(RowChange::Kind::remove, {"id"}, {"id"});
+  const PostgresApplyText text;
+  const std::vector<ApplyStep> traces = text.traces_of(unit);
+  REQUIRE(traces.size() == 2);
+  CHECK(traces[0].text ==
+        "SELECT 1 FROM \"public\".\"t\" WHERE xmin = '77'::pg_catalog.xid8::pg_catalog.xid AND \"id\" = $1 AND "
+        "\"id\"::pg_catalog.text IS NOT DISTINCT FROM $2 AND \"v\"::pg_catalog.text IS NOT DISTINCT FROM $3");
+  CHECK(*traces[1].parameters[0] == "1.0");
+}

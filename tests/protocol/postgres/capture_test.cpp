@@ -42,7 +42,7 @@ Bytes description(const std::vector<std::string>& names) {
 
 /// The answer to the question for a table with the key `id`.
 Bytes table_answer(const std::string& obstacle = "") {
-  return description({"a", "b", "c", "d", "e", "f", "g", "h", "i"}) + row({"public", "t", "f", "id\x1fv", "id", "", "", "f", obstacle}) + complete("SELECT 1") +
+  return description({"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"}) + row({"public", "t", "f", "id\x1fv", "id", "", "", "", "f", obstacle}) + complete("SELECT 1") +
          ready_message('T');
 }
 

@@ -65,10 +65,10 @@ class FakeFollower final : public proxy::mirror::FollowerDoor {
     return std::unique_ptr<proxy::mirror::FollowerSession>(new Session(*this, side));
   }
 
-  [[nodiscard]] protocol::Result<proxy::mirror::TransactionFate> fate_of(Side, const std::string&, const std::string& transaction_id,
+  [[nodiscard]] protocol::Result<proxy::mirror::TransactionFate> fate_of(Side, const protocol::MirrorUnit& unit, std::chrono::milliseconds,
                                                                          std::stop_token) override {
     const std::lock_guard lock(mutex_);
-    const auto found = fates_.find(transaction_id);
+    const auto found = fates_.find(unit.transaction_id);
     return found == fates_.end() ? proxy::mirror::TransactionFate::unknown : found->second;
   }
 

@@ -24,6 +24,7 @@ protocol::MirrorUnit unit_of_everything() {
   protocol::RowChange& removed = unit.items.emplace_back().rows.emplace();
   removed.kind = protocol::RowChange::Kind::remove;
   removed.skips_triggers = true;
+  removed.fixed_columns = {"b"};
   removed.schema = "Odd \"Name\"";
   removed.columns = removed.key_columns = {"a", "b"};
   protocol::CarriedStatement& statement = unit.items.emplace_back().statement.emplace();
