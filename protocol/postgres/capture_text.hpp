@@ -73,6 +73,8 @@ class CaptureReader {
   [[nodiscard]] Reading read(std::string_view text);
 
  private:
+  [[nodiscard]] std::shared_ptr<const CaptureText> of_form(const Analysis& analysis, std::string_view text);
+
   Analyser& analyser_;
   /// Texts of one normal form share their facts, and what follows from it. The pointers keep the facts alive, so that no
   /// address means two things.

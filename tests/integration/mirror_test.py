@@ -80,7 +80,8 @@ EQUAL = {
          "INSERT INTO moving VALUES (3, 'after')", "ALTER TABLE moving DROP v", "INSERT INTO moving VALUES (4)"], ["moving", "inner_one"]),
     "10,000 rows in a statement, a value of a megabyte": (
         "CREATE TABLE large (id int PRIMARY KEY, v text)",
-        ["INSERT INTO large SELECT i, md5(i::text) FROM generate_series(1, 10000) i", "UPDATE large SET v = v || '.' WHERE id % 2 = 0",
+        ["INSERT INTO large SELECT i, md5(i::text) FROM generate_series(1, 10000) i", "INSERT INTO large VALUES " + ", ".join(f"({i}, 'a value of a row')" for i in range(20000, 30000)),
+         "UPDATE large SET v = v || '.' WHERE id % 2 = 0",
          f"INSERT INTO large VALUES (0, repeat('{'y' * 100}', 10000))", "DELETE FROM large WHERE id > 9000"], ["large"]),
     "PREPARE and EXECUTE": (
         "CREATE TABLE prepared (id int PRIMARY KEY, v text)",

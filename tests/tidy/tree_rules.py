@@ -40,9 +40,9 @@ def check_machine_paths(sources):
 
 
 def check_sleeps(sources):
-    """A test waits for an event with a deadline, never for time to pass. A benchmark's and a soak's time is their subject."""
+    """A test waits for an event with a deadline, never for time to pass. A benchmark's, a soak's and a chaos run's time is their subject."""
     for source in sources:
-        if not source.is_test or source.path.startswith(("tests/bench/", "tests/soak/", "tests/tidy/")):
+        if not source.is_test or source.path.startswith(("tests/bench/", "tests/soak/", "tests/chaos/", "tests/tidy/")):
             continue
         if source.is_cpp:
             hits = SLEEP.finditer(source.code)

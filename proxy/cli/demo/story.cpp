@@ -81,8 +81,8 @@ void Story::start_proxy() {
   admin_ = std::make_unique<AdminApi>(proxy_->addresses().admin);
   say("  crossfade on " + text_of(proxy_->addresses().pair) + ", admin endpoint on http://" +
       text_of(proxy_->addresses().admin) + "\n\n");
-  say("  Green begins as a copy of blue and is not kept equal: carrying writes over comes with a later\n"
-      "  version. So writes stay on blue here, and only reads move.\n\n");
+  say("  Green begins as a copy of blue and is not kept equal here: that is `sync: mirror` in a configuration.\n"
+      "  So writes stay on blue, and only reads move.\n\n");
 }
 
 void Story::start_load(std::chrono::microseconds think_time) {

@@ -128,3 +128,24 @@ TEST_CASE("capture text: the target, the columns and the options of a COPY") {
   CHECK(copy.columns == std::vector<std::string>{"a", "b"});
   CHECK(copy.copy_tail == "  (a, b) FROM STDIN WITH (FORMAT csv)");
 }
+
+TEST_CASE("capture text: an INSERT too long to be parsed → its rows are carried; one that calls what may write is not") {
+  const auto insert = [](const std::string& row, const std::string& tail) {
+    std::string text = "INSERT INTO s.t (a, b) VALUES (0, 'x')";
+    while (text.size() < 300'000) text += ", " + row;
+    return text + tail;
+  };
+  Read read;
+  const std::string text = insert("(1, 'it''s; (a')", " ON CONFLICT (a) DO UPDATE SET b = 1 RETURNING a -- end");
+  const CaptureReader::Reading reading = read(text);
+  REQUIRE(reading.text->statements.size() == 1);
+  const CaptureStatement& statement = reading.text->statements.front();
+  CHECK(static_cast<int>(statement.kind) == static_cast<int>(Kind::rows));
+  CHECK(statement.table == "t");
+  CHECK(statement.has_returning);
+  CHECK(statement.columns == std::vector<std::string>{"b"});
+  CHECK(text.substr(0, reading.end_of(0)).ends_with("RETURNING a"));
+  CHECK(static_cast<int>(read(insert("(lower('A'), now())", "")).text->statements.front().kind) == static_cast<int>(Kind::rows));
+  CHECK(static_cast<int>(read(insert("(mystery(1), 2)", "")).text->statements.front().kind) == static_cast<int>(Kind::unsafe));
+  CHECK(static_cast<int>(read(insert("(1, 2)", "; DELETE FROM t")).text->statements.front().kind) == static_cast<int>(Kind::unsafe));
+}
