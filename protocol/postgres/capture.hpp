@@ -155,6 +155,7 @@ class PostgresCapture final : public Capture {
   void note_written(Tap& tap);
   void note_unmirrored(const Tap& tap);
   [[nodiscard]] Tap* current_tap();
+  [[nodiscard]] Tap* copying_tap();
   void drop_owed_to_sync();
   void take_surroundings(ByteView payload);
 

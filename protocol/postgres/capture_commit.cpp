@@ -28,8 +28,10 @@ void PostgresCapture::note_done(Tap& tap, std::string_view tag) {
     note_control(tap, tag);
     return;
   }
-  if (!tap.unsafe_because.empty() && !is_without_effect(tag)) note_unmirrored(tap);
+  const bool is_lost = !tap.unsafe_because.empty() || !tap.trouble.empty();
+  if (is_lost && !is_without_effect(tag)) note_unmirrored(tap);
   note_written(tap);
+  tap.trouble.clear();
   change_bytes_ = 0;
 }
 
@@ -64,7 +66,7 @@ void PostgresCapture::note_written(Tap& tap) {
     own_tables_.clear();
     item.statement = CarriedStatement{tap.text, {}, true, surroundings_};
     bytes = tap.text.size();
-  } else if (tap.statement.kind == Kind::copy_in && tap.unsafe_because.empty() && !copy_data_.empty()) {
+  } else if (tap.statement.kind == Kind::copy_in && tap.unsafe_because.empty() && tap.trouble.empty() && !copy_data_.empty()) {
     std::string text = "COPY " + quote_name(tap.table.schema) + "." + quote_name(tap.table.name) + tap.statement.copy_tail;
     item.statement = CarriedStatement{std::move(text), std::exchange(copy_data_, {}), false, {}};
   } else {
@@ -75,7 +77,7 @@ void PostgresCapture::note_written(Tap& tap) {
 }
 
 void PostgresCapture::note_unmirrored(const Tap& tap) {
-  unit_.note(UnmirroredWrite{tap.tables, tap.fingerprint, tap.unsafe_because});
+  unit_.note(UnmirroredWrite{tap.tables, tap.fingerprint, tap.trouble.empty() ? tap.unsafe_because : tap.trouble});
 }
 
 /// What was collected cannot be carried after all.

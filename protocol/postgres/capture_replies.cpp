@@ -20,6 +20,12 @@ namespace {
 /// The text of a CommandComplete.
 std::string_view tag_of(ByteView frame) { return ByteReader(frame.subspan(frame_header_bytes)).read_text_z(); }
 
+/// An idle session keeps no large buffer.
+void release_empty(Bytes& buffer) {
+  constexpr std::size_t retained_bytes_max = 4096;
+  if (buffer.empty() && buffer.capacity() > retained_bytes_max) buffer.shrink_to_fit();
+}
+
 bool is_of_extended(FrontendMessage message) {
   return message != FrontendMessage::query && message != FrontendMessage::function_call;
 }
@@ -27,7 +33,8 @@ bool is_of_extended(FrontendMessage message) {
 }  // namespace
 
 void PostgresCapture::take_replies(ByteView bytes) {
-  if (!reply_rest_.empty()) {
+  const bool is_joined = !reply_rest_.empty();
+  if (is_joined) {
     append(reply_rest_, bytes);
     bytes = reply_rest_;
   }
@@ -37,9 +44,12 @@ void PostgresCapture::take_replies(ByteView bytes) {
     if (taken == 0) break;
     used += taken;
   }
-  const ByteView rest = bytes.subspan(used);
-  Bytes kept(rest.begin(), rest.end());
-  reply_rest_ = std::move(kept);
+  if (is_joined) {  // a long message must not be copied with each piece of it
+    reply_rest_.erase(reply_rest_.begin(), reply_rest_.begin() + static_cast<std::ptrdiff_t>(used));
+  } else {
+    append(reply_rest_, bytes.subspan(used));
+  }
+  release_empty(reply_rest_);
   work();
 }
 
@@ -195,7 +205,7 @@ void PostgresCapture::take_data_row(ByteView frame) {
   Tap& tap = *current_tap();
   std::optional<TappedRow> row = read_tapped_row(payload);
   if (!row) {
-    tap.unsafe_because = "its rows were not as described";
+    tap.trouble = "its rows were not as described";
     tap.change = RowChange{};
     give(frame);
     return;
@@ -203,10 +213,17 @@ void PostgresCapture::take_data_row(ByteView frame) {
   unit_.set_transaction_id(row->transaction_id);
   change_bytes_ += frame.size();
   if (change_bytes_ > options_.unit_bytes_max) {
-    tap.unsafe_because = "a statement larger than the mirror carries";
+    tap.trouble = "a statement larger than the mirror carries";
     tap.change = RowChange{};
-  } else if (tap.unsafe_because.empty() || !tap.statement.reason.empty()) {
-    if (!add_row(tap, std::move(*row))) tap.unsafe_because = "its rows do not fit what is known of its table";
+  } else if (tap.trouble.empty() && (tap.unsafe_because.empty() || tap.unsafe_because == tap.statement.reason)) {
+    if (!add_row(tap, std::move(*row))) {
+      // The schema was changed where nobody here saw it: what is known of tables is asked for again.
+      tap.trouble = "its rows do not fit what is known of its table";
+      tap.change = RowChange{};
+      tap.schema_version = schema_version_.load(std::memory_order_relaxed) + 1;
+      shelf_.tables.clear();
+      own_tables_.clear();
+    }
   }
   if (tap.statement.has_returning) give(strip_data_row(payload));
 }
@@ -288,7 +305,10 @@ void PostgresCapture::take_error(ByteView frame) {
     return;
   }
   Owed& owed = owed_.front();
-  if (Tap* tap = current_tap()) tap->change = RowChange{};
+  if (Tap* tap = current_tap()) {
+    tap->change = RowChange{};
+    tap->trouble.clear();
+  }
   if (commit_.stage == CommitStage::sent && (owed.purpose == Purpose::commit || owed.is_clients_commit)) {
     held_complete_.clear();
     note_commit_ended(End::rolled_back);

@@ -73,7 +73,8 @@ void PostgresCapture::work() {
     used += header->frame_bytes();
   }
   inbox_.erase(inbox_.begin(), inbox_.begin() + static_cast<std::ptrdiff_t>(used));
-  if (inbox_.empty()) inbox_.shrink_to_fit();
+  constexpr std::size_t retained_bytes_max = 4096;
+  if (inbox_.empty() && inbox_.capacity() > retained_bytes_max) inbox_.shrink_to_fit();
 }
 
 PostgresCapture::Step PostgresCapture::take_message(char tag, ByteView frame) {
@@ -272,14 +273,24 @@ PostgresCapture::Step PostgresCapture::take_mixed_query(const CaptureReader::Rea
   return Step::done;
 }
 
+/// The COPY FROM STDIN whose data come now; its turn to be answered may not have come yet. Null: nobody is interested.
+Tap* PostgresCapture::copying_tap() {
+  for (const Owed& owed : owed_) {
+    for (std::size_t i = owed.tap; i < owed.taps.size() && owed.message != FrontendMessage::parse && owed.message != FrontendMessage::bind; ++i) {
+      if (owed.taps[i]->statement.kind == Kind::copy_in) return owed.taps[i].get();
+    }
+  }
+  return nullptr;
+}
+
 PostgresCapture::Step PostgresCapture::take_copy_bytes(char tag, ByteView frame) {
   append(requests_, frame);
   if (tag != static_cast<char>(FrontendMessage::copy_data)) return Step::done;
-  Tap* tap = current_tap();
-  if (tap == nullptr || tap->statement.kind != Kind::copy_in || !tap->unsafe_because.empty()) return Step::done;
+  Tap* tap = copying_tap();
+  if (tap == nullptr || !tap->unsafe_because.empty() || !tap->trouble.empty()) return Step::done;
   change_bytes_ += frame.size();
   if (change_bytes_ > options_.unit_bytes_max) {
-    tap->unsafe_because = "a COPY larger than the mirror carries";
+    tap->trouble = "a COPY larger than the mirror carries";
     copy_data_.clear();
     copy_data_.shrink_to_fit();
     return Step::done;

@@ -25,6 +25,7 @@ struct Tap {
   std::string text;                 ///< of a statement that is carried as text
   std::string unsafe_because;       ///< not empty: what it writes is not carried
   RowChange change;                 ///< rows of the execution under way
+  std::string trouble;              ///< why what this execution writes is not carried
 };
 
 /// Our columns stand behind the client's: the transaction's number and the whole row, both as text, so that the form of a

@@ -40,6 +40,7 @@ class CaptureTableCache {
   /// Null: must be asked. `version` counts changes of the schema; what an earlier one said is forgotten.
   [[nodiscard]] const CaptureTable* find(std::uint64_t version, std::string_view user, std::string_view schema,
                                          std::string_view table);
+  void clear() { tables_.clear(); }
   void insert(std::string_view user, std::string_view schema, std::string_view table, CaptureTable found);
 
  private:

@@ -13,6 +13,7 @@ import proxy
 from clusters import BIN, house
 from through import Through
 from waiting import until
+from wire import Wire, message, query
 
 DATABASE = "mirrored"
 
@@ -200,7 +201,12 @@ class Kinds(Mirrored):
                     copy.write_row((i, f"tab\t{i}"))
             with self.assertRaises(psycopg.errors.UniqueViolation), connection.cursor().copy("COPY copied FROM STDIN (FORMAT csv)") as copy:
                 copy.write(b"6000,x\n1,dup\n")
+        with Wire(self.proxy.address()) as wire:
+            wire.log_in(database=DATABASE)
+            wire.send(query("COPY copied FROM STDIN"), message("d", b"7000\tx\n"), message("d", b"7001\ty\n"), message("c"))  # without waiting
+            self.assertEqual([each.kind for each in wire.read_until("Z")], ["G", "C", "Z"])
         self.assert_equal("copied")
+        self.assertIn(("(7001,y)",), self.rows("copied")[1])
 
     def test_extended_protocol(self):
         """pipelines, prepared statements, binary results and cursors of a driver → equal rows, and its own results as ever"""
