@@ -47,7 +47,7 @@ Mirror read_mirror(const Node& node, const std::string& path, Reading& reading) 
   section->read_duration("ack_timeout", 1ms, 10min, options.ack_timeout);
   section->read_count("ack_failures_max", 1, 1'000'000, options.ack_failures_max);
   section->read_choice<Durability>("durability", {{"commit", Durability::commit}, {"relaxed", Durability::relaxed}}, options.durability);
-  section->read_choice<Ordering>("ordering", {{"exact", Ordering::exact}, {"arrival", Ordering::arrival}}, capture.ordering);
+  section->read_choice<Ordering>("ordering", {{"exact", Ordering::exact}}, capture.ordering);
   std::size_t journal_bytes = options.journal_bytes_max;
   section->read_size("journal_bytes_max", journal_bytes_least, journal_bytes_most, journal_bytes);
   options.journal_bytes_max = journal_bytes;
@@ -61,7 +61,6 @@ Mirror read_mirror(const Node& node, const std::string& path, Reading& reading) 
   section->read_choice<OnDivergence>("on_divergence", {{"continue", OnDivergence::go_on}, {"break", OnDivergence::break_off}},
                                      options.on_divergence);
   section->read_count("appliers", 1, 64, options.appliers);
-  section->read_duration("causal_wait", 0ms, 10s, capture.causal_wait);
   section->finish();
   return mirror;
 }

@@ -38,8 +38,8 @@ TEST_CASE("mirror: the least → defaults, the folder beside the file") {
 TEST_CASE("mirror: everything → taken") {
   const config::Outcome outcome = check(text_of(pair_lines(
       "    sync: mirror\n    mirror: {directory: /j/, user: u, ack: both, ack_timeout: 2s, ack_failures_max: 9, durability: relaxed,\n"
-      "      ordering: arrival, journal_bytes_max: 64MiB, on_full: block, unsafe_statements: reject, schema_changes: authority_only,\n"
-      "      on_divergence: break, appliers: 7, causal_wait: 30ms}\n")));
+      "      ordering: exact, journal_bytes_max: 64MiB, on_full: block, unsafe_statements: reject, schema_changes: authority_only,\n"
+      "      on_divergence: break, appliers: 7}\n")));
   REQUIRE(outcome.settings.has_value());
   const MirrorOptions& options = outcome.settings->pairs[0].mirror->options;
   CHECK(options.directory == "/j");
@@ -50,8 +50,8 @@ TEST_CASE("mirror: everything → taken") {
   CHECK(options.on_full == OnFull::block);
   CHECK(options.on_divergence == OnDivergence::break_off);
   CHECK(options.appliers == 7);
-  const CaptureOptions wanted{Acknowledgement::both, Ordering::arrival, UnsafeStatements::reject, SchemaChanges::authority_only,
-                              std::chrono::milliseconds(30)};
+  const CaptureOptions wanted{Acknowledgement::both, Ordering::exact, UnsafeStatements::reject, SchemaChanges::authority_only,
+                              std::chrono::milliseconds(0)};
   CHECK(options.capture == wanted);
 }
 
