@@ -9,11 +9,15 @@ namespace {
 
 using namespace std::chrono_literals;
 using namespace proxy::mirror;
+using protocol::SchemaPolicy;
+using protocol::UnsafePolicy;
 
 constexpr std::uint64_t journal_bytes_least = std::uint64_t{16} << 20;
 constexpr std::uint64_t journal_bytes_most = std::uint64_t{16} << 40;
 
 enum class Sync : std::uint8_t { none, mirror };
+/// There is one only; the key is there so that a configuration can say what it relies on.
+enum class Ordering : std::uint8_t { exact };
 
 void read_login(Section& section, Reading& reading, Mirror& mirror) {
   section.require("user");
@@ -47,16 +51,17 @@ Mirror read_mirror(const Node& node, const std::string& path, Reading& reading) 
   section->read_duration("ack_timeout", 1ms, 10min, options.ack_timeout);
   section->read_count("ack_failures_max", 1, 1'000'000, options.ack_failures_max);
   section->read_choice<Durability>("durability", {{"commit", Durability::commit}, {"relaxed", Durability::relaxed}}, options.durability);
-  section->read_choice<Ordering>("ordering", {{"exact", Ordering::exact}}, capture.ordering);
+  Ordering ordering = Ordering::exact;
+  section->read_choice<Ordering>("ordering", {{"exact", Ordering::exact}}, ordering);
   std::size_t journal_bytes = options.journal_bytes_max;
   section->read_size("journal_bytes_max", journal_bytes_least, journal_bytes_most, journal_bytes);
   options.journal_bytes_max = journal_bytes;
   section->read_choice<OnFull>("on_full", {{"break", OnFull::break_off}, {"block", OnFull::block}}, options.on_full);
-  section->read_choice<UnsafeStatements>("unsafe_statements", {{"ledger", UnsafeStatements::ledger}, {"reject", UnsafeStatements::reject}},
+  section->read_choice<UnsafePolicy>("unsafe_statements", {{"ledger", UnsafePolicy::ledger}, {"reject", UnsafePolicy::reject}},
                                          capture.unsafe_statements);
-  section->read_choice<SchemaChanges>(
+  section->read_choice<SchemaPolicy>(
       "schema_changes",
-      {{"mirror", SchemaChanges::mirror}, {"reject", SchemaChanges::reject}, {"authority_only", SchemaChanges::authority_only}},
+      {{"mirror", SchemaPolicy::mirror}, {"reject", SchemaPolicy::reject}, {"authority_only", SchemaPolicy::authority_only}},
       capture.schema_changes);
   section->read_choice<OnDivergence>("on_divergence", {{"continue", OnDivergence::go_on}, {"break", OnDivergence::break_off}},
                                      options.on_divergence);

@@ -33,13 +33,8 @@ session::MirrorTerms mirror_terms_from(const config::Mirror& mirror, mirror::Des
   terms.desk = &desk;
   terms.awaits_follower = options.ack == mirror::Acknowledgement::both;
   terms.capture.tick = [&desk] { return desk.tick(); };
-  terms.capture.unsafe_statements = options.unsafe_statements == mirror::UnsafeStatements::reject ? protocol::UnsafePolicy::reject
-                                                                                                   : protocol::UnsafePolicy::ledger;
-  switch (options.schema_changes) {
-    case mirror::SchemaChanges::mirror: terms.capture.schema_changes = protocol::SchemaPolicy::mirror; break;
-    case mirror::SchemaChanges::reject: terms.capture.schema_changes = protocol::SchemaPolicy::reject; break;
-    case mirror::SchemaChanges::authority_only: terms.capture.schema_changes = protocol::SchemaPolicy::authority_only; break;
-  }
+  terms.capture.unsafe_statements = options.unsafe_statements;
+  terms.capture.schema_changes = options.schema_changes;
   return terms;
 }
 

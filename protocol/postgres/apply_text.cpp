@@ -1,5 +1,7 @@
 #include "protocol/postgres/apply_text.hpp"
 
+#include "protocol/postgres/quoting.hpp"
+
 #include <algorithm>
 #include <set>
 #include <utility>
@@ -10,19 +12,9 @@ namespace {
 
 using Row = std::vector<TextValue>;
 
-/// Source: PostgreSQL 15, 4.1.1 "Identifiers and Key Words".
-std::string quoted(std::string_view name) {
-  std::string text = "\"";
-  for (const char c : name) {
-    if (c == '"') text += '"';
-    text += c;
-  }
-  return text + '"';
-}
-
 std::string list_of(const std::vector<std::string>& names) {
   std::string text;
-  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + quoted(name);
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + quote_name(name);
   return text;
 }
 
@@ -39,7 +31,7 @@ std::string placeholders(std::size_t rows, std::size_t columns) {
 }
 
 std::string insert_text(const RowChange& change, std::size_t rows) {
-  std::string text = "INSERT INTO " + quoted(change.schema) + "." + quoted(change.table);
+  std::string text = "INSERT INTO " + quote_name(change.schema) + "." + quote_name(change.table);
   if (change.columns.empty()) return text + " DEFAULT VALUES";
   text += " (" + list_of(change.columns) + ") OVERRIDING SYSTEM VALUE VALUES " + placeholders(rows, change.columns.size());
   if (change.key_columns.empty()) return text;
@@ -47,14 +39,14 @@ std::string insert_text(const RowChange& change, std::size_t rows) {
   for (const std::string& column : change.columns) {
     if (std::ranges::find(change.key_columns, column) != change.key_columns.end()) continue;
     if (std::ranges::find(change.fixed_columns, column) != change.fixed_columns.end()) continue;
-    updates += (updates.empty() ? "" : ", ") + quoted(column) + " = EXCLUDED." + quoted(column);
+    updates += (updates.empty() ? "" : ", ") + quote_name(column) + " = EXCLUDED." + quote_name(column);
   }
   text += " ON CONFLICT (" + list_of(change.key_columns) + ") DO ";
   return text + (updates.empty() ? "NOTHING" : "UPDATE SET " + updates);
 }
 
 std::string delete_text(const RowChange& change, std::size_t rows) {
-  const std::string text = "DELETE FROM " + quoted(change.schema) + "." + quoted(change.table) + " WHERE ";
+  const std::string text = "DELETE FROM " + quote_name(change.schema) + "." + quote_name(change.table) + " WHERE ";
   if (change.columns.size() == 1) {
     std::string values = rows == 1 ? " = $1" : " IN (";
     for (std::size_t row = 0; rows > 1 && row < rows; ++row) values += (row == 0 ? "$" : ", $") + std::to_string(row + 1);
@@ -125,16 +117,6 @@ class RowSteps {
   std::size_t bytes_ = 0;
 };
 
-/// Source: PostgreSQL 15, 4.1.2.1 "String Constants"; with a backslash the E form is read the same under every setting.
-std::string literal(std::string_view value) {
-  std::string text = value.find('\\') == std::string_view::npos ? "'" : "E'";
-  for (const char c : value) {
-    if (c == '\'' || c == '\\') text += c;
-    text += c;
-  }
-  return text + "'";
-}
-
 using Settings = std::vector<std::pair<std::string, std::string>>;
 
 /// Source: PostgreSQL 15, 9.27.1 "Configuration Settings Functions".
@@ -142,7 +124,7 @@ std::string settings_text(const Settings& settings, std::string_view is_local) {
   std::string text;
   for (const auto& [name, value] : settings) {
     text += text.empty() ? "SELECT " : ", ";
-    text += "pg_catalog.set_config(" + literal(name) + ", " + literal(value) + ", " + std::string(is_local) + ")";
+    text += "pg_catalog.set_config(" + quote_literal(name) + ", " + quote_literal(value) + ", " + std::string(is_local) + ")";
   }
   return text;
 }
@@ -191,15 +173,15 @@ std::vector<ApplyStep> PostgresApplyText::traces_of(const MirrorUnit& unit) cons
     for (const Row& row : item.rows->rows) {
       if (steps.size() == traces_max) return steps;
       ApplyStep& step = steps.emplace_back();
-      step.text = "SELECT 1 FROM " + quoted(item.rows->schema) + "." + quoted(item.rows->table) + " WHERE xmin = '" + unit.transaction_id +
+      step.text = "SELECT 1 FROM " + quote_name(item.rows->schema) + "." + quote_name(item.rows->table) + " WHERE xmin = '" + unit.transaction_id +
                   "'::pg_catalog.xid8::pg_catalog.xid";
       for (const std::size_t place : places) {
         step.parameters.push_back(&row[place]);
-        step.text += " AND " + quoted(item.rows->columns[place]) + " = $" + std::to_string(step.parameters.size());
+        step.text += " AND " + quote_name(item.rows->columns[place]) + " = $" + std::to_string(step.parameters.size());
       }
       for (std::size_t i = 0; i < row.size(); ++i) {
         step.parameters.push_back(&row[i]);
-        step.text += " AND " + quoted(item.rows->columns[i]) + "::pg_catalog.text IS NOT DISTINCT FROM $" + std::to_string(step.parameters.size());
+        step.text += " AND " + quote_name(item.rows->columns[i]) + "::pg_catalog.text IS NOT DISTINCT FROM $" + std::to_string(step.parameters.size());
       }
     }
   }

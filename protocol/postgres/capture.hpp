@@ -64,7 +64,18 @@ class PostgresCapture final : public Capture {
 
  private:
   /// Why a message was put in that no client sent.
-  enum class Purpose : std::uint8_t { none, begin, commit, rollback, look_up, surroundings, prepare_again, fail };
+  enum class Purpose : std::uint8_t {
+    none,           ///< it is the client's
+    begin,          ///< around an autocommit write
+    commit,
+    rollback,
+    frame,          ///< around a question outside of transactions
+    look_up,        ///< for a table
+    surroundings,   ///< for search_path, role and the transaction's number
+    form,           ///< for settings of how values are written that the server does not report
+    prepare_again,  ///< the unnamed statement
+    fail,           ///< so that the client's transaction fails
+  };
   /// In characters: before this place of the client's text stand so many of ours.
   struct Insertion {
     std::size_t place = 0;
@@ -74,7 +85,6 @@ class PostgresCapture final : public Capture {
     FrontendMessage message;
     Purpose purpose = Purpose::none;
     std::string name = {};                      ///< of the statement or portal, for parse, bind and close
-    std::string second_name = {};               ///< bind: of the statement
     std::vector<std::shared_ptr<Tap>> taps = {};  ///< of what it runs; query: one for each statement
     std::size_t tap = 0;                   ///< the statement of a query that is answered now
     char closed_kind = 0;                  ///< close: 'S' or 'P'
@@ -98,6 +108,7 @@ class PostgresCapture final : public Capture {
   void forward(ByteView frame, Owed owed);
   void send_query(std::string_view text, Owed owed);
   void send_hidden(std::string_view text, Purpose purpose);
+  [[nodiscard]] CaptureReader::Reading read(std::string_view text);
   [[nodiscard]] Step await_quiet();
   [[nodiscard]] bool is_quiet() const { return owed_.empty(); }
 
@@ -132,13 +143,14 @@ class PostgresCapture final : public Capture {
                                                 const std::vector<std::shared_ptr<Tap>>& taps);
   [[nodiscard]] static std::vector<Insertion> insertions_of(const CaptureReader::Reading& reading, std::string_view text,
                                                             const std::vector<std::shared_ptr<Tap>>& taps);
+  void ask(std::string_view question, Purpose purpose);
   void ask_surroundings();
+  void ask_form();
   [[nodiscard]] Step wrap();
   [[nodiscard]] bool is_open() const { return expects_open_.value_or(status_ != 'I'); }
   void note_names(std::string_view text);
 
   // What comes back: capture_replies.cpp.
-  void answer();
   [[nodiscard]] std::size_t take_reply(ByteView bytes);
   void take_ready(char status, ByteView frame);
   void take_error(ByteView frame);
@@ -158,6 +170,7 @@ class PostgresCapture final : public Capture {
   [[nodiscard]] Tap* copying_tap();
   void drop_owed_to_sync();
   void take_surroundings(ByteView payload);
+  void take_form(ByteView payload);
 
   // Ends of transactions: capture_commit.cpp.
   enum class CommitStage : std::uint8_t { none, recording, sent, telling };
@@ -165,7 +178,7 @@ class PostgresCapture final : public Capture {
     CommitStage stage = CommitStage::none;
     bool is_own = false;       ///< put in by us: the client knows nothing of it
     bool is_recorded = false;  ///< a unit was recorded for it
-    bool has_failed = false;
+    bool is_refused = false;   ///< the unit could not be recorded
     Bytes frame;               ///< the client's message that ends its transaction
     FrontendMessage message = FrontendMessage::query;
     Bytes ending;              ///< what the client is told once the unit is acknowledged
@@ -176,6 +189,7 @@ class PostgresCapture final : public Capture {
   void finish_wrapped(char status, ByteView ready);
   void note_commit_ended(End end);
   void note_unit_lost(std::string_view reason);
+  [[nodiscard]] UnitBuilder::Settings form_of_values() const;
   void flush_notes();
   void reset_unit();
 
@@ -223,6 +237,9 @@ class PostgresCapture final : public Capture {
   std::shared_ptr<Tap> suspended_tap_;                                  ///< its rows were not all fetched
   std::vector<std::pair<std::string, std::string>> surroundings_;  ///< search_path and role, for texts
   bool has_surroundings_ = false;
+  bool has_asked_form_ = false;     ///< and nothing has changed it since
+  bool has_changed_form_ = false;   ///< in the transaction that is open
+  bool is_form_lossy_ = false;      ///< floating-point numbers are not told with all their digits
 
   UnitBuilder unit_;
   std::optional<MirrorUnit> unit_to_record_;

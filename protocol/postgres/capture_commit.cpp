@@ -2,6 +2,7 @@
 
 #include "protocol/postgres/error_response.hpp"
 #include "protocol/postgres/frame_writer.hpp"
+#include "protocol/postgres/quoting.hpp"
 
 #include <string>
 #include <utility>
@@ -24,7 +25,7 @@ void PostgresCapture::note_done(Tap& tap, std::string_view tag) {
     prepared_.insert_or_assign(tap.statement.name, std::make_shared<Tap>(tap));
     return;
   }
-  if (tap.statement.kind >= Kind::begin && tap.statement.kind <= Kind::prepare_transaction) {
+  if (tap.statement.is_control()) {
     note_control(tap, tag);
     return;
   }
@@ -56,6 +57,16 @@ void PostgresCapture::note_control(const Tap& tap, std::string_view tag) {
   }
 }
 
+/// Settings under which values are written now.
+UnitBuilder::Settings PostgresCapture::form_of_values() const {
+  UnitBuilder::Settings form;
+  for (const std::string_view name : {"client_encoding", "DateStyle", "IntervalStyle", "TimeZone"}) {
+    const auto known = parameters_.find(name);
+    if (known != parameters_.end()) form.emplace_back(name, known->second);
+  }
+  return form;
+}
+
 void PostgresCapture::note_written(Tap& tap) {
   UnitItem item;
   std::size_t bytes = change_bytes_;
@@ -70,6 +81,10 @@ void PostgresCapture::note_written(Tap& tap) {
     std::string text = "COPY " + quote_name(tap.table.schema) + "." + quote_name(tap.table.name) + tap.statement.copy_tail;
     item.statement = CarriedStatement{std::move(text), std::exchange(copy_data_, {}), false, {}};
   } else {
+    return;
+  }
+  if (!unit_.set_settings(form_of_values())) {  // a unit has one form
+    unit_.note(UnmirroredWrite{tap.tables, tap.fingerprint, "how values are written was changed within the transaction"});
     return;
   }
   unit_.add(std::move(item), bytes, tap.tables);
@@ -98,6 +113,7 @@ void PostgresCapture::reset_unit() {
   unit_.reset();
   has_surroundings_ = false;
   if (std::exchange(has_changed_schema_, false)) own_tables_.clear();
+  if (std::exchange(has_changed_form_, false)) has_asked_form_ = false;  // what was SET LOCAL, or rolled back, is as before
   suspended_tap_.reset();
 }
 
@@ -117,10 +133,6 @@ void PostgresCapture::begin_commit(bool is_own, FrontendMessage message, ByteVie
   }
   unit.database = database_;
   unit.user = user_;
-  for (const std::string_view name : {"DateStyle", "IntervalStyle", "TimeZone"}) {
-    const auto known = parameters_.find(name);
-    if (known != parameters_.end()) unit.settings.emplace_back(name, known->second);
-  }
   unit_to_record_ = std::move(unit);
   commit_.stage = CommitStage::recording;
   commit_.is_recorded = true;
@@ -133,7 +145,7 @@ void PostgresCapture::admit(Admission admission) {
   if (admission == Admission::granted) {
     send_commit();
   } else {
-    commit_.has_failed = true;
+    commit_.is_refused = true;
     commit_.stage = CommitStage::sent;
     commit_.is_recorded = false;
     send_hidden("ROLLBACK", Purpose::rollback);
@@ -191,7 +203,7 @@ void PostgresCapture::acknowledge() {
 void PostgresCapture::end_rollback(ByteView ready) {
   const Commit ended = std::exchange(commit_, Commit{});
   reset_unit();
-  if (ended.has_failed) {
+  if (ended.is_refused) {
     held_complete_.clear();
     write_error_response({"ERROR", "53000", "the transaction could not be recorded for the other side and was rolled back", {},
                           "The journal of the mirror is full or cannot be written. Trying again is safe."},

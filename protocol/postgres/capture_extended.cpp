@@ -19,15 +19,6 @@ std::shared_ptr<Tap> tap_of_control(const CaptureStatement& statement) {
   return tap;
 }
 
-bool is_control(const CaptureStatement& statement) {
-  return statement.kind >= Kind::begin && statement.kind <= Kind::prepare_transaction;
-}
-
-/// What it writes is carried, so it must run in a transaction whose end is seen.
-bool is_carried(const Tap& tap) {
-  return tap.has_columns || !tap.text.empty() || (tap.statement.kind == Kind::copy_in && tap.unsafe_because.empty());
-}
-
 }  // namespace
 
 /// As it will be when the messages before are done: the last that names it counts, answered or not.
@@ -61,9 +52,13 @@ void PostgresCapture::bring_back_unnamed() {
 
 /// A transaction is open, and what is needed to carry a text was asked.
 PostgresCapture::Step PostgresCapture::make_ready(const std::shared_ptr<Tap>& tap) {
-  if (tap == nullptr || !is_carried(*tap) || status_ == 'E') return Step::done;
+  if (tap == nullptr || !tap->is_carried() || status_ == 'E') return Step::done;
   if (wrap() == Step::stuck) return Step::stuck;
-  if (!tap->has_columns && !has_surroundings_) {
+  if (!has_asked_form_) {
+    if (!is_wrapped_ && await_quiet() == Step::stuck) return Step::stuck;
+    ask_form();
+  }
+  if (tap->needs_surroundings() && !has_surroundings_) {
     if (await_quiet() == Step::stuck) return Step::stuck;
     ask_surroundings();
     has_surroundings_ = true;
@@ -80,11 +75,11 @@ PostgresCapture::Step PostgresCapture::take_parse(ByteView frame) {
     append(requests_, frame);
     return Step::done;
   }
-  const CaptureReader::Reading reading = shelf_.reader.read(text);
+  const CaptureReader::Reading reading = read(text);
   Owed owed{FrontendMessage::parse, Purpose::none, std::string(name)};
   Bytes rewritten(frame.begin(), frame.end());
   const bool is_one = reading.text->statements.size() == 1;  // the server refuses several
-  if (!reading.text->is_plain && is_one && is_control(reading.text->statements.front())) {
+  if (!reading.text->is_plain && is_one && reading.text->statements.front().is_control()) {
     owed.taps.push_back(tap_of_control(reading.text->statements.front()));
   } else if (!reading.text->is_plain && is_one && status_ != 'E') {
     std::vector<std::shared_ptr<Tap>> taps;
@@ -109,7 +104,7 @@ PostgresCapture::Step PostgresCapture::take_parse(ByteView frame) {
     is_unnamed_lost_ = false;
     unnamed_parse_ = rewritten;
   }
-  note_names(text);
+  if (!reading.is_read) note_names(text);
   forward(rewritten, std::move(owed));
   return Step::done;
 }
@@ -126,7 +121,7 @@ PostgresCapture::Step PostgresCapture::take_bind(ByteView frame) {
   std::shared_ptr<Tap> tap = statement_named(statement);
   if (renew(tap) == Step::stuck || make_ready(tap) == Step::stuck) return Step::stuck;
   if (statement.empty()) bring_back_unnamed();
-  Owed owed{FrontendMessage::bind, Purpose::none, portal, statement};
+  Owed owed{FrontendMessage::bind, Purpose::none, portal};
   if (tap == nullptr || !tap->has_columns) {
     if (tap != nullptr) owed.taps.push_back(std::move(tap));
     forward(frame, std::move(owed));

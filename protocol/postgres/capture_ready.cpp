@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <initializer_list>
 #include <utility>
 
 // What must be known, and done, before a write is let through.
@@ -18,6 +19,9 @@ namespace {
 /// Under which a text is to be run again. The number of the transaction is asked for along with it.
 constexpr std::string_view surroundings_query =
     "SELECT pg_catalog.current_setting('search_path'), current_user, pg_catalog.pg_current_xact_id()";
+
+/// With less than 1, numbers are rounded to what people like to read. Source: PostgreSQL 15 manual, 20.11.2, extra_float_digits.
+constexpr std::string_view form_query = "SELECT pg_catalog.current_setting('extra_float_digits')::pg_catalog.int4 < 1";
 
 /// Fails in every transaction, so that it is as broken as any refused statement makes it.
 constexpr std::string_view failing_query = "SELECT 1/0";
@@ -34,24 +38,27 @@ bool has_any(const std::vector<std::string>& names, const std::vector<std::strin
   return std::ranges::any_of(wanted, [&](const std::string& name) { return std::ranges::find(names, name) != names.end(); });
 }
 
-/// Words in a text after which names may mean something else to the session.
-bool may_change_names(std::string_view text) {
-  std::string folded(text);
-  std::ranges::transform(folded, folded.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  for (const std::string_view word : {"search_path", "role", "authorization", "discard", "temp", "reset"}) {
-    if (folded.find(word) != std::string::npos) return true;
-  }
-  return false;
+bool mentions_any(std::string_view folded_text, std::initializer_list<std::string_view> words) {
+  return std::ranges::any_of(words, [&](std::string_view word) { return folded_text.find(word) != std::string_view::npos; });
 }
 
 }  // namespace
 
+/// By words in a text: after it names may mean something else to the session, or values be written in another form.
 void PostgresCapture::note_names(std::string_view text) {
   constexpr std::size_t looked_at_max = 64 * 1024;
-  if (text.size() <= looked_at_max && !may_change_names(text)) return;
-  has_own_names_ = true;
-  has_surroundings_ = false;
-  own_tables_.clear();
+  const bool is_looked_at = text.size() <= looked_at_max;
+  std::string folded(is_looked_at ? text : std::string_view());
+  std::ranges::transform(folded, folded.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  if (!is_looked_at || mentions_any(folded, {"search_path", "role", "authorization", "discard", "temp", "reset", "set_config"})) {
+    has_own_names_ = true;
+    has_surroundings_ = false;
+    own_tables_.clear();
+  }
+  if (!is_looked_at || mentions_any(folded, {"extra_float_digits", "role", "authorization", "discard", "reset", "set_config"})) {
+    has_asked_form_ = false;
+    has_changed_form_ = true;
+  }
 }
 
 PostgresCapture::Step PostgresCapture::make_taps(const CaptureReader::Reading& reading, std::string_view text,
@@ -87,19 +94,25 @@ const CaptureTable* PostgresCapture::find_table(const CaptureStatement& statemen
   return own == own_tables_.end() ? nullptr : &own->second;
 }
 
-/// Asks inside a transaction that may write, so that the question goes where writes go, and sees what this session has made.
 /// Precondition: nothing is owed.
 void PostgresCapture::look_up(const CaptureStatement& statement) {
   asked_table_ = {statement.schema, statement.table};
   answer_ = CaptureTable{};
-  const std::string question = capture_table_query(statement.schema, statement.table);
-  if (is_open()) {
-    send_hidden(question, Purpose::look_up);
-    return;
-  }
-  send_hidden("BEGIN READ WRITE", Purpose::surroundings);
-  send_hidden(question, Purpose::look_up);
-  send_hidden("ROLLBACK", Purpose::surroundings);
+  ask(capture_table_query(statement.schema, statement.table), Purpose::look_up);
+}
+
+/// Inside a transaction that may write, so that the question goes where writes go, and sees what this session has made.
+void PostgresCapture::ask(std::string_view question, Purpose purpose) {
+  const bool is_framed = !is_open();
+  if (is_framed) send_hidden("BEGIN READ WRITE", Purpose::frame);
+  send_hidden(question, purpose);
+  if (is_framed) send_hidden("ROLLBACK", Purpose::frame);
+}
+
+/// Once, and again when it may have changed.
+void PostgresCapture::ask_form() {
+  if (std::exchange(has_asked_form_, true)) return;
+  ask(form_query, Purpose::form);
 }
 
 void PostgresCapture::note_table() {
@@ -275,7 +288,7 @@ std::vector<PostgresCapture::Insertion> PostgresCapture::insertions_of(const Cap
 }
 
 void PostgresCapture::ask_surroundings() {
-  if (!has_surroundings_) send_hidden(surroundings_query, Purpose::surroundings);
+  if (!has_surroundings_) ask(surroundings_query, Purpose::surroundings);
 }
 
 /// A transaction is open for what comes next: the client's own, or one put around it.

@@ -199,6 +199,8 @@ void PostgresCapture::take_data_row(ByteView frame) {
       if (std::optional<CaptureTable> table = read_capture_table(payload)) answer_ = std::move(*table);
     } else if (owed_.front().purpose == Purpose::surroundings) {
       take_surroundings(payload);
+    } else if (owed_.front().purpose == Purpose::form) {
+      take_form(payload);
     }
     return;
   }
@@ -212,7 +214,9 @@ void PostgresCapture::take_data_row(ByteView frame) {
   }
   unit_.set_transaction_id(row->transaction_id);
   change_bytes_ += frame.size();
-  if (change_bytes_ > options_.unit_bytes_max) {
+  if (is_form_lossy_) {
+    tap.trouble = "extra_float_digits is below 1, so that numbers are not told exactly";
+  } else if (change_bytes_ > options_.unit_bytes_max) {
     tap.trouble = "a statement larger than the mirror carries";
     tap.change = RowChange{};
   } else if (tap.trouble.empty() && (tap.unsafe_because.empty() || tap.unsafe_because == tap.statement.reason)) {
@@ -226,6 +230,13 @@ void PostgresCapture::take_data_row(ByteView frame) {
     }
   }
   if (tap.statement.has_returning) give(strip_data_row(payload));
+}
+
+void PostgresCapture::take_form(ByteView payload) {
+  ByteReader reader(payload);
+  reader.read_u16_be();
+  reader.read_i32_be();
+  is_form_lossy_ = reader.read_u8() != 'f';
 }
 
 /// search_path, the role, and the transaction's number, if it has one.
@@ -341,6 +352,8 @@ void PostgresCapture::take_ready(char status, ByteView frame) {
     case Purpose::begin:
       if (is_wrapped_) expects_open_ = status != 'I';
       return;
+    case Purpose::frame:
+    case Purpose::form:
     case Purpose::surroundings:
     case Purpose::look_up:
       if (asked_table_ && owed_.empty()) note_table();

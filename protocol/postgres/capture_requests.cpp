@@ -1,5 +1,6 @@
 #include "protocol/postgres/capture.hpp"
 
+#include "protocol/postgres/client_encoding.hpp"
 #include "protocol/postgres/frame_writer.hpp"
 #include "protocol/wire/byte_reader.hpp"
 
@@ -13,15 +14,9 @@ using Kind = CaptureStatement::Kind;
 
 namespace {
 
-bool is_control(const CaptureStatement& statement) {
-  return statement.kind >= Kind::begin && statement.kind <= Kind::prepare_transaction;
-}
-
-bool needs_surroundings(const std::shared_ptr<Tap>& tap) {
-  return !tap->text.empty() || (tap->statement.kind == Kind::copy_in && tap->unsafe_because.empty());
-}
-
-bool is_writing(const CaptureStatement& statement) { return statement.kind != Kind::plain && !is_control(statement); }
+bool is_control(const CaptureStatement& statement) { return statement.is_control(); }
+bool is_writing(const CaptureStatement& statement) { return statement.is_writing(); }
+bool needs_surroundings(const std::shared_ptr<Tap>& tap) { return tap->needs_surroundings(); }
 
 }  // namespace
 
@@ -111,7 +106,7 @@ PostgresCapture::Step PostgresCapture::take_message(char tag, ByteView frame) {
       auto tap = std::make_shared<Tap>();
       tap->statement.kind = Kind::unsafe;
       tap->unsafe_because = "a function was called by number";
-      forward(frame, Owed{message, Purpose::none, {}, {}, {std::move(tap)}});
+      forward(frame, Owed{message, Purpose::none, {}, {std::move(tap)}});
       return Step::done;
     }
     default: append(requests_, frame); return Step::done;
@@ -151,6 +146,12 @@ PostgresCapture::Step PostgresCapture::await_quiet() {
   return Step::stuck;
 }
 
+CaptureReader::Reading PostgresCapture::read(std::string_view text) {
+  const auto encoding = parameters_.find("client_encoding");
+  const bool is_readable = encoding == parameters_.end() || is_readable_encoding(encoding->second);
+  return is_readable ? shelf_.reader.read(text) : CaptureReader::unreadable(text, "its encoding cannot be read");
+}
+
 PostgresCapture::Step PostgresCapture::take_query(ByteView frame) {
   ByteReader reader(frame.subspan(frame_header_bytes));
   const std::string_view text = reader.read_text_z();
@@ -158,7 +159,7 @@ PostgresCapture::Step PostgresCapture::take_query(ByteView frame) {
     append(requests_, frame);
     return Step::done;
   }
-  const CaptureReader::Reading reading = shelf_.reader.read(text);
+  const CaptureReader::Reading reading = read(text);
   const std::vector<CaptureStatement>& statements = reading.text->statements;
   if (!reading.text->is_plain && await_quiet() == Step::stuck) return Step::stuck;
   const bool has_control = std::ranges::any_of(statements, is_control);
@@ -174,7 +175,7 @@ PostgresCapture::Step PostgresCapture::take_query(ByteView frame) {
     forward(frame, Owed{FrontendMessage::query});
   }
   if (step == Step::stuck) return step;
-  note_names(text);
+  if (!reading.is_read) note_names(text);
   for (const CaptureStatement& statement : statements) has_own_names_ = has_own_names_ || statement.makes_temporary;
   // It is gone at the server too.
   unnamed_parse_.clear();
@@ -190,16 +191,14 @@ PostgresCapture::Step PostgresCapture::take_writing_query(const CaptureReader::R
     refuse(FrontendMessage::query);
     return Step::done;
   }
-  const auto carries = [](const std::shared_ptr<Tap>& tap) {
-    return tap->has_columns || !tap->text.empty() || (tap->statement.kind == Kind::copy_in && tap->unsafe_because.empty());
-  };
   const auto stands_alone = [](const std::shared_ptr<Tap>& tap) { return !tap->statement.is_transactional; };
-  const bool is_carried = std::ranges::any_of(taps, carries);
+  const bool is_carried = std::ranges::any_of(taps, [](const std::shared_ptr<Tap>& tap) { return tap->is_carried(); });
   if (is_carried && status_ == 'I' && !std::ranges::any_of(taps, stands_alone)) {
     if (wrap() == Step::stuck) return Step::stuck;
   }
+  if (is_carried) ask_form();
   if (std::ranges::any_of(taps, needs_surroundings)) ask_surroundings();
-  Owed owed{FrontendMessage::query, Purpose::none, {}, {}, taps};
+  Owed owed{FrontendMessage::query, Purpose::none, {}, taps};
   owed.insertions = insertions_of(reading, text, taps);
   send_query(with_clauses(reading, text, taps), std::move(owed));
   return Step::done;
@@ -213,7 +212,7 @@ PostgresCapture::Step PostgresCapture::take_control(const CaptureStatement& stat
   }
   auto tap = std::make_shared<Tap>();
   tap->statement = statement;
-  forward(frame, Owed{FrontendMessage::query, Purpose::none, {}, {}, {std::move(tap)}});
+  forward(frame, Owed{FrontendMessage::query, Purpose::none, {}, {std::move(tap)}});
   return Step::done;
 }
 
@@ -234,7 +233,7 @@ PostgresCapture::Step PostgresCapture::take_mixed_query(const CaptureReader::Rea
       taps.push_back(std::make_shared<Tap>());
       taps.back()->statement = statement;
     }
-    forward(frame, Owed{FrontendMessage::query, Purpose::none, {}, {}, std::move(taps)});
+    forward(frame, Owed{FrontendMessage::query, Purpose::none, {}, std::move(taps)});
     return Step::done;
   }
   if (!is_simple || status_ == 'E') {
@@ -266,8 +265,9 @@ PostgresCapture::Step PostgresCapture::take_mixed_query(const CaptureReader::Rea
     query.finish();
     commit_behind_ = std::move(ending);
   }
+  ask_form();
   if (std::ranges::any_of(taps, needs_surroundings)) ask_surroundings();
-  Owed owed{FrontendMessage::query, Purpose::none, {}, {}, taps};
+  Owed owed{FrontendMessage::query, Purpose::none, {}, taps};
   owed.insertions = insertions_of(reading, text, taps);
   send_query(front, std::move(owed));
   return Step::done;

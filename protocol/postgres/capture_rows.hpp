@@ -26,6 +26,13 @@ struct Tap {
   std::string unsafe_because;       ///< not empty: what it writes is not carried
   RowChange change;                 ///< rows of the execution under way
   std::string trouble;              ///< why what this execution writes is not carried
+
+  /// What it writes is carried, so it must run in a transaction whose end is seen.
+  [[nodiscard]] bool is_carried() const { return has_columns || needs_surroundings(); }
+  /// It is carried as a text, or as the data of a COPY: nothing that comes back tells the transaction's number.
+  [[nodiscard]] bool needs_surroundings() const {
+    return !text.empty() || (statement.kind == CaptureStatement::Kind::copy_in && unsafe_because.empty());
+  }
 };
 
 /// Our columns stand behind the client's: the transaction's number and the whole row, both as text, so that the form of a

@@ -1,6 +1,6 @@
 #include "protocol/postgres/capture_table.hpp"
 
-#include "protocol/postgres/capture_text.hpp"
+#include "protocol/postgres/quoting.hpp"
 #include "protocol/wire/byte_reader.hpp"
 
 #include <utility>
@@ -49,16 +49,6 @@ CASE
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.oid = pg_catalog.to_regclass(%1)::pg_catalog.oid)";
 
-/// E'…', so that its meaning hangs on no setting.
-std::string quote_text(std::string_view text) {
-  std::string quoted = "E'";
-  for (const char c : text) {
-    if (c == '\'' || c == '\\') quoted.push_back(c);
-    quoted.push_back(c);
-  }
-  return quoted + "'";
-}
-
 std::vector<std::string> split(std::string_view list) {
   std::vector<std::string> parts;
   while (!list.empty()) {
@@ -74,7 +64,7 @@ std::vector<std::string> split(std::string_view list) {
 std::string capture_table_query(std::string_view schema, std::string_view table) {
   const std::string name = schema.empty() ? quote_name(table) : quote_name(schema) + "." + quote_name(table);
   std::string text(query);
-  return text.replace(text.find("%1"), 2, quote_text(name));
+  return text.replace(text.find("%1"), 2, quote_literal(name));
 }
 
 std::optional<CaptureTable> read_capture_table(ByteView payload) {

@@ -1,12 +1,13 @@
 #include "protocol/postgres/capture_text.hpp"
 
-#include "protocol/postgres/known_functions.hpp"
+#include "protocol/postgres/capture_definition.hpp"
+#include "protocol/postgres/capture_long_text.hpp"
 #include "protocol/postgres/lexer.hpp"
+#include "protocol/postgres/quoting.hpp"
 #include "protocol/postgres/syntax_tree.hpp"
 #include "protocol/postgres/tree_walk.hpp"
 
 #include <algorithm>
-#include <cctype>
 #include <optional>
 #include <utility>
 
@@ -38,25 +39,6 @@ CaptureStatement of_kind(Kind kind) {
   CaptureStatement statement;
   statement.kind = kind;
   return statement;
-}
-
-bool has_word(std::string_view words, std::string_view wanted) {
-  bool is_found = false;
-  known::for_each_word(words, [&](std::string_view word) { is_found = is_found || word == wanted; });
-  return is_found;
-}
-
-/// Whether calling it leaves nothing in the database that the follower must have. Sequences are brought over by the switchover.
-bool is_harmless(const Catalogue& catalogue, std::string_view function) {
-  constexpr std::string_view system_prefix = "pg_catalog.";
-  const bool is_systems = function.starts_with(system_prefix);
-  if (is_systems) function.remove_prefix(system_prefix.size());
-  const std::size_t point = function.find('.');
-  if (point == std::string_view::npos && has_word(known::quiet_functions, function)) return !function.starts_with("lo");
-  const std::string_view schema = is_systems ? "pg_catalog"
-                                  : point == std::string_view::npos ? std::string_view() : function.substr(0, point);
-  const std::string_view name = point == std::string_view::npos ? function : function.substr(point + 1);
-  return catalogue.judge_function(schema, name) == Catalogue::Verdict::stable;
 }
 
 /// The first function that may write by itself; empty if there is none.
@@ -181,43 +163,6 @@ CaptureStatement read_transaction(const PgQuery__TransactionStmt& transaction) {
   return statement;
 }
 
-/// Source: the same, "cannot be executed inside a transaction block".
-bool is_outside_transactions(const PgQuery__Node& node) {
-  switch (node.node_case) {
-    case PG_QUERY__NODE__NODE_CREATEDB_STMT:
-    case PG_QUERY__NODE__NODE_DROPDB_STMT:
-    case PG_QUERY__NODE__NODE_CREATE_TABLE_SPACE_STMT:
-    case PG_QUERY__NODE__NODE_DROP_TABLE_SPACE_STMT:
-    case PG_QUERY__NODE__NODE_ALTER_SYSTEM_STMT: return true;
-    case PG_QUERY__NODE__NODE_INDEX_STMT: return node.index_stmt->concurrent != 0;
-    case PG_QUERY__NODE__NODE_DROP_STMT: return node.drop_stmt->concurrent != 0;
-    default: return false;
-  }
-}
-
-CaptureStatement read_definition(const PgQuery__Node& node, const StatementFacts& facts) {
-  switch (node.node_case) {
-    case PG_QUERY__NODE__NODE_VACUUM_STMT:
-    case PG_QUERY__NODE__NODE_CLUSTER_STMT:
-    case PG_QUERY__NODE__NODE_REINDEX_STMT: return {};
-    case PG_QUERY__NODE__NODE_CREATE_TABLE_AS_STMT:
-      if (facts.pin == PinReason::temporary_object || facts.may_begin.has(PinReason::temporary_object)) return {};
-      return unsafe("makes a table of a query's result");
-    case PG_QUERY__NODE__NODE_CREATE_STMT: {
-      const PgQuery__RangeVar& relation = *node.create_stmt->relation;
-      if (std::string_view(relation.relpersistence) != "t" && !std::string_view(relation.schemaname).starts_with("pg_temp")) break;
-      CaptureStatement statement;
-      statement.makes_temporary = true;
-      statement.table = relation.relname;
-      return statement;
-    }
-    default: break;
-  }
-  CaptureStatement statement = of_kind(Kind::text);
-  statement.is_transactional = !is_outside_transactions(node);
-  return statement;
-}
-
 CaptureStatement read_statement(const PgQuery__Node& node, const StatementFacts& facts, const Catalogue& catalogue) {
   switch (node.node_case) {
     case PG_QUERY__NODE__NODE_SELECT_STMT: return read_select(*node.select_stmt, facts, catalogue);
@@ -311,77 +256,19 @@ const std::shared_ptr<const CaptureText>& plain_text() {
   return plain;
 }
 
-/// The analyser has refused it, for its length or its depth, or its grammar is not known here.
-std::shared_ptr<const CaptureText> unreadable(const StatementFacts& facts) {
-  auto text = std::make_shared<CaptureText>();
-  text->is_plain = false;
-  text->statements.push_back(unsafe_alone(facts.because.empty() ? "cannot be read" : facts.because));
-  return text;
-}
-
 bool is_prepare(const StatementFacts& facts) {
   return std::ranges::any_of(facts.changes, [](const SessionChange& change) { return change.kind == SessionChange::Kind::prepare; });
 }
 
 }  // namespace
 
-std::string quote_name(std::string_view name) {
-  std::string quoted = "\"";
-  for (const char c : name) {
-    if (c == '"') quoted.push_back(c);
-    quoted.push_back(c);
-  }
-  return quoted + "\"";
+/// The analyser has refused it, for its length or its depth, or its grammar is not known here.
+CaptureReader::Reading CaptureReader::unreadable(std::string_view text, std::string_view because) {
+  auto unread = std::make_shared<CaptureText>();
+  unread->is_plain = false;
+  unread->statements.push_back(unsafe_alone(because.empty() ? "cannot be read" : because));
+  return {std::move(unread), text.size()};
 }
-
-namespace {
-
-/// Up to this size a long INSERT is looked through, which takes about 5 ns per byte.
-constexpr std::size_t shortened_bytes_max = std::size_t{4} << 20;
-
-std::string folded(std::string_view word) {
-  std::string name(word);
-  std::ranges::transform(name, name.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return name;
-}
-
-/// INSERT … VALUES with many rows, as if it had the first one only: to the mirror all rows are alike, but for functions that
-/// they call. Nothing: it is something else, or calls what may write.
-std::optional<std::string> with_first_row(std::string_view text, const Catalogue& catalogue) {
-  Lexer lexer(text);
-  std::size_t depth = 0;
-  std::size_t head_end = 0;  // behind the first row
-  std::size_t rest_begin = text.size();
-  bool is_in_rows = false;
-  std::string before;        // the word in front of this token
-  bool is_first = true;
-  for (Token token = lexer.next(); token.kind != TokenKind::end; token = lexer.next()) {
-    if (token.kind == TokenKind::broken || token.is_ambiguous) return std::nullopt;
-    if (token.kind == TokenKind::comment) continue;
-    const std::string_view written = text.substr(token.begin, token.end - token.begin);
-    const bool is_word = token.kind == TokenKind::word || token.kind == TokenKind::quoted_name;
-    if (std::exchange(is_first, false) && folded(written) != "insert") return std::nullopt;
-    const bool is_part_of_row = written == "(" || written == ",";
-    if (is_in_rows && depth == 0 && head_end != 0 && !is_part_of_row) {
-      rest_begin = token.begin;
-      break;
-    }
-    if (written == "(") {
-      if (is_in_rows && depth > 0 && !before.empty() && before != "row" && before != "cast" && !is_harmless(catalogue, before)) return std::nullopt;
-      ++depth;
-    } else if (written == ")") {
-      if (depth == 0) return std::nullopt;
-      if (--depth == 0 && is_in_rows && head_end == 0) head_end = token.end;
-    }
-    before = is_word ? folded(written) : std::string();
-    if (depth == 0 && before == "values") is_in_rows = true;
-    if (depth == 0 && before == "select") return std::nullopt;
-  }
-  if (head_end == 0 || depth != 0) return std::nullopt;
-  return std::string(text.substr(0, head_end)) + " " + std::string(text.substr(rest_begin));
-}
-
-}  // namespace
 
 std::shared_ptr<const CaptureText> CaptureReader::of_form(const Analysis& analysis, std::string_view text) {
   const auto known = by_facts_.find(analysis.facts);
@@ -395,13 +282,14 @@ CaptureReader::Reading CaptureReader::read(std::string_view text) {
   const StatementFacts& facts = *analysis.facts;
   const bool is_quiet = facts.statement_class == StatementClass::read ||
                         (facts.statement_class == StatementClass::session && !is_prepare(facts));
-  if (is_quiet && facts.transaction_effect == TransactionEffect::none) return {plain_text(), 0};
+  if (is_quiet && facts.transaction_effect == TransactionEffect::none) {
+    return {plain_text(), 0, facts.statement_class == StatementClass::read && facts.changes.empty()};
+  }
   if (facts.statement_count == 0) {
-    const std::optional<std::string> shorter =
-        text.size() <= shortened_bytes_max ? with_first_row(text, analyser_.catalogue()) : std::nullopt;
+    const std::optional<std::string> shorter = with_first_row(text, analyser_.catalogue());
     const Analysis of_shorter = shorter ? analyser_.analyse(*shorter) : analysis;
     if (of_shorter.facts->statement_count == 1) return {of_form(of_shorter, *shorter), last_token_end(text)};
-    return {unreadable(facts), text.size()};
+    return unreadable(text, facts.because);
   }
   if (facts.statement_count != 1) return {parse(std::string(text), facts, analyser_.catalogue()), 0};
   return {of_form(analysis, text), last_token_end(text)};

@@ -47,6 +47,9 @@ struct CaptureStatement {
   bool is_transactional = true;      ///< may run inside a transaction block
   bool makes_temporary = false;      ///< plain: makes a temporary table named `table`
   std::string reason;
+
+  [[nodiscard]] bool is_control() const { return kind >= Kind::begin && kind <= Kind::prepare_transaction; }
+  [[nodiscard]] bool is_writing() const { return kind != Kind::plain && !is_control(); }
 };
 
 /// What a text means to the mirror. Immutable, shared.
@@ -66,11 +69,14 @@ class CaptureReader {
   struct Reading {
     std::shared_ptr<const CaptureText> text;  ///< never null
     std::size_t end = 0;                      ///< of the only statement, where there is one; else those of `text` count
+    bool is_read = false;                     ///< it changes nothing of the session either
     [[nodiscard]] std::size_t end_of(std::size_t index) const {
       return text->statements.size() == 1 ? end : text->statements[index].end;
     }
   };
   [[nodiscard]] Reading read(std::string_view text);
+  /// The reading of a text that cannot be understood.
+  [[nodiscard]] static Reading unreadable(std::string_view text, std::string_view because);
 
  private:
   [[nodiscard]] std::shared_ptr<const CaptureText> of_form(const Analysis& analysis, std::string_view text);
@@ -80,8 +86,5 @@ class CaptureReader {
   /// address means two things.
   std::unordered_map<std::shared_ptr<const StatementFacts>, std::shared_ptr<const CaptureText>> by_facts_;
 };
-
-/// `name` as an identifier in SQL.
-[[nodiscard]] std::string quote_name(std::string_view name);
 
 }  // namespace protocol::postgres

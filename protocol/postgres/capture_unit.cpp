@@ -17,6 +17,12 @@ void UnitBuilder::add(UnitItem item, std::size_t bytes, const std::vector<std::s
   }
 }
 
+bool UnitBuilder::set_settings(Settings settings) {
+  if (has_items()) return unit_.settings == settings;
+  unit_.settings = std::move(settings);
+  return true;
+}
+
 void UnitBuilder::note(UnmirroredWrite write) { notes_.push_back(std::move(write)); }
 
 std::vector<UnitBuilder::Mark>::iterator UnitBuilder::find_mark(std::string_view name) {

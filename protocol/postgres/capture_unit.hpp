@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace protocol::postgres {
@@ -14,11 +15,15 @@ namespace protocol::postgres {
 /// Collects what a transaction has written, with its savepoints. Bounded: beyond `bytes_max` it keeps only the names.
 class UnitBuilder {
  public:
+  using Settings = std::vector<std::pair<std::string, std::string>>;
+
   explicit UnitBuilder(std::size_t bytes_max) : bytes_max_(bytes_max) {}
 
   void add(UnitItem item, std::size_t bytes, const std::vector<std::string>& tables);
   void note(UnmirroredWrite write);
   void set_transaction_id(std::string_view number) { unit_.transaction_id = number; }
+  /// Those of all its items: false when some are there that were written under others.
+  [[nodiscard]] bool set_settings(Settings settings);
   void set_last_write_done(std::uint64_t reading) { unit_.last_write_done = reading; }
 
   void savepoint(std::string_view name);

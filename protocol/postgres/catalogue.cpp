@@ -15,12 +15,7 @@ constexpr std::string_view system_schema = "pg_catalog";
 constexpr std::size_t custom_settings_max = 32;
 
 using known::for_each_word;
-
-bool has_word(std::string_view words, std::string_view wanted) {
-  bool is_found = false;
-  for_each_word(words, [&](std::string_view word) { is_found = is_found || word == wanted; });
-  return is_found;
-}
+using known::has_word;
 
 /// A name that no name is a part of: schema names may hold dots.
 std::string join_name(std::string_view schema, std::string_view name) {

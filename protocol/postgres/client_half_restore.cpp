@@ -1,5 +1,6 @@
 #include "protocol/postgres/client_half.hpp"
 
+#include "protocol/postgres/client_encoding.hpp"
 #include "protocol/postgres/frame_writer.hpp"
 #include "protocol/wire/byte_writer.hpp"
 
@@ -25,20 +26,6 @@ constexpr std::array<std::string_view, 7> settable_reported{
 /// What a driver relies on not to change after the start-up, so that no session can go where it is otherwise.
 /// Source: the same section, on pseudo-parameters; that server_version changes with a move is what a move may be for.
 constexpr std::array<std::string_view, 2> fixed_reported{"server_encoding", "integer_datetimes"};
-
-/// Client encodings whose characters may hold bytes that mean something else in ASCII, a quote or a backslash.
-/// Source: PostgreSQL 15 manual 24.3.1 "Supported Character Sets", those not allowed as server encodings.
-constexpr std::array<std::string_view, 7> unreadable_encodings{"BIG5", "GB18030", "GBK",  "JOHAB",
-                                                               "SJIS", "SHIFT_JIS_2004", "UHC"};
-
-bool equals_folded(std::string_view left, std::string_view right) {
-  if (left.size() != right.size()) return false;
-  for (std::size_t i = 0; i < left.size(); ++i) {
-    const auto fold = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-    if (fold(left[i]) != fold(right[i])) return false;
-  }
-  return true;
-}
 
 /// In which order settings are made again: who the session is comes last, since the rights of the original user set
 /// everything else, and the role after the authorization, which resets it.
@@ -334,10 +321,7 @@ void PostgresClientHalf::tell_parameter_changes(PostgresBackendHalf& target, Gat
 void PostgresClientHalf::note_told(ParameterPointer parameters) {
   client_parameters_ = std::move(parameters);
   const std::string* encoding = find_value(*client_parameters_, "client_encoding");
-  is_encoding_readable_ = true;
-  for (const std::string_view unreadable : unreadable_encodings) {
-    if (encoding != nullptr && equals_folded(*encoding, unreadable)) is_encoding_readable_ = false;
-  }
+  is_encoding_readable_ = encoding == nullptr || is_readable_encoding(*encoding);
 }
 
 void PostgresClientHalf::write_welcome(const BackendHalf& first, const CancelKey& key, Bytes& to_client) {

@@ -36,4 +36,10 @@ void for_each_word(std::string_view words, Visit visit) {
   }
 }
 
+[[nodiscard]] inline bool has_word(std::string_view words, std::string_view wanted) {
+  bool is_found = false;
+  for_each_word(words, [&](std::string_view word) { is_found = is_found || word == wanted; });
+  return is_found;
+}
+
 }  // namespace protocol::postgres::known

@@ -1,6 +1,7 @@
 #include "protocol/postgres/statement_reader.hpp"
 
 #include "protocol/postgres/lexer.hpp"
+#include "protocol/postgres/quoting.hpp"
 
 #include <algorithm>
 #include <cctype>
@@ -31,16 +32,6 @@ bool is_bare(const PgQuery__SelectStmt& select) {
          select.having_clause == nullptr && select.n_values_lists == 0 && select.limit_offset == nullptr &&
          select.limit_count == nullptr && select.with_clause == nullptr && select.larg == nullptr &&
          select.n_distinct_clause == 0 && select.n_sort_clause == 0;
-}
-
-std::string quote_literal(std::string_view value) {
-  const bool has_backslash = value.find('\\') != std::string_view::npos;
-  std::string quoted = has_backslash ? "E'" : "'";
-  for (const char c : value) {
-    if (c == '\'' || c == '\\') quoted.push_back(c);
-    quoted.push_back(c);
-  }
-  return quoted + "'";
 }
 
 std::string folded_text(std::string_view text) {

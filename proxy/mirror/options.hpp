@@ -1,5 +1,7 @@
 #pragma once
 
+#include "protocol/capture.hpp"
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -13,30 +15,11 @@ enum class Acknowledgement : std::uint8_t {
   both,       ///< and the follower applied the unit, or ack_timeout passed
 };
 
-enum class Ordering : std::uint8_t {
-  exact,    ///< an autocommit write runs as BEGIN, statement, COMMIT, so that there is a moment between write and commit
-  arrival,  ///< it does not; overlapping autocommit writes may be swapped, and their tables are unproven
-};
-
-enum class UnsafeStatements : std::uint8_t {
-  ledger,  ///< run on the authority only, and their tables go to the ledger
-  reject,
-};
-
-enum class SchemaChanges : std::uint8_t {
-  mirror,
-  reject,          ///< the schema is frozen
-  authority_only,  ///< somebody else changes the follower's schema
-};
-
 /// What sessions obey.
 struct CaptureOptions {
   Acknowledgement ack = Acknowledgement::authority;
-  Ordering ordering = Ordering::exact;
-  UnsafeStatements unsafe_statements = UnsafeStatements::ledger;
-  SchemaChanges schema_changes = SchemaChanges::mirror;
-  /// How long a read waits for the follower to have the session's last write, before it goes to the authority.
-  std::chrono::milliseconds causal_wait{0};
+  protocol::UnsafePolicy unsafe_statements = protocol::UnsafePolicy::ledger;
+  protocol::SchemaPolicy schema_changes = protocol::SchemaPolicy::mirror;
   bool operator==(const CaptureOptions&) const = default;
 };
 

@@ -50,8 +50,7 @@ TEST_CASE("mirror: everything → taken") {
   CHECK(options.on_full == OnFull::block);
   CHECK(options.on_divergence == OnDivergence::break_off);
   CHECK(options.appliers == 7);
-  const CaptureOptions wanted{Acknowledgement::both, Ordering::exact, UnsafeStatements::reject, SchemaChanges::authority_only,
-                              std::chrono::milliseconds(0)};
+  const CaptureOptions wanted{Acknowledgement::both, protocol::UnsafePolicy::reject, protocol::SchemaPolicy::authority_only};
   CHECK(options.capture == wanted);
 }
 

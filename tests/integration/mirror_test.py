@@ -1,5 +1,6 @@
 """Writes through a pair with `sync: mirror`: green is equal to blue, or the ledger says where it is not."""
 
+import io
 import pathlib
 import signal
 import subprocess
@@ -99,6 +100,13 @@ UNEQUAL = {
         " $$BEGIN INSERT INTO watch_log VALUES (NEW.id); RETURN NEW; END$$; CREATE TRIGGER w AFTER INSERT ON watched FOR EACH ROW EXECUTE FUNCTION watch()",
         "INSERT INTO watched VALUES (1)", ["public.watched"]),
     "MERGE": ("CREATE TABLE merged (id int PRIMARY KEY)", "MERGE INTO merged USING (SELECT 1 AS id) s ON s.id = merged.id WHEN NOT MATCHED THEN INSERT VALUES (1)", ["merged"]),
+    "values that each side would compute": ("CREATE TABLE dated (id int PRIMARY KEY); INSERT INTO dated VALUES (1)",
+                                            "ALTER TABLE dated ADD at timestamptz DEFAULT clock_timestamp()", ["dated"]),
+    "numbers with fewer digits than they have": ("CREATE TABLE rounded (id int PRIMARY KEY, f float8)",
+                                                 ["SET extra_float_digits = 0", "INSERT INTO rounded VALUES (1, 0.1::float8 + 0.2)"], ["public.rounded"]),
+    "a form of values that changes within a transaction": (
+        "CREATE TABLE restyled (id int PRIMARY KEY, d date)",
+        [["INSERT INTO restyled VALUES (1, '2020-02-01')", "SET LOCAL DateStyle = 'SQL, DMY'", "INSERT INTO restyled VALUES (2, '01/02/2020')"]], ["public.restyled"]),
     "inheritance": ("CREATE TABLE base (id int PRIMARY KEY); CREATE TABLE heir (more text) INHERITS (base)", "INSERT INTO base VALUES (1)", ["public.base"]),
 }
 
@@ -166,12 +174,26 @@ class Kinds(Mirrored):
                 self.assertEqual(self.ledger(), [])
                 connection.close()
 
+    def test_encoding(self):
+        """a client that writes in LATIN1, in names and values, DDL and COPY too → the same characters on green"""
+        self.make('CREATE TABLE latin (id int PRIMARY KEY, v text); CREATE TABLE "gr\u00fcn" (id int PRIMARY KEY, "stra\u00dfe" text)')
+        connection = self.connect()
+        connection.set_client_encoding("LATIN1")
+        self.run_all(connection, ["INSERT INTO latin VALUES (1, '\u00e4\u00f6 \u00c3\u00a4')", "UPDATE latin SET v = v || '\u00e9'",
+                                  "INSERT INTO \"gr\u00fcn\" VALUES (1, '\u00df')", "ALTER TABLE latin ADD \"sp\u00e4t\" text DEFAULT '\u00e0'",
+                                  "INSERT INTO latin VALUES (2, 'x')"])
+        with connection.cursor() as cursor:
+            cursor.copy_expert("COPY latin FROM STDIN", io.BytesIO("3\t\u00fc\t\u00df\n".encode("latin-1")))
+        self.assert_equal("latin", '"gr\u00fcn"')
+        self.assertEqual(house().green.query("SELECT v FROM latin WHERE id = 1", database=DATABASE), [("\u00e4\u00f6 \u00c3\u00a4\u00e9",)])
+        self.assertEqual(self.ledger(), [])
+
     def test_unequal(self):
         """what cannot be carried → it runs, and the ledger names its table"""
         for name, (making, statement, tables) in UNEQUAL.items():
             with self.subTest(name):
                 self.make(making)
-                self.query(self.connect(), statement)
+                self.run_all(self.connect(), [statement] if isinstance(statement, str) else statement)
                 until(lambda: set(tables) <= {entry["table"] for entry in self.ledger()}, f"{tables} in the ledger")
         for entry in self.ledger():
             accepted = self.proxy.ask("POST", f"/api/v1/pairs/shop/ledger/{entry['id']}/accept", {"who": "test"})
@@ -349,7 +371,16 @@ class Both(Mirrored):
         """`ack: both` → when the client is told, the row is on green"""
         self.make("CREATE TABLE known (id int PRIMARY KEY)")
         connection = self.connect()
-        for i in range(20):
+        with house().green.connect(database=DATABASE) as other, other.cursor() as cursor:
+            cursor.execute("BEGIN; LOCK TABLE known IN SHARE MODE")
+            client = threading.Thread(target=self.query, args=(connection, "INSERT INTO known VALUES (0)"))
+            client.start()
+            until(lambda: house().green.query("SELECT count(*) FROM pg_locks WHERE NOT granted")[0][0] > 0, "the applier waits")
+            self.assertEqual(house().blue.query("SELECT count(*) FROM known", database=DATABASE), [(1,)])
+            self.assertTrue(client.is_alive())
+            cursor.execute("COMMIT")
+        client.join()
+        for i in range(1, 20):
             self.query(connection, "INSERT INTO known VALUES (%s)", (i,))
             self.assertEqual(house().green.query("SELECT count(*) FROM known", database=DATABASE), [(i + 1,)])
 

@@ -149,3 +149,24 @@ TEST_CASE("capture text: an INSERT too long to be parsed → its rows are carrie
   CHECK(static_cast<int>(read(insert("(mystery(1), 2)", "")).text->statements.front().kind) == static_cast<int>(Kind::unsafe));
   CHECK(static_cast<int>(read(insert("(1, 2)", "; DELETE FROM t")).text->statements.front().kind) == static_cast<int>(Kind::unsafe));
 }
+
+TEST_CASE("capture text: a change of a table that computes values for rows which are there → carried, and noted") {
+  Read read;
+  for (const char* text :
+       {"ALTER TABLE t ADD a timestamptz DEFAULT now()", "ALTER TABLE t ADD a timestamptz DEFAULT CURRENT_TIMESTAMP",
+        "ALTER TABLE t ADD a serial", "ALTER TABLE t ADD COLUMN a int GENERATED ALWAYS AS IDENTITY", "ALTER TABLE t ADD a uuid DEFAULT gen_random_uuid()",
+        "ALTER TABLE t ADD a date DEFAULT 'today'::date", "ALTER TABLE t ALTER a TYPE text USING a || random()", "ALTER TABLE t DROP b, ADD a bigserial"}) {
+    CAPTURE(std::string(text));
+    const CaptureStatement& statement = read(text).text->statements.front();
+    CHECK(static_cast<int>(statement.kind) == static_cast<int>(Kind::text));
+    CHECK_FALSE(statement.reason.empty());
+  }
+  for (const char* text : {"ALTER TABLE t ADD a int DEFAULT 1", "ALTER TABLE t ADD a text[] DEFAULT ARRAY['x']::text[]", "ALTER TABLE t ADD a int DEFAULT -1",
+                           "ALTER TABLE t ADD a text DEFAULT 'nowhere'", "ALTER TABLE t ALTER a SET DEFAULT now()", "ALTER TABLE t ALTER a TYPE text USING a::text",
+                           "ALTER TABLE t ADD a int NOT NULL", "CREATE TABLE t (a timestamptz DEFAULT now(), b serial)"}) {
+    CAPTURE(std::string(text));
+    const CaptureStatement& statement = read(text).text->statements.front();
+    CHECK(static_cast<int>(statement.kind) == static_cast<int>(Kind::text));
+    CHECK(statement.reason.empty());
+  }
+}
