@@ -43,6 +43,9 @@ class Dialect {
                                                                          const BackendCredentials& credentials,
                                                                          EncryptionWish wish,
                                                                          std::uint32_t server_number) = 0;
+  /// `half` was made by a dialect on another thread, and is used on this one from now on: what it shares with connections there
+  /// it lets go of, and shares with those here. `login` and `server_number` as in make_backend_login().
+  virtual void adopt(BackendHalf& half, const Login& login, std::uint32_t server_number) = 0;
   /// The same login, but its transactions may write wherever the server begins them read-only by a setting of the database. What the
   /// client itself has asked for stays.
   [[nodiscard]] virtual Login login_for_writes(const Login& login) const = 0;

@@ -97,7 +97,7 @@ class PostgresBackendHalf final : public BackendHalf {
 
   RestorePhase restore = RestorePhase::idle;
   RestorationText restoration;            ///< the last one, and storage for the next
-  const std::shared_ptr<ProvenTexts> proven;
+  std::shared_ptr<ProvenTexts> proven;    ///< by one worker's connections of this login to this server; see Dialect::adopt
   bool is_transaction_read_only = false;  ///< the open transaction was declared READ ONLY
   bool is_read_only_sealed = false;       ///< and has taken its snapshot, so it cannot become READ WRITE
 

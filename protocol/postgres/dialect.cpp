@@ -90,6 +90,10 @@ std::unique_ptr<BackendLogin> PostgresDialect::make_backend_login(const Login& l
   return std::make_unique<PostgresBackendLogin>(*this, login, credentials, wish, proven_texts_for(login, server_number));
 }
 
+void PostgresDialect::adopt(BackendHalf& half, const Login& login, std::uint32_t server_number) {
+  static_cast<PostgresBackendHalf&>(half).proven = proven_texts_for(login, server_number);
+}
+
 std::shared_ptr<ProvenTexts> PostgresDialect::proven_texts_for(const Login& login, std::uint32_t server_number) {
   std::pair<std::string, std::uint32_t> key(pool_key(login), server_number);
   const auto known = proven_texts_.find(key);

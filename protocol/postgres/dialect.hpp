@@ -52,6 +52,7 @@ class PostgresDialect final : public Dialect {
                                                                  const BackendCredentials& credentials,
                                                                  EncryptionWish wish,
                                                                  std::uint32_t server_number) override;
+  void adopt(BackendHalf& half, const Login& login, std::uint32_t server_number) override;
   [[nodiscard]] std::string pool_key(const Login& login) const override;
   [[nodiscard]] Bytes write_cancel(const BackendHalf& half) override;
   [[nodiscard]] std::unique_ptr<Dialogue> make_cancellation(Bytes cancel_bytes, EncryptionWish wish) override;

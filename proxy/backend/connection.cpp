@@ -78,6 +78,7 @@ Connection::Connection(Surroundings& surroundings, Parcel parcel, Keeper& keeper
       idle_since_(surroundings.loop.now()),
       client_(std::move(parcel.client)),
       half_(std::move(parcel.half)) {
+  surroundings_.dialect.adopt(*half_, *client_, static_cast<std::uint32_t>(side_));
   channel_.emplace(surroundings_.connector.receive(std::move(parcel.stream)), static_cast<net::StreamListener&>(*this));
   ++surroundings_.metrics.sides[side_].connections_open;
 }

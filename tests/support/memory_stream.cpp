@@ -216,6 +216,25 @@ IoOutcome MemoryStream::try_write(const protocol::Gather& source, std::size_t sk
   return total;
 }
 
+namespace {
+
+struct MemoryFreight final : proxy::net::Freight {
+  explicit MemoryFreight(std::unique_ptr<MemoryStream> taken) : stream(std::move(taken)) {}
+  std::unique_ptr<MemoryStream> stream;
+};
+
+}  // namespace
+
+std::unique_ptr<proxy::net::Freight> MemoryStream::take_out() {
+  if (is_broken_ || is_closed_ || is_connecting_ || is_readable_) return nullptr;
+  std::unique_ptr<MemoryStream> moved(new MemoryStream(loop_, incoming_, outgoing_));  // both ways report to it from here on
+  moved->is_writable_ = is_writable_;
+  is_closed_ = true;  // not close(): the peer is told nothing
+  is_writable_ = false;
+  break_with("closed");
+  return std::make_unique<MemoryFreight>(std::move(moved));
+}
+
 void MemoryStream::close() {
   if (is_closed_) return;
   is_closed_ = true;
@@ -263,6 +282,10 @@ MemoryPair::MemoryPair(SimLoop& loop, const StreamFaults& to_b, const StreamFaul
   const auto b_to_a = std::make_shared<MemoryStream::Direction>(loop, to_a);
   a.reset(new MemoryStream(loop, b_to_a, a_to_b));
   b.reset(new MemoryStream(loop, a_to_b, b_to_a));
+}
+
+std::unique_ptr<proxy::net::Stream> SimConnector::receive(std::unique_ptr<proxy::net::Freight> freight) {
+  return std::move(static_cast<MemoryFreight&>(*freight).stream);
 }
 
 std::unique_ptr<proxy::net::Stream> SimConnector::connect(const proxy::net::Endpoint& endpoint) {

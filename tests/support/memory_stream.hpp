@@ -58,6 +58,7 @@ class MemoryStream final : public proxy::net::Stream {
   [[nodiscard]] proxy::net::IoOutcome try_read(std::span<std::byte> target) override;
   [[nodiscard]] proxy::net::IoOutcome try_write(const protocol::Gather& source, std::size_t skip) override;
   [[nodiscard]] proxy::net::IoOutcome try_write(protocol::ByteView source) override;
+  [[nodiscard]] std::unique_ptr<proxy::net::Freight> take_out() override;
   void close() override;
   [[nodiscard]] std::string failure() const override { return failure_; }
 
@@ -136,6 +137,7 @@ class SimConnector final : public proxy::net::Connector {
   SimConnector(SimLoop& loop, Judge judge, OnAccepted on_accepted)
       : loop_(loop), judge_(std::move(judge)), on_accepted_(std::move(on_accepted)) {}
   [[nodiscard]] std::unique_ptr<proxy::net::Stream> connect(const proxy::net::Endpoint& endpoint) override;
+  [[nodiscard]] std::unique_ptr<proxy::net::Stream> receive(std::unique_ptr<proxy::net::Freight> freight) override;
   [[nodiscard]] std::size_t attempts_count() const { return attempts_count_; }
 
  private:

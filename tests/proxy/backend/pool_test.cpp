@@ -1,5 +1,6 @@
 #include "proxy/backend/pool.hpp"
 
+#include "protocol/postgres/backend_half.hpp"
 #include "protocol/postgres/dialect.hpp"
 #include "protocol/postgres/nonce_source.hpp"
 #include "tests/sim/actors.hpp"
@@ -191,6 +192,28 @@ TEST_CASE("pool: what another worker holds idle → given up for a session that 
   CHECK(here.has_turn);
   CHECK(here.ask());
   CHECK(house.open_count() == 1);
+}
+
+TEST_CASE("pool: a connection goes to another worker → shares what its server has proven with connections there, none with where it came from") {
+  using protocol::postgres::PostgresBackendHalf;
+  const auto proven = [](Client& client) { return static_cast<PostgresBackendHalf&>(client.connection->half()).proven; };
+  House house;
+  const ConnectionTerms three{3, 0, 0};
+  Client stays(house.first, "app", three);
+  Client leaves(house.first, "app", three);
+  Client there(house.second, "app", three);
+  REQUIRE(stays.ask());
+  REQUIRE(leaves.ask());
+  REQUIRE(there.ask());
+  REQUIRE(proven(leaves) == proven(stays));
+  leaves.give_back();
+  Client here(house.second, "app", three);
+  CHECK_FALSE(here.ask());
+  house.loop.run_ready();
+  REQUIRE(here.ask());
+  REQUIRE(house.backends.size() == 3);
+  CHECK(proven(here) == proven(there));
+  CHECK(proven(here) != proven(stays));
 }
 
 TEST_CASE("pool: two workers want the only connection all the time → both are served") {
