@@ -77,6 +77,12 @@ class Demo(unittest.TestCase):
         self.assertNotIn("NOT AS PROMISED", output)
         for share in ("0", "10", "50", "100"):
             self.assertRegex(output, rf"reads {share} % on green")
+        for move in ("switchover to green", "rollback to blue", "switchover to green again"):
+            self.assertRegex(output, rf"── {move}\n +(blue|green) has the authority")
+        self.assertRegex(output, r"the longest stall: [0-9.]+ m?s without a write of any client")
+        self.assertRegex(output, r"[1-9][0-9,]* times a client read what it had just written")
+        for table in ("accounts", "branches", "history", "tellers"):
+            self.assertRegex(output, rf"public\.pgbench_{table}: [1-9][0-9,]* rows, equal")
         self.assert_nothing_left()
 
     def test_interrupted_while_servers_are_made(self):
@@ -117,7 +123,7 @@ class Demo(unittest.TestCase):
         psql = next(line for line in lines if line.strip().startswith("psql")).strip()
         put = next(line for line in lines if "-X PUT" in line).strip()
         said = subprocess.run(psql, shell=True, capture_output=True, text=True, timeout=30)
-        self.assertIn("blue", said.stdout, said.stderr)
+        self.assertIn("green", said.stdout, said.stderr)
         said = subprocess.run(put, shell=True, capture_output=True, text=True, timeout=30)
         self.assertIn('"acknowledged_by_all":true', said.stdout.replace(" ", ""), said.stderr)
         until(lambda: re.search(r"\b(?:2[0-9]) %", process.stdout.readline()), "a quarter of the reads on green")

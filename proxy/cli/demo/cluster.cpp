@@ -136,7 +136,8 @@ void Cluster::write_settings() const {
   write_file(store() / "pg_hba.conf",
              "# type database user address method\n"
              "local all all trust\n"
-             "host demo demo 127.0.0.1/32 trust\n");
+             "host demo demo 127.0.0.1/32 trust\n"
+             "host all keeper 127.0.0.1/32 scram-sha-256\n");
 }
 
 std::string Cluster::socket_conninfo(const char* database) const {
@@ -166,6 +167,7 @@ void Cluster::start(StopSignals& signals) {
     if (count++ == start_count_max) throw DemoFailure(server_->complaint("does not start"));
   }
   execute("postgres", "CREATE ROLE demo LOGIN");
+  execute("postgres", "CREATE ROLE keeper LOGIN SUPERUSER PASSWORD '" + options_.keeper_password + "'");
   execute("postgres", "CREATE DATABASE demo OWNER demo");
 }
 
@@ -179,6 +181,7 @@ void Cluster::finish_load(StopSignals& signals) {
   task_->expect_success(signals, DemoClock::now() + load_timeout);
   task_.reset();
   execute("demo", "CREATE TABLE demo_side AS SELECT text '" + options_.name + "' AS name");
+  execute("demo", "ALTER TABLE demo_side ADD PRIMARY KEY (name)");
   execute("demo", "ALTER TABLE demo_side OWNER TO demo");
 }
 

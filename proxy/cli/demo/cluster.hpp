@@ -31,11 +31,12 @@ struct ClusterOptions {
   std::filesystem::path directory;    ///< of this cluster's own; must exist and belong to `account`
   std::optional<Account> account;
   unsigned connections_max = 100;
+  std::string keeper_password;        ///< of the superuser `keeper`, as whom the proxy mirrors and switches over
 };
 
 /// A throw-away PostgreSQL server: made, filled, and gone with this object. It listens on the loopback
-/// address for the user `demo`, who owns the database `demo` and nothing else; its superuser can come in only
-/// through the local socket inside a directory that nobody else can enter. Work is split into steps, so that
+/// address for the user `demo`, who owns the database `demo` and nothing else, and by password for `keeper`; its other superuser
+/// can come in only through the local socket inside a directory that nobody else can enter. Work is split into steps, so that
 /// two clusters do theirs at the same time. The steps throw DemoFailure and Interrupted.
 class Cluster {
  public:
@@ -51,13 +52,14 @@ class Cluster {
   [[nodiscard]] const std::string& name() const { return options_.name; }
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] const ChildProcess& server() const { return *server_; }
+  /// For libpq: the local socket, as the superuser.
+  [[nodiscard]] std::string socket_conninfo(const char* database) const;
   /// The one value that `sql` gives, asked directly over the local socket as the superuser.
   [[nodiscard]] std::string ask(const std::string& sql) const;
 
  private:
   [[nodiscard]] std::filesystem::path store() const { return options_.directory / "store"; }
   [[nodiscard]] std::filesystem::path log(const char* name) const { return options_.directory / name; }
-  [[nodiscard]] std::string socket_conninfo(const char* database) const;
   [[nodiscard]] Command command(const char* program, std::vector<std::string> arguments) const;
   void write_settings() const;
   [[nodiscard]] bool start_once(StopSignals& signals);

@@ -25,7 +25,7 @@ int play(const DemoOptions& options, StopSignals& signals, std::ostream& out) {
   Story story(options, signals, out);
   story.raise_servers();
   story.start_proxy();
-  const bool is_as_promised = story.move_reads().empty();
+  const bool is_as_promised = story.move_traffic().empty();
   if (!is_as_promised) return exit_failed;
   if (options.ending == DemoEnding::hold) hold_until_stopped(story);
   return 0;

@@ -14,11 +14,14 @@ constexpr std::chrono::milliseconds reconnect_pause{100};
 constexpr std::uint64_t accounts_per_scale = 100'000;
 constexpr std::uint64_t tellers_per_scale = 10;
 
-/// One transaction in eight writes, one in sixteen is a declared read-only transaction of two reads.
-WorkKind kind_of(std::uint64_t transaction_number) {
-  if (transaction_number % 8 == 5) return WorkKind::write;
-  if (transaction_number % 16 == 2) return WorkKind::read_transaction;
-  return WorkKind::read;
+/// Of these many clients one writes; the others' reads are bound to no write, so their shares are the weights alone.
+constexpr unsigned clients_per_writer = 4;
+
+/// A writer's turns: a transaction of TPC-B, and a read of what it has written. A reader's: one transaction in sixteen is a
+/// declared read-only one of two reads.
+WorkKind kind_of(bool is_writer, std::uint64_t transaction_number) {
+  if (is_writer) return transaction_number % 2 == 0 ? WorkKind::write : WorkKind::own_read;
+  return transaction_number % 16 == 2 ? WorkKind::read_transaction : WorkKind::read;
 }
 
 const char* const prepared_name = "balance";
@@ -36,7 +39,9 @@ LoadClient::LoadClient(const LoadOptions& options, unsigned number, LoadLedger& 
       ledger_(ledger),
       mode_(std::array{QueryMode::simple, QueryMode::extended, QueryMode::prepared}[number % 3]),
       random_(number + 1),
-      transaction_number_(number * 3) {}
+      number_(number),
+      is_writer_(number % clients_per_writer == 0),
+      transaction_number_(is_writer_ ? 0 : number * 3) {}
 
 int LoadClient::descriptor() const {
   return state_ == State::resting || connection_ == nullptr ? -1 : ::PQsocket(connection_.get());
@@ -106,9 +111,10 @@ void LoadClient::go_on_connecting(DemoClock::time_point now) {
 }
 
 void LoadClient::begin_work(DemoClock::time_point now) {
-  kind_ = kind_of(transaction_number_++);
+  kind_ = kind_of(is_writer_, transaction_number_++);
   step_ = 0;
-  account_ = std::uniform_int_distribution<std::uint64_t>(1, options_.scale * accounts_per_scale)(random_);
+  if (kind_ == WorkKind::own_read && !written_) kind_ = WorkKind::write;
+  if (kind_ != WorkKind::own_read) choose_account();
   delta_ = std::uniform_int_distribution<std::int64_t>(-5000, 5000)(random_);
   answered_by_.reset();
   trouble_.clear();
@@ -120,9 +126,22 @@ void LoadClient::begin_work(DemoClock::time_point now) {
   if (::PQstatus(connection_.get()) == CONNECTION_BAD) give_up(now, true, ::PQerrorMessage(connection_.get()));
 }
 
+/// No two writers share an account, so what one has written is there until it writes again.
+void LoadClient::choose_account() {
+  const std::uint64_t count = options_.scale * accounts_per_scale;
+  account_ = std::uniform_int_distribution<std::uint64_t>(1, count)(random_);
+  if (!is_writer_) return;
+  account_ -= account_ % options_.client_count;
+  account_ += number_;
+  if (account_ == 0) account_ = options_.client_count;
+  if (account_ > count) account_ -= options_.client_count;
+  written_.reset();
+}
+
 std::size_t LoadClient::step_count() const {
   switch (kind_) {
-    case WorkKind::read: return 1;
+    case WorkKind::read:
+    case WorkKind::own_read: return 1;
     case WorkKind::read_transaction: return 4;
     case WorkKind::write: return 7;
   }
@@ -131,7 +150,8 @@ std::size_t LoadClient::step_count() const {
 
 bool LoadClient::is_read_step() const {
   switch (kind_) {
-    case WorkKind::read: return true;
+    case WorkKind::read:
+    case WorkKind::own_read: return true;
     case WorkKind::read_transaction: return step_ == 1 || step_ == 2;
     case WorkKind::write: return step_ == 2;
   }
@@ -199,8 +219,12 @@ void LoadClient::take_result(const PGresult& result) {
   }
   const bool has_row = ::PQntuples(&result) == 1 && ::PQnfields(&result) == 2;
   const auto side = has_row ? routing::side_from(::PQgetvalue(&result, 0, 1)) : std::nullopt;
+  const std::string balance = has_row ? ::PQgetvalue(&result, 0, 0) : "";
+  if (kind_ == WorkKind::write) balance_ = balance;
   if (!side) {
     trouble_ = "a read gave something else than its one row";
+  } else if (state_ == State::working && kind_ == WorkKind::own_read && balance != written_) {
+    trouble_ = "a client did not read what it had written";
   } else if (answered_by_ && answered_by_ != side) {
     trouble_ = "the side changed inside a transaction";
   } else {
@@ -219,6 +243,7 @@ void LoadClient::end_step(DemoClock::time_point now) {
     return;
   }
   const auto took = std::chrono::duration_cast<std::chrono::microseconds>(DemoClock::now() - began_at_);
+  if (kind_ == WorkKind::write) written_ = balance_;
   ledger_.note_success(kind_, *answered_by_, took, began_in_);
   rest(now + options_.think_time);
 }

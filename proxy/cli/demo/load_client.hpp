@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 
@@ -47,6 +48,7 @@ class LoadClient {
   void begin_connecting(DemoClock::time_point now);
   void go_on_connecting(DemoClock::time_point now);
   void begin_work(DemoClock::time_point now);
+  void choose_account();
   void send_step();
   [[nodiscard]] bool send_read();
   void read_results(DemoClock::time_point now);
@@ -68,6 +70,8 @@ class LoadClient {
   DemoClock::time_point wake_at_;
   bool is_finishing_ = false;
 
+  unsigned number_;
+  bool is_writer_;
   WorkKind kind_ = WorkKind::read;
   std::uint64_t transaction_number_ = 0;
   std::size_t step_ = 0;
@@ -76,7 +80,9 @@ class LoadClient {
   DemoClock::time_point began_at_;
   LoadLedger::Phase began_in_;
   std::optional<routing::Side> answered_by_;
-  std::string trouble_;  ///< of the step under way
+  std::string balance_;                 ///< as the transaction under way sees it behind its own change
+  std::optional<std::string> written_;  ///< what it left in account_, once committed
+  std::string trouble_;                 ///< of the step under way
 };
 
 }  // namespace proxy::cli

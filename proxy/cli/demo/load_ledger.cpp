@@ -7,8 +7,17 @@ namespace proxy::cli {
 namespace {
 
 void add(LoadCounts& counts, WorkKind kind, routing::Side side, std::chrono::microseconds took) {
-  ++(kind == WorkKind::write ? counts.writes : counts.reads)[side];
+  switch (kind) {
+    case WorkKind::read:
+    case WorkKind::read_transaction: ++counts.reads[side]; break;
+    case WorkKind::write: ++counts.writes[side]; break;
+    case WorkKind::own_read: ++counts.own_reads[side]; break;
+  }
   counts.worst = std::max(counts.worst, took);
+}
+
+std::chrono::microseconds since(std::chrono::steady_clock::time_point before, std::chrono::steady_clock::time_point now) {
+  return std::chrono::duration_cast<std::chrono::microseconds>(now - before);
 }
 
 }  // namespace
@@ -38,6 +47,24 @@ void LoadLedger::note_success(WorkKind kind, routing::Side side, std::chrono::mi
   add(total_, kind, side, took);
   add(interval_, kind, side, took);
   if (phase_ && phase_ == began_in) add(phases_[*phase_], kind, side, took);
+  stall_.longest = std::max(stall_.longest, took);
+  if (kind != WorkKind::write) return;
+  const auto now = std::chrono::steady_clock::now();
+  stall_.silence = std::max(stall_.silence, since(last_write_at_, now));
+  last_write_at_ = now;
+}
+
+void LoadLedger::watch_stalls() {
+  const std::lock_guard lock(mutex_);
+  stall_ = {};
+  if (total_.write_count() == 0) last_write_at_ = std::chrono::steady_clock::now();
+}
+
+Stall LoadLedger::stall() const {
+  const std::lock_guard lock(mutex_);
+  Stall felt = stall_;
+  felt.silence = std::max(felt.silence, since(last_write_at_, std::chrono::steady_clock::now()));
+  return felt;
 }
 
 void LoadLedger::note_trouble(std::string what, std::uint64_t LoadCounts::* member) {

@@ -44,12 +44,14 @@ std::filesystem::path program_for(const std::optional<Account>& account, const s
 
 }  // namespace
 
-std::string demo_configuration(std::uint16_t blue_port, std::uint16_t green_port) {
+std::string demo_configuration(std::uint16_t blue_port, std::uint16_t green_port, const std::string& keeper_password) {
+  const std::string keeper = "user: keeper, password: \"" + keeper_password + "\"";
   return "# Written by `crossfade demo`.\n"
          "admin:\n"
          "  listen: 127.0.0.1:0\n"
          "limits:\n"
          "  shutdown_timeout: 1s\n"
+         "state: {directory: state}\n"
          "pairs:\n"
          "  " + std::string(demo_pair_name) + ":\n"
          "    dialect: postgres\n"
@@ -59,6 +61,11 @@ std::string demo_configuration(std::uint16_t blue_port, std::uint16_t green_port
          "    authentication: trust\n"
          "    users:\n"
          "      demo: {}\n"
+         "    sync: mirror\n"
+         "    mirror: {directory: journal, " + keeper + "}\n"
+         "    switchover: {databases: [demo], " + keeper + "}\n"
+         "    catalogue: {database: demo, " + keeper + "}\n"
+         "    health: {" + keeper + "}\n"
          "    rules:\n"
          "      - name: " + std::string(demo_rule_name) + "\n"
          "        reads: {green: 0}\n"

@@ -27,8 +27,9 @@ struct ReadyAddresses {
 inline constexpr std::string_view demo_pair_name = "demo";
 inline constexpr std::string_view demo_rule_name = "all";
 
-/// The configuration that the demo runs on: one pair, one rule, ports chosen by the system. Pure.
-[[nodiscard]] std::string demo_configuration(std::uint16_t blue_port, std::uint16_t green_port);
+/// The configuration that the demo runs on: one mirrored pair that can switch over, one rule, ports chosen by the system. Pure.
+/// `keeper_password` is of letters and digits.
+[[nodiscard]] std::string demo_configuration(std::uint16_t blue_port, std::uint16_t green_port, const std::string& keeper_password);
 
 /// Reads {"admin": "host:port", "pairs": {"demo": "host:port"}}; nothing when it is not that. Pure.
 [[nodiscard]] std::optional<ReadyAddresses> parse_ready_file(std::string_view text);

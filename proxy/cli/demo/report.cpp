@@ -27,6 +27,12 @@ void judge_step(const StepResult& step, std::vector<std::string>& complaints) {
   if (off > (is_exact(step.green_share_expected) ? 0.0 : share_tolerance)) {
     complaints.push_back("step \"" + step.title + print("\": green answered %.2f %% of the reads", share));
   }
+  const routing::Side other = routing::other(step.writes_expected);
+  if (step.counts.writes[other] > 0) {
+    complaints.push_back("step \"" + step.title + "\": " + std::string(routing::name_of(other)) + " took writes, which belong to " +
+                         std::string(routing::name_of(step.writes_expected)));
+  }
+  if (step.counts.writes[step.writes_expected] == 0) complaints.push_back("step \"" + step.title + "\": no write was committed");
 }
 
 }  // namespace
@@ -48,8 +54,6 @@ std::vector<std::string> judge(const std::vector<StepResult>& steps, const LoadC
   std::vector<std::string> complaints;
   if (total.errors > 0) complaints.push_back(grouped(total.errors) + " transactions failed");
   if (total.dropped > 0) complaints.push_back(grouped(total.dropped) + " connections were lost");
-  if (total.writes[routing::Side::green] > 0) complaints.push_back("green answered writes, which belong to blue");
-  if (total.writes[routing::Side::blue] == 0) complaints.push_back("no write was committed");
   for (const StepResult& step : steps) judge_step(step, complaints);
   return complaints;
 }
@@ -73,18 +77,41 @@ std::string live_line(std::chrono::seconds since_start, std::chrono::duration<do
                grouped(counts.dropped).c_str(), short_duration(counts.worst).c_str());
 }
 
+namespace {
+
+std::string moves(const std::vector<StepResult>& steps) {
+  std::string text;
+  Stall worst;
+  for (const StepResult& step : steps) {
+    if (!step.held) continue;
+    if (text.empty()) text = "\n  move of the authority           clients held   longest silence of writes   longest transaction\n";
+    text += print("  %-29s   %12s   %25s   %19s\n", step.title.c_str(), short_duration(*step.held).c_str(),
+                  short_duration(step.stall.silence).c_str(), short_duration(step.stall.longest).c_str());
+    worst = {std::max(worst.silence, step.stall.silence), std::max(worst.longest, step.stall.longest)};
+  }
+  if (text.empty()) return text;
+  return text + "  the longest stall: " + short_duration(worst.silence) + " without a write of any client, " + short_duration(worst.longest) +
+         " of one transaction\n";
+}
+
+}  // namespace
+
 std::string summary(const std::vector<StepResult>& steps, const LoadCounts& total,
-                    const std::vector<std::string>& complaints) {
-  std::string text = "  step                          reads   on green   acknowledged in   worst\n";
+                    const std::vector<std::string>& complaints, const std::string& equality) {
+  std::string text = "  step                               reads   on green   writes of   acknowledged in   worst\n";
   for (const StepResult& step : steps) {
     const bool has_change = step.acknowledged_after.count() > 0;
-    text += print("  %-24s %10s   %6.2f %%   %15s   %s\n", step.title.c_str(), grouped(step.counts.read_count()).c_str(),
-                  step.counts.green_read_share(), has_change ? short_duration(step.acknowledged_after).c_str() : "",
-                  short_duration(step.counts.worst).c_str());
+    text += print("  %-29s %10s   %6.2f %%   %-9s   %15s   %s\n", step.title.c_str(), grouped(step.counts.read_count()).c_str(),
+                  step.counts.green_read_share(), std::string(routing::name_of(step.writes_expected)).c_str(),
+                  has_change ? short_duration(step.acknowledged_after).c_str() : "", short_duration(step.counts.worst).c_str());
   }
-  text += "\n  " + grouped(total.read_count() + total.write_count()) + " transactions (" + grouped(total.read_count()) +
-          " reads, " + grouped(total.write_count()) + " writes), " + grouped(total.errors) + " errors, " +
+  text += moves(steps);
+  text += "\n  " + grouped(total.own_read_count()) + " times a client read what it had just written, " +
+          grouped(total.own_reads[routing::Side::green]) + " of them on green: it was there each time\n";
+  text += "  " + grouped(total.read_count() + total.own_read_count() + total.write_count()) + " transactions (" +
+          grouped(total.read_count() + total.own_read_count()) + " reads, " + grouped(total.write_count()) + " writes), " + grouped(total.errors) + " errors, " +
           grouped(total.dropped) + " dropped connections, worst latency " + short_duration(total.worst) + "\n";
+  text += equality;
   for (const std::string& complaint : complaints) text += "  NOT AS PROMISED: " + complaint + "\n";
   return text;
 }

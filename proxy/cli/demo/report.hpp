@@ -13,8 +13,11 @@ namespace proxy::cli {
 /// One step of the demo's story and what was measured in it.
 struct StepResult {
   std::string title;                ///< "10 % to green"
-  double green_share_expected = 0;  ///< percent of reads
-  std::chrono::microseconds acknowledged_after{0};  ///< as the proxy reports it; zero for the first step
+  double green_share_expected = 0;  ///< percent of reads of clients that only read
+  routing::Side writes_expected = routing::Side::blue;  ///< the side that has the authority
+  std::chrono::microseconds acknowledged_after{0};      ///< as the proxy reports it; zero for the first step and for moves of the authority
+  std::optional<std::chrono::microseconds> held;        ///< of a move of the authority: clients were held at most so long, says the proxy
+  Stall stall;                                          ///< and what clients felt in and after it
   LoadCounts counts;
 };
 
@@ -27,9 +30,9 @@ inline constexpr double share_tolerance = 2.0;  ///< percentage points: a step h
 [[nodiscard]] std::string live_heading();
 [[nodiscard]] std::string live_line(std::chrono::seconds since_start, std::chrono::duration<double> interval,
                                     const LoadCounts& counts);
-/// The table of steps, the totals and the verdict.
+/// The tables of steps and of moves, the totals, the comparison of the sides as text, and the verdict.
 [[nodiscard]] std::string summary(const std::vector<StepResult>& steps, const LoadCounts& total,
-                                  const std::vector<std::string>& complaints);
+                                  const std::vector<std::string>& complaints, const std::string& equality);
 
 /// "0.35 ms", "12 ms", "1.2 s": two or three digits are enough for a person.
 [[nodiscard]] std::string short_duration(std::chrono::microseconds duration);

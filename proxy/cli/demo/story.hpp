@@ -25,17 +25,20 @@ class Story {
 
   void raise_servers();
   void start_proxy();
-  /// Moves the reads step by step and back. What speaks against success; empty when all went as promised.
-  [[nodiscard]] std::vector<std::string> move_reads();
+  /// Moves the reads step by step, the authority over, back and over again, and compares the sides. What speaks against success; empty
+  /// when all went as promised.
+  [[nodiscard]] std::vector<std::string> move_traffic();
   /// Until a stop signal comes, which it throws.
   [[noreturn]] void hold();
 
  private:
   [[nodiscard]] ClusterOptions cluster_options(const char* name) const;
   void start_load(std::chrono::microseconds think_time);
-  void play_step(std::size_t number, std::string title, double green_share, const std::optional<Acknowledgement>& change);
+  void play_step(std::string title, double green_share, const std::optional<Acknowledgement>& change);
+  void move_authority(std::string title, double green_share, std::uint64_t (AdminApi::*begin)());
+  void finish_step(StepResult result);
   void show_until(DemoClock::time_point end);
-  void check_histories(std::vector<std::string>& complaints);
+  [[nodiscard]] std::string compare_sides(std::vector<std::string>& complaints);
   void say(const std::string& text);
 
   DemoOptions options_;
@@ -43,6 +46,7 @@ class Story {
   std::ostream& out_;
   DemoClock::time_point began_at_;
   std::optional<Account> account_;
+  std::string keeper_password_;
   ScratchDirectory scratch_;
   Cluster blue_;
   Cluster green_;
@@ -50,6 +54,7 @@ class Story {
   std::unique_ptr<AdminApi> admin_;
   LoadLedger ledger_;
   std::vector<StepResult> steps_;
+  routing::Side authority_ = routing::Side::blue;
   std::unique_ptr<LoadDriver> load_;
 };
 

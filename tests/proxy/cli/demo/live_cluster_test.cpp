@@ -1,4 +1,5 @@
 #include "proxy/cli/demo/cluster.hpp"
+#include "proxy/cli/demo/equality.hpp"
 #include "proxy/cli/demo/failure.hpp"
 #include "proxy/cli/demo/load_driver.hpp"
 #include "proxy/cli/demo/scratch_directory.hpp"
@@ -40,6 +41,7 @@ struct LiveCluster {
     made.programs = proxy::cli::find_server_programs(std::getenv("PATH"));
     made.directory = scratch.path();
     made.account = account;
+    made.keeper_password = "0123456789abcdef";
     return made;
   }
 
@@ -108,6 +110,39 @@ TEST_CASE("cluster: a connection from another user or to another database → re
     CHECK(::PQstatus(connection) == CONNECTION_BAD);
     ::PQfinish(connection);
   }
+}
+
+TEST_CASE("cluster: the keeper without his password → refused, with it → a superuser") {
+  const std::string base = "host=127.0.0.1 user=keeper dbname=demo port=" + std::to_string(live().cluster.port());
+  PGconn* without = ::PQconnectdb((base + " password=guessed").c_str());
+  CHECK(::PQstatus(without) == CONNECTION_BAD);
+  ::PQfinish(without);
+  PGconn* with = ::PQconnectdb((base + " password=0123456789abcdef").c_str());
+  CHECK(::PQstatus(with) == CONNECTION_OK);
+  ::PQfinish(with);
+}
+
+TEST_CASE("sides: a database against itself → every table equal; against one with other rows → they are counted") {
+  const std::string conninfo = live().cluster.socket_conninfo("demo");
+  for (const auto& each : proxy::cli::compare_tables(conninfo, conninfo, live().signals)) {
+    CAPTURE(each.table);
+    CHECK(each.differing == 0);
+  }
+  const std::string first = "host=127.0.0.1 user=keeper password=0123456789abcdef port=" + std::to_string(live().cluster.port()) + " dbname=";
+  PGconn* connection = ::PQconnectdb((first + "demo").c_str());
+  for (const char* statement : {"CREATE DATABASE one", "CREATE DATABASE other"}) ::PQclear(::PQexec(connection, statement));
+  ::PQfinish(connection);
+  for (const char* database : {"one", "other"}) {
+    PGconn* made = ::PQconnectdb((first + database).c_str());
+    ::PQclear(::PQexec(made, "CREATE TABLE t (a int, b text); INSERT INTO t VALUES (1, 'x'), (1, 'x'), (2, NULL)"));
+    if (std::string(database) == "other") ::PQclear(::PQexec(made, "DELETE FROM t WHERE a = 2; INSERT INTO t VALUES (1, 'x'), (3, '')"));
+    ::PQfinish(made);
+  }
+  const auto compared = proxy::cli::compare_tables(first + "one", first + "other", live().signals);
+  REQUIRE(compared.size() == 1);
+  CHECK(compared.front().table == "public.t");
+  CHECK(compared.front().rows == 2);
+  CHECK(compared.front().differing == 3);
 }
 
 TEST_CASE("cluster: its object ends → no process, no directory") {

@@ -52,6 +52,26 @@ TEST_CASE("ledger: several troubles → each counted, the first one's words kept
   CHECK(ledger.first_trouble() == "first");
 }
 
+TEST_CASE("ledger: a read of what was written → counted by itself, and no share of the reads") {
+  LoadLedger ledger;
+  ledger.note_success(WorkKind::own_read, Side::green, microseconds(10), std::nullopt);
+  CHECK(ledger.total().own_reads[Side::green] == 1);
+  CHECK(ledger.total().read_count() == 0);
+}
+
+TEST_CASE("stall: the longest transaction since it is watched, and the silence since the last write") {
+  LoadLedger ledger;
+  ledger.note_success(WorkKind::write, Side::blue, microseconds(900), std::nullopt);
+  ledger.watch_stalls();
+  CHECK(ledger.stall().longest == microseconds(0));
+  ledger.note_success(WorkKind::read, Side::blue, microseconds(70), std::nullopt);
+  const auto before = ledger.stall();
+  CHECK(before.longest == microseconds(70));
+  ledger.note_success(WorkKind::write, Side::blue, microseconds(80), std::nullopt);
+  CHECK(ledger.stall().longest == microseconds(80));
+  CHECK(ledger.stall().silence >= before.silence);
+}
+
 TEST_CASE("share: of the reads alone, and 0 without reads") {
   proxy::cli::LoadCounts counts;
   CHECK(counts.green_read_share() == 0);

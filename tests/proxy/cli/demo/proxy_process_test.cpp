@@ -32,7 +32,7 @@ TEST_CASE("ready file: another pair, no admin, no port, port 0 or beyond → not
 }
 
 TEST_CASE("configuration: read as a person's would be → valid, both servers' ports, no reads on green yet") {
-  const auto outcome = config::check_text("demo.yaml", proxy::cli::demo_configuration(5501, 5502));
+  const auto outcome = config::check_text("demo.yaml", proxy::cli::demo_configuration(5501, 5502, "0123456789abcdef"));
   CAPTURE(config::format_problems(outcome.problems));
   CHECK(outcome.problems.empty());
   REQUIRE(outcome.settings.has_value());
@@ -43,6 +43,7 @@ TEST_CASE("configuration: read as a person's would be → valid, both servers' p
   CHECK(pair.endpoints[routing::Side::green].port == 5502);
   REQUIRE(pair.plan.rules.size() == 1);
   CHECK(pair.plan.rules.front().name == proxy::cli::demo_rule_name);
+  CHECK(pair.mirror.has_value());
   CHECK(pair.plan.rules.front().reads.green == 0);
   CHECK(pair.plan.rules.front().stickiness == routing::Stickiness::statement);
 }

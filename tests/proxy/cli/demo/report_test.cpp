@@ -21,7 +21,12 @@ LoadCounts counts(std::uint64_t blue_reads, std::uint64_t green_reads) {
 }
 
 StepResult step(double expected, std::uint64_t blue_reads, std::uint64_t green_reads) {
-  return {"a step", expected, microseconds(350), counts(blue_reads, green_reads)};
+  StepResult made;
+  made.title = "a step";
+  made.green_share_expected = expected;
+  made.acknowledged_after = microseconds(350);
+  made.counts = counts(blue_reads, green_reads);
+  return made;
 }
 
 }  // namespace
@@ -44,25 +49,49 @@ TEST_CASE("judge: a step without reads → said, though its share is the expecte
   CHECK(judge({step(0, 0, 0)}, counts(1, 1)).size() == 1);
 }
 
-TEST_CASE("judge: errors, lost connections, writes on green, no writes → one sentence each") {
+TEST_CASE("judge: errors, lost connections → one sentence each") {
   LoadCounts total = counts(1, 1);
   total.errors = 3;
   CHECK(judge({}, total).size() == 1);
   total.dropped = 1;
   CHECK(judge({}, total).size() == 2);
-  total.writes[Side::green] = 1;
-  CHECK(judge({}, total).size() == 3);
-  total.writes[Side::blue] = 0;
-  CHECK(judge({}, total).size() == 4);
+}
+
+TEST_CASE("judge: writes on the side without the authority, no writes → one sentence each") {
+  StepResult made = step(50, 500, 500);
+  CHECK(judge({made}, counts(1, 1)).empty());
+  made.counts.writes[Side::green] = 1;
+  CHECK(judge({made}, counts(1, 1)).size() == 1);
+  made.counts.writes[Side::blue] = 0;
+  CHECK(judge({made}, counts(1, 1)).size() == 2);
+  made.writes_expected = Side::green;
+  CHECK(judge({made}, counts(1, 1)).empty());
+}
+
+TEST_CASE("judge: reads of what a client has written → no share of theirs counts") {
+  StepResult made = step(100, 0, 1000);
+  made.counts.own_reads[Side::blue] = 500;
+  CHECK(judge({made}, counts(1, 1)).empty());
+}
+
+TEST_CASE("summary: moves of the authority → the longest of their stalls") {
+  StepResult one = step(50, 10, 10);
+  one.held = microseconds(20'000);
+  one.stall = {microseconds(31'000), microseconds(44'000)};
+  StepResult two = one;
+  two.stall = {microseconds(36'000), microseconds(42'000)};
+  const std::string text = proxy::cli::summary({one, two}, counts(10, 10), {}, "all equal\n");
+  CHECK(text.find("the longest stall: 36 ms without a write of any client, 44 ms of one transaction") != std::string::npos);
+  CHECK(text.find("all equal") != std::string::npos);
 }
 
 TEST_CASE("summary: a complaint → stands in the text, with its step") {
   const std::vector<StepResult> steps{step(0, 10, 10)};
   const LoadCounts total = counts(10, 10);
-  const std::string text = proxy::cli::summary(steps, total, judge(steps, total));
+  const std::string text = proxy::cli::summary(steps, total, judge(steps, total), "");
   CHECK(text.find("NOT AS PROMISED") != std::string::npos);
   CHECK(text.find("0.35 ms") != std::string::npos);
-  CHECK(proxy::cli::summary(steps, total, {}).find("NOT AS PROMISED") == std::string::npos);
+  CHECK(proxy::cli::summary(steps, total, {}, "").find("NOT AS PROMISED") == std::string::npos);
 }
 
 TEST_CASE("live line: rates are per second of the interval, shares of what was answered") {
