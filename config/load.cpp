@@ -90,6 +90,7 @@ Settings read_settings(const Node& root, Reading& reading) {
   if (takeover != nullptr) read_takeover(*takeover, reading, settings.takeover);
   const Node* state = top.take("state");
   if (state != nullptr) read_state(*state, reading, settings.state);
+  reading.has_state = !settings.state.directory.empty();
   read_pairs(top, reading, settings);
   top.finish();
   return settings;
@@ -112,7 +113,7 @@ Outcome check(const std::string& name, std::string_view text, const Surroundings
   } else if (root && root->kind != Node::Kind::map) {
     findings.error(root->mark, "must be a map of settings, not " + std::string(name_of(root->kind)));
   } else if (root) {
-    Reading reading{findings, surroundings, std::filesystem::path(name).parent_path(), std::nullopt, {}};
+    Reading reading{findings, surroundings, std::filesystem::path(name).parent_path(), std::nullopt, {}, false};
     outcome.settings = read_settings(*root, reading);
     outcome.outline = outline_of(*root, reading.secrets);
     if (reading.first_inline_secret && access == FileAccess::others_too) {

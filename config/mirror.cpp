@@ -82,6 +82,11 @@ void read_sync(Section& pair_section, Reading& reading, Pair& pair) {
     }
     return;
   }
+  if (!reading.has_state) {
+    reading.findings.error(pair_section.mark_of("sync"),
+                           about(pair_section.path_of("sync"),
+                                 "`mirror` needs `state.directory`: a process that forgets which side has the authority would mirror the wrong way"));
+  }
   if (node == nullptr) {
     reading.findings.error(pair_section.mark_of("sync"), about(pair_section.path_of("sync"), "`mirror` needs the section `mirror`"));
     return;

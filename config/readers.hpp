@@ -21,6 +21,7 @@ struct Reading {
   std::optional<Mark> first_inline_secret;
   /// What the files and variables named in it hold, by the path of the key that names them.
   std::map<std::string, Secret> secrets;
+  bool has_state = false;  ///< `state.directory` is set
 };
 
 /// One secret under up to three names: `password`, `password_file`, `password_env` for the stem "password"; the stems

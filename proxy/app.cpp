@@ -92,7 +92,7 @@ void App::give_console(AppPair& pair) {
 
 protocol::Status App::prepare(lifecycle::InheritedSockets& sockets, Inheritance inheritance) {
   if (protocol::Status chosen = choose_tag(inheritance); !chosen) return chosen;
-  if (protocol::Status opened = open_state(); !opened) return opened;
+  if (protocol::Status opened = open_state(std::move(inheritance.state_lock)); !opened) return opened;
   predecessors_ = std::move(inheritance.predecessors);
   const std::uint32_t worker_count = settings_->worker_count.value_or(default_worker_count());
   for (std::uint32_t i = 0; i < worker_count; ++i) {
@@ -113,6 +113,7 @@ protocol::Status App::prepare(lifecycle::InheritedSockets& sockets, Inheritance 
     const PairSettings settings = settings_of(settings_, i);
     pairs_.push_back(make_pair(settings));
     AppPair& pair = *pairs_.back();
+    remember_weights(pair);
     for (const lifecycle::PairState& state : inheritance.states) {
       if (state.pair == pair.name()) pair.continue_plan(lifecycle::history_from(state, settings.pair->plan));
     }
@@ -338,6 +339,7 @@ admin::PlanChange App::publish(AppPair& pair, routing::PlanSnapshot plan) {
   change.acknowledged_after =
       std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin);
   change.plan = std::move(plan);
+  change.is_durable = keep_weights(pair);
   return change;
 }
 

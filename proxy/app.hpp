@@ -33,6 +33,7 @@ struct Inheritance {
   std::vector<lifecycle::PairState> states;
   std::vector<lifecycle::Predecessor> predecessors;
   std::optional<std::uint32_t> running_tag;  ///< of the process before; nothing: there is none
+  net::FileDescriptor state_lock;
 };
 
 /// The composition root: makes everything from the settings, connects it, and ends it in order. It also answers
@@ -106,7 +107,11 @@ class App final : public admin::Control, private admin::SwitchoverControl {
   // Switchovers: app_switchovers.cpp.
   /// Before the pair is open; once it is, start_switchover().
   void give_switchover(AppPair& pair);
-  [[nodiscard]] protocol::Status open_state();
+  [[nodiscard]] protocol::Status lock_state(const std::string& path, net::FileDescriptor inherited);
+  [[nodiscard]] protocol::Status open_state(net::FileDescriptor inherited_lock);
+  // What rules were given at run time: app_weights.cpp. Under control_mutex_, or before anything runs.
+  void remember_weights(AppPair& pair);
+  [[nodiscard]] bool keep_weights(AppPair& pair);
   [[nodiscard]] std::string history_path(const std::string& pair) const;
   [[nodiscard]] protocol::Result<std::shared_ptr<AppSwitchover>> find_switchover(const std::string& pair);
   [[nodiscard]] bool is_switching(const std::string& pair) const;
@@ -163,6 +168,7 @@ class App final : public admin::Control, private admin::SwitchoverControl {
   std::vector<std::unique_ptr<runtime::Worker>> workers_;
   std::vector<std::unique_ptr<AppConsole>> consoles_;  ///< of the pairs that have one; sessions use them to their end
   std::vector<std::shared_ptr<AppSwitchover>> switchovers_;  ///< of the pairs with a durable state
+  net::FileDescriptor state_lock_;                           ///< no other process has the state
   std::unique_ptr<telemetry::Audit> audit_;                  ///< null: there is no durable state
   std::string switchover_halt_;                              ///< see switchover::Controller
   Pairs pairs_;    ///< in the order of the configuration

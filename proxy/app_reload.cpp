@@ -138,6 +138,7 @@ protocol::Status App::carry_out(std::vector<Step> steps, const std::shared_ptr<c
   Pairs pairs;
   for (Step& step : steps) {
     if (!step.is_new) step.pair->apply(std::move(step.prepared), on_workers);
+    static_cast<void>(keep_weights(*step.pair));
     pairs.push_back(step.pair);
   }
   retire_pairs(pairs);

@@ -2,6 +2,8 @@
 
 #include "proxy/admin/switchover_json.hpp"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -40,12 +42,28 @@ protocol::Error refused(std::string words) {
 
 }  // namespace
 
-protocol::Status App::open_state() {
+/// The lock of the process before comes with a takeover: it is of the same file, and both have it until that one ends.
+protocol::Status App::lock_state(const std::string& path, net::FileDescriptor inherited) {
+  net::FileDescriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR));
+  if (!file.is_open()) return refused("`state.directory`: " + path + " cannot be opened: " + std::strerror(errno));
+  struct stat ours{};
+  struct stat theirs{};
+  const bool is_ours = inherited.is_open() && ::fstat(file.get(), &ours) == 0 && ::fstat(inherited.get(), &theirs) == 0 &&
+                       ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
+  if (is_ours) file = std::move(inherited);
+  // Source: flock(2), "Locks created by flock() are associated with an open file description".
+  if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) return refused("`state.directory`: another process has the state in " + path);
+  state_lock_ = std::move(file);
+  return {};
+}
+
+protocol::Status App::open_state(net::FileDescriptor inherited_lock) {
   const std::string& folder = settings_->state.directory;
   if (folder.empty()) return {};
   if (mkdir(folder.c_str(), S_IRWXU) != 0 && errno != EEXIST) {
     return refused("`state.directory`: " + folder + " cannot be made: " + std::strerror(errno));
   }
+  if (protocol::Status locked = lock_state(folder + "/lock", std::move(inherited_lock)); !locked) return locked;
   audit_ = std::make_unique<telemetry::Audit>(folder + "/audit");
   return audit_->open();
 }

@@ -77,6 +77,7 @@ std::vector<lifecycle::TakeoverServer::Part> App::hand_over(int control, std::st
     parts.push_back({lifecycle::encode_state(state), {pair->listening_socket()}});
   }
   if (admin_) parts.push_back({std::string(lifecycle::word_admin), {admin_->listening_socket()}});
+  if (state_lock_.is_open()) parts.push_back({std::string(lifecycle::word_state), {state_lock_.get()}});
   parts.push_back({std::string(lifecycle::word_control), {control}});
   const auto tell_line = [&parts](std::uint32_t tag, const net::FileDescriptor& end) {
     parts.push_back({std::string(lifecycle::word_cancels) + " " + std::to_string(tag), {end.get()}});
@@ -97,6 +98,8 @@ void App::withdraw() {
 void App::leave() {
   // Whoever still asks this process's admin endpoint is refused while it is handing over, so nothing waits for the lock.
   if (admin_) admin_->stop();
+  // The state is the new process's: what this one still knows of it grows old.
+  stop_switchovers();
   const std::lock_guard lock(control_mutex_);
   admin_.reset();
   others_line_.close();

@@ -121,7 +121,7 @@ protocol::Status serve_settings(config::Outcome outcome, const cli::RunOptions& 
   if (*client) {
     lifecycle::TakeoverClient& running = **client;
     sockets = std::move(running.sockets);
-    inheritance = {std::move(running.states), std::move(running.predecessors), running.running_tag};
+    inheritance = {std::move(running.states), std::move(running.predecessors), running.running_tag, std::move(running.state_lock)};
   }
   protocol::Result<net::FileDescriptor> control = control_socket(takeover, *client);
   if (!control) return control.error();

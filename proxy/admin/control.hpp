@@ -67,6 +67,7 @@ struct PlanChange {
   routing::PlanSnapshot plan;
   std::chrono::microseconds acknowledged_after{0};
   bool is_acknowledged_by_all = false;  ///< false: some worker did not answer within acknowledge_timeout
+  bool is_durable = true;               ///< false: it should outlive the process, and the disk did not take it
 };
 
 /// A published hold, and what is left to wait for.

@@ -158,7 +158,8 @@ json::object change_json(const PlanChange& change) {
   return {{"epoch", change.plan ? change.plan->epoch : 0},
           {"rules", change.plan ? rules_json(*change.plan) : json::array{}},
           {"acknowledged_after_us", change.acknowledged_after.count()},
-          {"acknowledged_by_all", change.is_acknowledged_by_all}};
+          {"acknowledged_by_all", change.is_acknowledged_by_all},
+          {"durable", change.is_durable}};
 }
 
 json::object pinned_sessions_json(const PinnedSessions& pinned) {

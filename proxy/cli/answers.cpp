@@ -113,8 +113,10 @@ std::string steps_text(const json::array& steps) {
 
 std::string acknowledgement_text(const json::object& change) {
   const std::string after = number_at(change, "acknowledged_after_us") + " µs";
-  if (change.at("acknowledged_by_all").as_bool()) return "acknowledged by all workers after " + after;
-  return "NOT acknowledged by every worker after " + after + ": some sessions may still follow the old plan";
+  const json::value* durable = change.if_contains("durable");
+  const std::string lasting = durable == nullptr || durable->as_bool() ? "" : "; NOT on the disk: a restart would bring back what was before";
+  if (change.at("acknowledged_by_all").as_bool()) return "acknowledged by all workers after " + after + lasting;
+  return "NOT acknowledged by every worker after " + after + ": some sessions may still follow the old plan" + lasting;
 }
 
 }  // namespace

@@ -52,6 +52,8 @@ protocol::Result<TakeoverClient> TakeoverClient::connect(const std::string& path
       client.sockets.add(std::string(word_admin), std::move(message->descriptors.front()));
     } else if (kind == word_control && has_socket) {
       client.control = std::move(message->descriptors.front());
+    } else if (kind == word_state && has_socket) {
+      client.state_lock = std::move(message->descriptors.front());
     } else if (kind == word_cancels && has_socket && words >> tag) {
       client.predecessors.push_back({tag, std::move(message->descriptors.front())});
     } else {

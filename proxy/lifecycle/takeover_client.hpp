@@ -36,6 +36,7 @@ class TakeoverClient {
 
   InheritedSockets sockets;           ///< by the names of pairs, and "admin"
   net::FileDescriptor control;        ///< listens on `path` for the next takeover
+  net::FileDescriptor state_lock;     ///< not open: the running process has no state
   std::vector<PairState> states;
   std::vector<Predecessor> predecessors;
   std::uint32_t running_tag = 0;

@@ -1,9 +1,7 @@
 #include "proxy/switchover/authority_record.hpp"
 
-#include <xxhash.h>
+#include "proxy/switchover/durable_file.hpp"
 
-#include <array>
-#include <cstdio>
 #include <optional>
 #include <sstream>
 
@@ -15,13 +13,6 @@ using routing::SwitchoverRemains;
 namespace {
 
 constexpr std::string_view first_line = "crossfade authority 1";
-constexpr std::string_view checksum_key = "checksum ";
-
-std::string checksum_of(std::string_view text) {
-  std::array<char, 17> digits{};
-  std::snprintf(digits.data(), digits.size(), "%016llx", static_cast<unsigned long long>(XXH64(text.data(), text.size(), 0)));
-  return digits.data();
-}
 
 std::string_view name_of_remains(SwitchoverRemains remains) {
   switch (remains) {
@@ -59,16 +50,13 @@ std::string encode_record(const AuthorityRecord& record) {
         << (record.is_fenced[Side::blue] ? "fenced" : "open") << "\ngreen "
         << (record.is_fenced[Side::green] ? "fenced" : "open") << "\nchange " << routing::name_of(record.last_change) << "\nsince "
         << record.since_ms << "\n";
-  const std::string text = lines.str();
-  return text + std::string(checksum_key) + checksum_of(text) + "\n";
+  return with_checksum(lines.str());
 }
 
 protocol::Result<AuthorityRecord> decode_record(std::string_view text) {
-  const std::size_t end = text.rfind(checksum_key);
-  if (end == std::string_view::npos || end == 0 || text[end - 1] != '\n') return unreadable("it has no checksum at its end");
-  const std::string expected = std::string(checksum_key) + checksum_of(text.substr(0, end)) + "\n";
-  if (text.substr(end) != expected) return unreadable("its checksum does not fit");
-  std::istringstream lines{std::string(text.substr(0, end))};
+  const protocol::Result<std::string_view> said = without_checksum(text);
+  if (!said) return said.error();
+  std::istringstream lines{std::string(*said)};
   std::string line;
   std::getline(lines, line);
   if (line != first_line) return unreadable("it is of another version: " + line.substr(0, first_line.size() + 8));

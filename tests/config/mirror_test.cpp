@@ -12,6 +12,7 @@ constexpr const char* least = "    sync: mirror\n    mirror: {directory: journal
 Parts pair_lines(const std::string& lines) {
   Parts parts;
   parts.pair = lines;
+  parts.top = "state: {directory: state}\n";
   return parts;
 }
 

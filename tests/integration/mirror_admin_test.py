@@ -11,7 +11,7 @@ class MirrorAdmin(Through):
     @classmethod
     def settings(cls):
         mirror = {"directory": "journal", "user": "postgres"}
-        return proxy.configuration(proxy.pair(sync="mirror", mirror=mirror))
+        return proxy.configuration(proxy.pair(sync="mirror", mirror=mirror), state={"directory": "state"})
 
     def crossfade(self, *words):
         return subprocess.run([proxy.CROSSFADE, *words, "--admin", "http://" + self.proxy.addresses["admin"]], capture_output=True, text=True,
@@ -33,6 +33,7 @@ class MirrorAdmin(Through):
 
     def test_journal_is_taken(self):
         """a second process with the same journal → ends at once and says why"""
-        other = proxy.configuration(proxy.pair(sync="mirror", mirror={"directory": str(self.proxy.home / "journal"), "user": "postgres"}))
+        other = proxy.configuration(proxy.pair(sync="mirror", mirror={"directory": str(self.proxy.home / "journal"), "user": "postgres"}),
+                                    state={"directory": "other"})
         with self.assertRaisesRegex(AssertionError, "another process has the journal"):
             proxy.Proxy(other)

@@ -87,6 +87,7 @@ TEST_CASE("weights: put → published, with epoch and acknowledgement") {
   CHECK(reply.at("epoch") == 2);
   CHECK(reply.at("acknowledged_after_us") == 142);
   CHECK(reply.at("acknowledged_by_all") == true);
+  CHECK(reply.at("durable") == true);
   CHECK(desk.control.plan().rules[0].reads.green == 1'000);
   CHECK(desk.control.plan().rules[1].reads.green == 0);
   CHECK(response.change == "pair shop, rule reports: {\"blue\":90,\"green\":10}, because: canary");
