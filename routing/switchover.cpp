@@ -239,13 +239,16 @@ std::optional<SwitchoverOrder> Switchover::take_order(SwitchoverTime now) {
       give_up("the hold has lasted as long as it may", now);
       return take_order(now);
     }
-    if (now >= hold_deadline_ && is_skippable(action)) {
+    // Which way the stream runs must fit who has the authority, however late it is.
+    const bool is_turning_at_once = action == Action::reverse && wish_.urgency == SwitchoverUrgency::now;
+    if (now >= hold_deadline_ && is_skippable(action) && !is_turning_at_once) {
       skipped_.push_back(std::string(name_of(action)) + ": no time was left");
       advance(now);
       return take_order(now);
     }
     // Whether the flip is durable must be known: it gets its time once it has begun.
-    if (action != Action::flip) deadline = std::min(deadline, hold_deadline_);
+    if (action != Action::flip && !is_turning_at_once) deadline = std::min(deadline, hold_deadline_);
+    if (is_turning_at_once) deadline = std::max(hold_deadline_, now + terms_.flip);
   }
   under_way_ = UnderWay{SwitchoverOrder{++number_, action, std::max(deadline, now)}};
   return under_way_->order;

@@ -30,6 +30,7 @@ enum class LedgerKind : std::uint8_t {
   broken_off,        ///< the mirror stopped
   in_doubt,          ///< the authority does not know any more how a transaction ended
   window_unproven,   ///< durability: relaxed, and the machine went down
+  left_behind,       ///< committed on one side when the authority was moved to the other at once
   acknowledged_late,  ///< ack: both, and the client was answered before the follower had the unit
 };
 
@@ -85,6 +86,7 @@ struct MirrorStatus {
     case LedgerKind::broken_off: return "broken_off";
     case LedgerKind::in_doubt: return "in_doubt";
     case LedgerKind::window_unproven: return "window_unproven";
+    case LedgerKind::left_behind: return "left_behind";
     case LedgerKind::acknowledged_late: return "acknowledged_late";
   }
   return "unknown";
@@ -118,6 +120,9 @@ class MirrorControl {
   /// `new_authority` is mirrored from now on, to the other side. Durable when it returns. Errors: configuration_invalid
   /// while something is not applied or the mirror is broken off, internal when the disk fails; then all is as before.
   [[nodiscard]] virtual protocol::Status turn(routing::Side new_authority) = 0;
+  /// The same in an incident: what is not applied by the deadline never will be, and is in the ledger, durably, before the sides change.
+  /// On an error the mirror is broken off.
+  [[nodiscard]] virtual protocol::Status turn_at_once(routing::Side new_authority, std::chrono::steady_clock::time_point deadline) = 0;
 
   /// Entries in the order of their ids: the open ones, or all of them.
   enum class Extent : std::uint8_t { open, all };

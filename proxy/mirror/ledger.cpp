@@ -35,6 +35,7 @@ bool is_missing_kind(LedgerKind kind) {
     case LedgerKind::unsafe_statement:
     case LedgerKind::rows_differ:
     case LedgerKind::window_unproven:
+    case LedgerKind::left_behind:
     case LedgerKind::acknowledged_late: return false;
   }
   return false;

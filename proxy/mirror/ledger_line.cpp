@@ -22,7 +22,8 @@ constexpr std::string_view checksum_member = ",\"check\":\"";
 
 constexpr std::array all_kinds{LedgerKind::unsafe_statement, LedgerKind::unit_failed,       LedgerKind::unit_dependent,
                                LedgerKind::rows_differ,      LedgerKind::unit_lost,         LedgerKind::broken_off,
-                               LedgerKind::in_doubt,         LedgerKind::window_unproven,   LedgerKind::acknowledged_late};
+                               LedgerKind::in_doubt,         LedgerKind::window_unproven,   LedgerKind::acknowledged_late,
+                               LedgerKind::left_behind};
 
 /// RFC 8259, section 7: quote, backslash and controls are escaped; all else stands as it is.
 void append_text(std::string& line, std::string_view text) {

@@ -58,6 +58,7 @@ class Mirror final : public Desk, public MirrorControl {
   [[nodiscard]] bool wait_applied(CommitSequence position, std::chrono::steady_clock::time_point deadline) override;
   [[nodiscard]] Lag lag() const override;
   [[nodiscard]] protocol::Status turn(routing::Side new_authority) override;
+  [[nodiscard]] protocol::Status turn_at_once(routing::Side new_authority, std::chrono::steady_clock::time_point deadline) override;
   [[nodiscard]] std::vector<LedgerEntry> ledger(Extent extent) const override { return ledger_.entries(extent); }
   [[nodiscard]] protocol::Result<LedgerEntry> accept(std::uint64_t id, const std::string& by) override;
 
@@ -76,13 +77,20 @@ class Mirror final : public Desk, public MirrorControl {
     WhenAdmitted when_admitted;
     std::chrono::steady_clock::time_point deadline;
   };
-  using Sessions = std::map<std::string, std::unique_ptr<FollowerSession>>;
+  /// Of one applier, by database; all to the follower of that direction.
+  struct Sessions {
+    std::uint64_t direction = 0;
+    std::map<std::string, std::unique_ptr<FollowerSession>> open;
+  };
 
   // mirror_open.cpp
   [[nodiscard]] protocol::Status lock_directory();
   [[nodiscard]] protocol::Status take_up(const Journal::Recovery& recovery, const StateFile::State& before);
   [[nodiscard]] protocol::Status rearm();
   void note_whole(LedgerKind kind, const std::string& cause, CommitSequence position);
+
+  // mirror_leave.cpp
+  [[nodiscard]] protocol::Status leave(const std::vector<Sequencer::Remaining>& left, routing::Side new_authority);
 
   // mirror.cpp
   [[nodiscard]] CommitSequence lose(const protocol::MirrorUnit& unit, const std::string& cause, WhenAdmitted when_admitted);
@@ -108,7 +116,7 @@ class Mirror final : public Desk, public MirrorControl {
   void set_aside(const UnitToApply& unit, LedgerKind kind, const std::string& cause);
   void give_back(const std::vector<UnitToApply>& units);
   void prune(const std::string& database, FollowerSession& session);
-  /// False: asked to stop.
+  /// False: asked to stop, or to leave what is not applied.
   bool pause_until(std::chrono::steady_clock::time_point time, const std::stop_token& stop);
 
   // mirror_watch.cpp
@@ -144,6 +152,7 @@ class Mirror final : public Desk, public MirrorControl {
   std::deque<CommitSequence> doubts_;
   Breakage breakage_ = Breakage::none;
   bool is_open_ = false;  ///< until then, and after close(), nothing is recorded
+  bool is_leaving_ = false;  ///< nothing is taken to be applied
   std::string break_cause_;
   CommitSequence broken_since_ = 0;
   std::vector<WhenAdmitted> awaiting_mark_;

@@ -29,25 +29,25 @@ std::chrono::milliseconds age_of(std::chrono::milliseconds recorded_at) {
 
 bool Mirror::pause_until(Clock::time_point time, const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
-  ready_.wait_until(lock, stop, time, [] { return false; });
-  return !stop.stop_requested();
+  ready_.wait_until(lock, stop, time, [this] { return is_leaving_; });
+  return !stop.stop_requested() && !is_leaving_;
 }
 
 void Mirror::run_applier(const std::stop_token& stop) {
   Sessions sessions;
-  std::uint64_t direction = 0;
   while (!stop.stop_requested()) {
     std::vector<Sequencer::Unit> batch;
     {
       std::unique_lock lock(mutex_);
       ready_.wait(lock, stop, [&] {
+        if (is_leaving_) return false;
         const std::uint64_t share = sequencer_.unfinished_units() / (2 * std::uint64_t{options_.appliers});
         batch = sequencer_.take(std::clamp<std::uint64_t>(share, 1, batch_units_max), batch_bytes_max);
         return !batch.empty();
       });
       if (batch.empty()) return;
-      if (direction != direction_number_) sessions.clear();
-      direction = direction_number_;
+      if (sessions.direction != direction_number_) sessions.open.clear();
+      sessions.direction = direction_number_;
       // Whoever finds work looks whether there is some for another one.
       ready_.notify_one();
     }
@@ -108,7 +108,7 @@ void Mirror::apply_group(std::vector<UnitToApply> units, Sessions& sessions, con
       continue;
     }
     if (report.verdict == Verdict::unreachable) {
-      sessions.erase(database);
+      sessions.open.erase(database);
       if (stop.stop_requested()) return give_back(units);
       const std::lock_guard lock(mutex_);
       breaker_.fail(Clock::now());
@@ -137,16 +137,17 @@ void Mirror::apply_group(std::vector<UnitToApply> units, Sessions& sessions, con
   }
 }
 
-/// Null: asked to stop.
+/// Null: asked to stop, or the follower is another one by now.
 FollowerSession* Mirror::session_for(const std::string& database, Sessions& sessions, const std::stop_token& stop) {
-  const auto found = sessions.find(database);
-  if (found != sessions.end()) return found->second.get();
+  const auto found = sessions.open.find(database);
+  if (found != sessions.open.end()) return found->second.get();
   while (!stop.stop_requested()) {
     Clock::time_point may_try;
     routing::Side follower{};
     std::string stream;
     {
       const std::lock_guard lock(mutex_);
+      if (is_leaving_ || sessions.direction != direction_number_) return nullptr;
       may_try = breaker_.may_try_at(Clock::now());
       follower = routing::other(authority_);
       stream = stream_text_;
@@ -162,7 +163,7 @@ FollowerSession* Mirror::session_for(const std::string& database, Sessions& sess
         log_->write(telemetry::LogLevel::info, "the mirror reaches its follower again", {{"pair", std::string_view(name_)}});
       }
       breaker_.succeed();
-      return (sessions[database] = *std::move(opened)).get();
+      return (sessions.open[database] = *std::move(opened)).get();
     }
     if (!breaker_.is_open() && log_ != nullptr && !stop.stop_requested()) {
       log_->write(telemetry::LogLevel::warning, "the mirror does not reach its follower: units wait in the journal",
@@ -186,7 +187,7 @@ void Mirror::finish(const std::vector<UnitToApply>& units) {
     }
     counts_.units_applied_total += units.size();
     update_applied();
-    ready_.notify_one();
+    is_leaving_ ? ready_.notify_all() : ready_.notify_one();
   }
   for (const Awaiting::WhenApplied& when_applied : waiting) when_applied(true);
 }
@@ -244,6 +245,7 @@ void Mirror::set_aside(const UnitToApply& unit, LedgerKind kind, const std::stri
 void Mirror::give_back(const std::vector<UnitToApply>& units) {
   const std::lock_guard lock(mutex_);
   for (const UnitToApply& unit : units) sequencer_.give_back(unit.sequence);
+  if (is_leaving_) ready_.notify_all();
 }
 
 /// Identities of units that no journal holds any more can go.

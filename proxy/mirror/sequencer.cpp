@@ -67,6 +67,18 @@ void Sequencer::give_back(CommitSequence sequence) {
   entries_[position].state = State::ready;
 }
 
+std::vector<Sequencer::Remaining> Sequencer::remaining() const {
+  std::vector<Remaining> found;
+  for (const Entry& entry : entries_) {
+    if (entry.state != State::finished) found.push_back({entry.unit.sequence, entry.state != State::unsettled});
+  }
+  return found;
+}
+
+std::uint64_t Sequencer::running_units() const {
+  return static_cast<std::uint64_t>(std::ranges::count(entries_, State::running, &Entry::state));
+}
+
 void Sequencer::close(Entry& entry) {
   entry.state = State::finished;
   --unfinished_units_;

@@ -44,6 +44,16 @@ class Sequencer {
   /// Taken, and not applied: it is ready again.
   void give_back(CommitSequence sequence);
 
+  /// What is not finished, in its order.
+  struct Remaining {
+    CommitSequence sequence = 0;
+    bool is_settled = false;  ///< it was committed
+  };
+  [[nodiscard]] std::vector<Remaining> remaining() const;
+  [[nodiscard]] std::uint64_t running_units() const;
+  /// Finished as it is: it will never be applied.
+  void drop(CommitSequence sequence) { finish(sequence); }
+
   /// All units up to this one are finished.
   [[nodiscard]] CommitSequence finished_through() const;
   [[nodiscard]] CommitSequence highest() const { return highest_; }

@@ -92,6 +92,7 @@ class Controller {
   [[nodiscard]] Told opened_as(routing::Side side);
   [[nodiscard]] Told remember();
   [[nodiscard]] AuthorityRecord flipped() const;
+  [[nodiscard]] Told reverse(const routing::SwitchoverWish& wish, Clock::time_point deadline);
   [[nodiscard]] Told flip();
   [[nodiscard]] Told warm(Clock::time_point deadline);
   [[nodiscard]] Told drain(routing::DrainPolicy policy, Clock::time_point deadline);

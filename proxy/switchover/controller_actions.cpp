@@ -57,7 +57,7 @@ Controller::Told Controller::carry_out(const routing::SwitchoverOrder& order) {
     case Action::catch_up: return told_of(around_.sync.catch_up(deadline, stop));
     case Action::final_check: return final_check(deadline);
     case Action::sequences: return told_of(around_.databases.carry_sequences(to, deadline, stop));
-    case Action::reverse: return told_of(around_.sync.turn(to));
+    case Action::reverse: return reverse(wish, deadline);
     case Action::flip: return flip();
     case Action::publish: return told_of(around_.traffic.publish(before.authority, before.epoch));
     case Action::open: return open(before.authority, deadline);
@@ -180,6 +180,14 @@ AuthorityRecord Controller::flipped() const {
   changed.since_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
                          std::chrono::system_clock::now().time_since_epoch()).count();
   return changed;
+}
+
+/// In an incident what cannot be carried any more is told in the ledger, and the mirror runs the other way all the same: otherwise it
+/// would bring what the new authority writes to where it comes from.
+Controller::Told Controller::reverse(const routing::SwitchoverWish& wish, Clock::time_point deadline) {
+  const protocol::Status turned = around_.sync.turn(wish.to);
+  if (turned || wish.urgency != routing::SwitchoverUrgency::now) return told_of(turned);
+  return told_of(around_.sync.turn_at_once(wish.to, deadline));
 }
 
 Controller::Told Controller::flip() {

@@ -73,6 +73,8 @@ protocol::Status MirrorPath::turn(routing::Side authority) {
   return mirror_.turn(authority);
 }
 
+protocol::Status MirrorPath::turn_at_once(routing::Side authority, Clock::time_point deadline) { return mirror_.turn_at_once(authority, deadline); }
+
 std::vector<std::string> MirrorPath::left_behind() {
   std::vector<std::string> told;
   const mirror::MirrorStatus status = mirror_.status();

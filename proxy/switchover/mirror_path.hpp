@@ -20,6 +20,7 @@ class MirrorPath final : public SyncPath {
   [[nodiscard]] protocol::Status catch_up(Clock::time_point deadline, const std::stop_token& stop) override;
   [[nodiscard]] protocol::Status final_check(const std::vector<std::string>& accepted, const std::string& who) override;
   [[nodiscard]] protocol::Status turn(routing::Side authority) override;
+  [[nodiscard]] protocol::Status turn_at_once(routing::Side authority, Clock::time_point deadline) override;
   [[nodiscard]] std::vector<std::string> left_behind() override;
 
  private:

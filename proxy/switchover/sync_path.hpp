@@ -26,6 +26,8 @@ class SyncPath {
   [[nodiscard]] virtual protocol::Status final_check(const std::vector<std::string>& accepted, const std::string& who) = 0;
   /// From now on `authority` is followed by the other side. Durable when it returns; harmless when it is so already.
   [[nodiscard]] virtual protocol::Status turn(routing::Side authority) = 0;
+  /// The same in an incident: what the follower lacks at the deadline is told durably and given up.
+  [[nodiscard]] virtual protocol::Status turn_at_once(routing::Side authority, Clock::time_point deadline) = 0;
   /// What an immediate switchover to `to` would leave behind now, in words; one entry each.
   [[nodiscard]] virtual std::vector<std::string> left_behind() = 0;
 };
@@ -43,6 +45,7 @@ class NoSync final : public SyncPath {
   [[nodiscard]] protocol::Status catch_up(Clock::time_point, const std::stop_token&) override { return {}; }
   [[nodiscard]] protocol::Status final_check(const std::vector<std::string>&, const std::string&) override { return {}; }
   [[nodiscard]] protocol::Status turn(routing::Side) override { return {}; }
+  [[nodiscard]] protocol::Status turn_at_once(routing::Side, Clock::time_point) override { return {}; }
   [[nodiscard]] std::vector<std::string> left_behind() override {
     return {"nothing is known of what the other side lacks: nothing of Crossfade's keeps the sides equal"};
   }

@@ -48,6 +48,7 @@ class FakeMirror final : public MirrorControl {
   bool wait_applied(CommitSequence, std::chrono::steady_clock::time_point) override { return false; }
   Lag lag() const override { return {}; }
   protocol::Status turn(routing::Side) override { return {}; }
+  protocol::Status turn_at_once(routing::Side, std::chrono::steady_clock::time_point) override { return {}; }
   std::vector<LedgerEntry> ledger(Extent extent) const override {
     return extent == Extent::all || entry_.is_open ? std::vector{entry_} : std::vector<LedgerEntry>();
   }

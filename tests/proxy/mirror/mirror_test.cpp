@@ -5,6 +5,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <future>
 #include <memory>
 #include <string>
@@ -228,6 +229,37 @@ TEST_CASE("mirror: turned round → the other side follows; refused while someth
   // A journal with units of green is not for a process that takes blue for the authority.
   Opened wrong(options_of(scratch.path()), follower, Side::blue);
   CHECK_FALSE(wrong.status.has_value());
+}
+
+TEST_CASE("mirror: turned at once → what the follower lacks is in the ledger, never applied, and the other side follows; so after a restart") {
+  const Scratch scratch;
+  FakeFollower follower;
+  CommitSequence last = 0;
+  {
+    Opened opened(options_of(scratch.path()), follower);
+    REQUIRE(opened.wait(opened.commit(put("1", "a"))));
+    follower.set_reachable(false);
+    opened.commit(put("2", "b"));
+    const auto open = opened.record(put("3", "c"));  // nobody knows how it ended
+    CHECK_FALSE(opened.mirror.turn(Side::green).has_value());
+    const auto now = std::chrono::steady_clock::now();
+    REQUIRE(opened.mirror.turn_at_once(Side::green, now).has_value());
+    CHECK(opened.mirror.authority() == Side::green);
+    CHECK(opened.mirror.lag().units == 0);
+    opened.mirror.settle(open.sequence, UnitOutcome::committed);
+    follower.set_reachable(true);
+    last = opened.commit(put("1", "d"));
+    REQUIRE(opened.wait(last));
+  }
+  Opened again(options_of(scratch.path()), follower, Side::green);
+  REQUIRE(again.status.has_value());
+  CHECK(again.wait_for(LedgerKind::left_behind));
+  std::vector<std::string> keys;
+  for (const auto& entry : again.mirror.ledger(MirrorControl::Extent::open)) keys.insert(keys.end(), entry.keys.begin(), entry.keys.end());
+  std::ranges::sort(keys);
+  CHECK(keys == std::vector<std::string>{"k=2", "k=3"});
+  CHECK(follower.rows(Side::green) == FakeFollower::Rows{{"1", "a"}});
+  CHECK(follower.rows(Side::blue) == FakeFollower::Rows{{"1", "d"}});
 }
 
 TEST_CASE("mirror: the journal is full, and the policy is to block → commits wait in their order; refused when the mirror ends") {

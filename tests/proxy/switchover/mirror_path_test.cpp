@@ -39,6 +39,7 @@ class FakeMirror final : public MirrorControl {
     ++turns_;
     return {};
   }
+  protocol::Status turn_at_once(Side side, Clock::time_point) override { return turn(side); }
   std::vector<LedgerEntry> ledger(Extent) const override { return entries_; }
   protocol::Result<LedgerEntry> accept(std::uint64_t id, const std::string& by) override {
     const auto place = std::find_if(entries_.begin(), entries_.end(), [id](const LedgerEntry& entry) { return entry.id == id; });
