@@ -32,7 +32,7 @@ using StreamName = std::array<std::byte, 16>;
 
 struct SegmentHeader {
   StreamName stream{};
-  routing::Side authority = routing::Side::blue;
+  routing::Side authority = routing::Side::blue;  ///< when the segment was begun; of which side its unfinished units are, the state says
   CommitSequence first_sequence = 0;  ///< every intent in the segment has this one or a higher one
   bool operator==(const SegmentHeader&) const = default;
 };

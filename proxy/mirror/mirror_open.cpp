@@ -166,10 +166,11 @@ void Mirror::close() {
   static_cast<void>(state_.write(state));
 }
 
+/// Clients are held meanwhile, so the disk is waited for once: behind the state's `finished_through` the journal's units, and what
+/// is not on the disk yet of their fates, count no more, and those of the new direction follow in the same segment.
 Status Mirror::turn(routing::Side new_authority) {
   const std::lock_guard control_lock(control_mutex_);
   if (Status written = ledger_.flush(Ledger::Extent::pending); !written) return written;
-  if (Status flushed = journal_->flush(); !flushed) return flushed;
   // Nobody writes while the sides change: whoever comes all the same waits here.
   const std::lock_guard lock(mutex_);
   if (authority_ == new_authority) return {};
@@ -182,9 +183,7 @@ Status Mirror::turn(routing::Side new_authority) {
   state.authority = new_authority;
   state.highest = counter_;
   state.finished_through = sequencer_.finished_through();
-  if (Status begun = journal_->begin_segment(state.stream, new_authority, state.highest); !begun) return begun;
   if (Status written = state_.write(state); !written) return written;
-  journal_->release_through(state.finished_through);
   authority_ = new_authority;
   ++direction_number_;
   pruned_.clear();
