@@ -371,6 +371,14 @@ class Dying(Switching):
         finally:
             connection.close()
 
+    def holders(self, client):
+        return {(name, number) for name, cluster in sides().items() for (number,) in cluster.query(
+            f"SELECT number FROM {WRITES} WHERE client = %s", (client,), database="moved")}
+
+    def assert_holders(self, client, before, now):
+        """Each write is where the authority was."""
+        self.assertEqual(self.holders(client), {(before, 0), (now, 1)})
+
     def test_every_step(self):
         """kill -9 before and after every action → after the restart one side has the authority, alone takes writes, and has them all"""
         self.revive()
@@ -393,9 +401,7 @@ class Dying(Switching):
                 self.assertFalse(is_fenced(sides()[now]))
                 if not is_back:
                     self.assertTrue(is_fenced(sides()[authority]))
-                holders = {number: name for name, cluster in sides().items() for (number,) in cluster.query(
-                    f"SELECT number FROM {WRITES} WHERE client = %s", (1000 + place,), database="moved")}
-                self.assertEqual(holders, {0: authority, 1: now})
+                self.assert_holders(1000 + place, authority, now)
 
     def test_torn_state(self):
         """the state is damaged → reads go on, writes are refused with clear words until an operator says who has the authority"""
@@ -416,6 +422,21 @@ class Dying(Switching):
         until(lambda: self.standing()["authority"] == "green", "it is green")
         self.query(connection, "INSERT INTO counts VALUES (77, 0)")
         self.assertEqual(sides()["green"].query("SELECT count FROM counts WHERE client = 77", database="moved"), [(0,)])
+
+
+class DyingMirrored(Dying):
+    """The same while the mirror carries the writes: whatever step it dies at, both sides have all of them in the end."""
+
+    @classmethod
+    def settings(cls):
+        return Mirrored.settings()
+
+    def assert_holders(self, client, before, now):
+        both = {(name, number) for name in sides() for number in (0, 1)}
+        until(lambda: self.holders(client) == both, f"both sides have both writes of {client}")
+        self.assertEqual(self.proxy.ask("GET", "/api/v1/pairs/shop/ledger").json["entries"], [])
+
+    test_torn_state = None
 
 
 del Switching
