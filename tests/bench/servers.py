@@ -40,12 +40,12 @@ def find_programs():
 
 
 class Postgres:
-    def __init__(self, directory, user, scale):
+    def __init__(self, directory, user, scale, settings=SETTINGS):
         self.programs, self.user, self.port = find_programs(), user, free_port()
         store = f"{directory}/postgres"
         self.run("initdb", "-D", store, "-U", "bench", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
-        with open(store + "/postgresql.auto.conf", "w") as settings:
-            settings.write(SETTINGS.format(port=self.port, directory=directory))
+        with open(store + "/postgresql.auto.conf", "w") as file:
+            file.write(settings.format(port=self.port, directory=directory))
         # Immediate shutdown: there is nothing to save.
         self.process = Process("PostgreSQL", [self.programs + "/postgres", "-D", store], f"{directory}/postgres.log",
                                user, signal.SIGQUIT)
