@@ -7,8 +7,10 @@ them goes down, comes back, and changes sides.
 """
 
 import argparse
+import io
 import pathlib
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -26,8 +28,9 @@ from waiting import until  # noqa: E402
 DATABASE = "chaos"
 ACCOUNTS = 100
 EACH = 1000
-FAULTS = ("weights", "switchover", "rollback", "follower", "authority", "proxy", "cut", "slow")
+FAULTS = ("weights", "switchover", "rollback", "follower", "authority", "proxy", "cut", "slow", "disk")
 TABLES = ("accounts", "lines")
+DISK_BYTES = 16 * 1024  # no file of the proxy grows beyond while its disk is full; the mirror's state is shorter
 SCHEMA = f"""
 CREATE TABLE accounts (id int PRIMARY KEY, balance bigint NOT NULL);
 INSERT INTO accounts SELECT i, {EACH} FROM generate_series(1, {ACCOUNTS}) i;
@@ -138,6 +141,43 @@ class World:
         with side.connect(database=DATABASE) as connection, connection.cursor() as cursor:
             cursor.execute("BEGIN; SET TRANSACTION READ WRITE; LOCK TABLE accounts IN EXCLUSIVE MODE; SELECT pg_sleep(0.3); ROLLBACK")
         return f"{side.name}, the follower, was slow"
+
+    def disk(self):
+        """The proxy's disk is full for a moment: the mirror breaks off, and an operator puts the sides right again."""
+        limits = resource.prlimit(self.proxy.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(self.proxy.process.pid, resource.RLIMIT_FSIZE, (DISK_BYTES, limits[1]))
+        time.sleep(self.dice.uniform(0.1, 0.5))  # how long it is full
+        resource.prlimit(self.proxy.process.pid, resource.RLIMIT_FSIZE, limits)
+        if self.mirror()["state"] != "broken_off":
+            return "the disk was full, and nobody needed it"
+        return f"the disk was full; {self.repair()} entries of the ledger repaired"
+
+    def repair(self):
+        """Nobody works meanwhile: the follower's tables become those of the authority, then what the ledger says is accepted."""
+        self.proxy.ask("POST", "/api/v1/pairs/shop/pause", {})
+        try:
+            until(lambda: self.proxy.status()["sessions_working"] == 0, "nobody works", 30)
+            until(lambda: self.mirror()["lag"]["units"] == 0, "what was recorded is applied", 30)
+            source, target = self.side(is_authority=True), self.side(is_authority=False)
+            here, there = source.connect(database=DATABASE), target.connect(database=DATABASE)
+            with here.cursor() as reading, there.cursor() as writing:
+                writing.execute("BEGIN READ WRITE")
+                for table in TABLES:
+                    rows = io.BytesIO()
+                    reading.copy_expert(f"COPY {table} TO STDOUT", rows)
+                    rows.seek(0)
+                    writing.execute(f"DELETE FROM {table}")
+                    writing.copy_expert(f"COPY {table} FROM STDIN", rows)
+                writing.execute("COMMIT")
+            here.close()
+            there.close()
+            entries = self.ledger()
+            for entry in entries:
+                reply = self.proxy.ask("POST", f"/api/v1/pairs/shop/ledger/{entry['id']}/accept", {"who": "chaos"})
+                assert reply.status == 200, reply.text
+            return len(entries)
+        finally:
+            self.proxy.ask("POST", "/api/v1/pairs/shop/resume", {})
 
     def do(self, fault):
         try:
