@@ -26,7 +26,7 @@ from own import Ledger  # noqa: E402
 from waiting import until  # noqa: E402
 
 QUEUE_SECONDS = 60
-SESSION_SECONDS = 120  # longer than any session lasts that begins before a takeover
+SESSION_SECONDS = 600  # longer than any session lasts that begins before a takeover, on a busy machine too
 SLACK_DESCRIPTORS = 8
 
 
