@@ -50,24 +50,32 @@ CancelForwarder::~CancelForwarder() = default;
 
 void CancelForwarder::close() { under_way_.clear(); }
 
+/// A key that does not tell whose it is goes to all of them: the secret decides, and at most one has it.
 void CancelForwarder::forward(const protocol::CancelKey& key, std::function<void()> done) {
-  const std::uint32_t tag = session::PairWorker::tag_of(key);
-  const auto place = std::find_if(predecessors_.begin(), predecessors_.end(), [tag](const auto& each) { return each.tag == tag; });
-  if (place == predecessors_.end() || under_way_.size() >= under_way_max) {
-    done();
-    return;
+  const std::optional<std::uint32_t> tag = session::PairWorker::tag_of(key);
+  const auto awaited = std::make_shared<std::size_t>(1);
+  const auto on_end = [awaited, done = std::move(done)] {
+    if (--*awaited == 0) done();
+  };
+  for (const lifecycle::Predecessor& each : predecessors_) {
+    const bool is_asked = (!tag || each.tag == *tag) && pass_to(each, key, on_end) == Passed::yes;
+    if (is_asked) ++*awaited;
   }
-  protocol::Result<net::FileDescriptor> reply = lifecycle::send_cancel(place->line.get(), pair_, key);
-  if (!reply) {
-    done();
-    return;
-  }
-  auto waiting = std::make_unique<UnderWay>(loop_, *std::move(reply), [this, done = std::move(done)](UnderWay& ended) {
-    done();
+  on_end();
+}
+
+CancelForwarder::Passed CancelForwarder::pass_to(const lifecycle::Predecessor& predecessor, const protocol::CancelKey& key,
+                                                 std::function<void()> on_end) {
+  if (under_way_.size() >= under_way_max) return Passed::no;
+  protocol::Result<net::FileDescriptor> reply = lifecycle::send_cancel(predecessor.line.get(), pair_, key);
+  if (!reply) return Passed::no;
+  auto waiting = std::make_unique<UnderWay>(loop_, *std::move(reply), [this, on_end = std::move(on_end)](UnderWay& ended) {
+    on_end();
     loop_.defer([this, address = &ended] { under_way_.erase(address); });
   });
   UnderWay* address = waiting.get();
   under_way_.emplace(address, std::move(waiting));
+  return Passed::yes;
 }
 
 }  // namespace proxy

@@ -35,6 +35,8 @@ class CancelForwarder {
 
  private:
   class UnderWay;
+  enum class Passed : std::uint8_t { no, yes };
+  [[nodiscard]] Passed pass_to(const lifecycle::Predecessor& predecessor, const protocol::CancelKey& key, std::function<void()> on_end);
   runtime::EventLoop& loop_;
   const std::vector<lifecycle::Predecessor>& predecessors_;
   const std::string& pair_;

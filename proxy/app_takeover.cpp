@@ -117,7 +117,7 @@ void App::answer_cancel() {
     if (pair->name() != cancel->pair) continue;
     const auto reply = std::make_shared<net::FileDescriptor>(std::move(cancel->reply));
     workers_.front()->loop().post([pair, key = std::move(cancel->key), reply] {
-      pair->worker(0).cancel(key, [reply] { reply->close(); });
+      pair->worker(0).cancel_own(key, [reply] { reply->close(); });
     });
     return;
   }

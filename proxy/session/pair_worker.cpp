@@ -13,11 +13,8 @@ constexpr std::uint32_t number_bits = 23;
 constexpr std::uint32_t number_mask = (1U << number_bits) - 1;
 constexpr std::uint32_t own_mark = 1U << 30;
 static_assert(PairWorker::worker_count_max <= own_mark >> number_bits);
-/// Where the numbers of a process begin, so that those of processes side by side look different too.
+/// Each process side by side has a range of numbers, so that one of ours tells whose it is; the secret is all chance.
 constexpr std::uint32_t numbers_of_a_process = (number_mask + 1) / PairWorker::process_tag_count;
-/// The process's tag stands in the first bits of the secret.
-constexpr std::uint32_t tag_shift = 4;
-static_assert(PairWorker::process_tag_count == 1U << (8 - tag_shift));
 
 /// Cancel requests under way at once; more are dropped, as the server may drop them.
 constexpr std::size_t cancel_calls_max = 256;
@@ -64,7 +61,6 @@ PairWorker::PairWorker(PairShared& shared, Identity identity, runtime::Loop& loo
                    table_, shared.clients, scratch, shared.name, shared.log, &shared.on_schema_change, encryption.to_clients, shared.failed_logins, shared.console} {
   environment_.mirror = &shared.mirror;
   environment_.health = shared.health;
-  next_number_ += identity_.process_tag * numbers_of_a_process;
 }
 
 PairWorker::~PairWorker() {
@@ -217,7 +213,8 @@ protocol::CancelKey PairWorker::enrol(Session& session, std::size_t secret_bytes
   std::uint32_t process_id = server_process < own_mark ? server_process : 0;
   // A server's number may come again while the session that had it before goes on without its connection.
   while (process_id == 0 || enrolled_.count(process_id) != 0) {
-    process_id = own_mark | (identity_.worker_index << number_bits) | (next_number_ & number_mask);
+    const std::uint32_t number = identity_.process_tag * numbers_of_a_process + next_number_ % numbers_of_a_process;
+    process_id = own_mark | (identity_.worker_index << number_bits) | number;
     ++next_number_;
   }
   protocol::CancelKey key;
@@ -227,30 +224,43 @@ protocol::CancelKey PairWorker::enrol(Session& session, std::size_t secret_bytes
     for (std::size_t i = 0; i < sizeof secret; ++i) key.secret.push_back(static_cast<std::byte>(secret >> (8 * i)));
   }
   key.secret.resize(secret_bytes);
-  const auto untagged = key.secret.front() & static_cast<std::byte>((1U << tag_shift) - 1);
-  key.secret.front() = untagged | static_cast<std::byte>(identity_.process_tag << tag_shift);
   enrolled_.emplace(process_id, Enrolled{&session, key.secret});
   return key;
 }
 
-std::uint32_t PairWorker::tag_of(const protocol::CancelKey& key) {
-  return key.secret.empty() ? 0 : std::to_integer<std::uint32_t>(key.secret.front()) >> tag_shift;
+std::optional<std::uint32_t> PairWorker::tag_of(const protocol::CancelKey& key) {
+  if ((key.process_id & own_mark) == 0) return std::nullopt;
+  return (key.process_id & number_mask) / numbers_of_a_process;
 }
 
 void PairWorker::leave(const protocol::CancelKey& key) { enrolled_.erase(key.process_id); }
 
+/// A server's process number does not tell whose key it is in: what is not known here may be of another process.
 void PairWorker::cancel(const protocol::CancelKey& key, std::function<void()> done) {
-  if (tag_of(key) != identity_.process_tag) {
-    identity_.cancel_elsewhere ? identity_.cancel_elsewhere(key, std::move(done)) : done();
+  const std::optional<std::uint32_t> tag = tag_of(key);
+  const auto& elsewhere = identity_.cancel_elsewhere;
+  if (tag && *tag != identity_.process_tag) {
+    elsewhere ? elsewhere(key, std::move(done)) : done();
     return;
   }
+  if (tag || !elsewhere) {
+    cancel_own(key, std::move(done));
+    return;
+  }
+  runtime::Loop& home = environment_.loop;
+  cancel_own(key, done, [&home, elsewhere, key, done] { home.post([elsewhere, key, done] { elsewhere(key, done); }); });
+}
+
+void PairWorker::cancel_own(const protocol::CancelKey& key, std::function<void()> done, std::function<void()> on_unknown) {
   // A session that cancels its own request may be gone before a question to this very worker would be heard.
   if (Session* own = enrolled_with(key); own != nullptr) {
     cancel_here(*own, std::move(done));
     return;
   }
   runtime::Loop& home = environment_.loop;
-  ask_from(0, key, [&home, done = std::move(done)]() mutable { home.post(std::move(done)); });
+  auto done_at_home = [&home, done]() { home.post(done); };
+  if (!on_unknown) on_unknown = done_at_home;
+  ask_from(0, key, {std::move(done_at_home), std::move(on_unknown)});
 }
 
 /// The session of this worker that has the key, or null.
@@ -261,17 +271,17 @@ Session* PairWorker::enrolled_with(const protocol::CancelKey& key) const {
 }
 
 /// Asks the workers from `index` on, one after the other, whose the key is: a server's process may be on any.
-void PairWorker::ask_from(std::size_t index, const protocol::CancelKey& key, std::function<void()> done) {
+void PairWorker::ask_from(std::size_t index, const protocol::CancelKey& key, CancelEnds ends) {
   if (index >= peers_.size()) {
-    done();
+    ends.on_unknown();
     return;
   }
   PairWorker* peer = peers_[index];
-  peer->environment_.loop.post([peer, index, key, done = std::move(done)]() mutable {
+  peer->environment_.loop.post([peer, index, key, ends = std::move(ends)]() mutable {
     if (Session* session = peer->enrolled_with(key); session != nullptr) {
-      peer->cancel_here(*session, std::move(done));
+      peer->cancel_here(*session, std::move(ends.done));
     } else {
-      peer->ask_from(index + 1, key, std::move(done));
+      peer->ask_from(index + 1, key, std::move(ends));
     }
   });
 }

@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -45,7 +46,7 @@ class PairWorker final : public SessionOwner, public SessionRegistry {
     std::uint32_t worker_index;                  ///< below worker_count_max
     std::function<std::uint32_t()> random_bits;  ///< for the secrets of cancel keys
     std::uint32_t process_tag = 0;               ///< below process_tag_count; tells processes on one address apart
-    /// Passes on a cancel request whose key has another tag. Called on the loop; empty: there is nobody else.
+    /// Passes on a cancel request whose key is, or may be, of another process. Called on the loop; empty: there is nobody else.
     std::function<void(const protocol::CancelKey&, std::function<void()> done)> cancel_elsewhere = {};
   };
   static constexpr std::uint32_t worker_count_max = 128;
@@ -60,8 +61,11 @@ class PairWorker final : public SessionOwner, public SessionRegistry {
   PairWorker(const PairWorker&) = delete;
   PairWorker& operator=(const PairWorker&) = delete;
 
-  /// Which process gave this key out.
-  [[nodiscard]] static std::uint32_t tag_of(const protocol::CancelKey& key);
+  /// Which process gave this key out; nothing: its number is a server's, and does not tell.
+  [[nodiscard]] static std::optional<std::uint32_t> tag_of(const protocol::CancelKey& key);
+  /// A cancel request that is for this process, or for nobody. `on_unknown`, if given, takes the place of `done` where no
+  /// session has the key; it may be called on any worker's loop.
+  void cancel_own(const protocol::CancelKey& key, std::function<void()> done, std::function<void()> on_unknown = {});
 
   /// All workers of the pair, by index, this one included: who to ask about a cancel key. Before any client.
   void set_peers(std::vector<PairWorker*> peers) { peers_ = std::move(peers); }
@@ -119,7 +123,11 @@ class PairWorker final : public SessionOwner, public SessionRegistry {
   void close_idle_everywhere() override;
 
  private:
-  void ask_from(std::size_t index, const protocol::CancelKey& key, std::function<void()> done);
+  struct CancelEnds {
+    std::function<void()> done;
+    std::function<void()> on_unknown;
+  };
+  void ask_from(std::size_t index, const protocol::CancelKey& key, CancelEnds ends);
   [[nodiscard]] Session* enrolled_with(const protocol::CancelKey& key) const;
   void cancel_here(Session& session, std::function<void()> done);
 
