@@ -52,7 +52,12 @@ void Converter::write_authentication(const Server& server) {
     write_forced_login(server, true);
   } else {
     write_access(server);
+    const std::size_t before = yaml_.size();
     if (is_forced) write_forced_login(server, false);
+    if (yaml_.size() == before && !users_.empty()) {
+      line(2, "users:");
+      write_other_users({}, "");
+    }
   }
   if (!file.empty() && (!is_trusted || !is_forced)) {
     std::error_code error;
@@ -71,7 +76,7 @@ void Converter::write_access(const Server& server) {
   bool is_any = server.databases.empty();
   for (const Database* database : server.databases) {
     is_any = is_any || database->name == "*";
-    names.push_back(database->name);
+    if (std::ranges::find(names, database->name) == names.end()) names.push_back(database->name);
   }
   names.insert(names.end(), {"crossfade", "pgbouncer"});
   const std::string databases = is_any ? "" : "database: " + yaml_list(names) + ", ";
@@ -143,15 +148,21 @@ void Converter::write_forced_login(const Server& server, bool is_trusted) {
       "backend: {user: " + yaml_quoted(user) + (password.empty() ? "" : ", password: " + yaml_quoted(password)) + "}";
   if (is_trusted) {
     line(2, "users:");
+    write_other_users({}, backend);
     return line(3, "\"*\": {authentication: trust, " + backend + "}");
   }
   const std::optional<std::string> text = content_of(value("auth_file"));
   const Pairs users = text ? users_of(*text) : Pairs();
   if (users.empty()) return lose(*first.entry, "no users are known whose login this could be; write `users.<name>.backend`");
   line(2, "users:");
+  std::set<std::string> written;
   for (const auto& [name, secret] : users) {
-    line(3, yaml_quoted(name) + ": {" + (is_verifier(secret) ? "verifier: " : "password: ") + yaml_quoted(secret) + ", " + backend + "}");
+    const std::string own = own_text_of(name);
+    line(3, yaml_quoted(name) + ": {" + (is_verifier(secret) ? "verifier: " : "password: ") + yaml_quoted(secret) + ", " + backend +
+                (own.empty() ? "" : ", " + own) + "}");
+    written.insert(name);
   }
+  write_other_users(written, backend);
 }
 
 void Converter::write_auth_query(const Server& server) {
@@ -209,21 +220,6 @@ void Converter::write_pool(const Server& server) {
   write_plain("pair limits", 3);
   if (yaml_.size() != limits_begin) yaml_.insert(limits_begin, "    limits:\n");
   write_databases(server);
-}
-
-/// What single databases say otherwise.
-void Converter::write_databases(const Server& server) {
-  const std::size_t before = yaml_.size();
-  for (const Database* database : server.databases) {
-    const std::string mode = value_of(database->all, "pool_mode");
-    const std::string size = value_of(database->all, "pool_size");
-    if (!value_of(database->all, "max_db_connections").empty()) lose(*database->entry, "max_db_connections is of all databases of a server");
-    if (mode.empty() && size.empty()) continue;
-    std::string pool = mode.empty() ? "" : "mode: " + nearest_mode(mode, *database->entry);
-    if (!size.empty()) pool += (pool.empty() ? "size: " : ", size: ") + size;
-    line(3, yaml_quoted(database->name) + ": {pool: {" + pool + "}}");
-  }
-  if (yaml_.size() != before) yaml_.insert(before, "    databases:\n");
 }
 
 }  // namespace proxy::cli

@@ -66,8 +66,11 @@ class Converter {
       if (entry.section == "databases") {
         const protocol::Status read = read_database(entry);
         if (!read) return read.error();
-      } else if (entry.section == "users" || entry.section == "peers") {
-        lose(entry, "there are no settings of single users or peers");
+      } else if (entry.section == "users") {
+        const protocol::Status read = read_user(entry);
+        if (!read) return read.error();
+      } else if (entry.section == "peers") {
+        lose(entry, "processes do not know peers: those on one address find each other's cancel requests by themselves");
       } else if (entry.section == "pgbouncer") {
         settings_[entry.key] = &entry;
       } else {
@@ -120,14 +123,28 @@ class Converter {
       lose(entry, "of several hosts only the first is taken; give Crossfade one address");
       database.host.resize(database.host.find(','));
     }
-    static constexpr std::array<std::string_view, 9> carried{"host", "port", "dbname", "user", "password", "auth_user", "pool_mode",
-                                                             "pool_size", "max_db_connections"};
+    static constexpr std::array<std::string_view, 6> carried{"host", "port", "dbname", "user", "password", "auth_user"};
     for (const auto& [key, told] : *pairs) {
-      if (std::ranges::find(carried, key) == carried.end()) lose(entry, key + " has no counterpart for one database");
+      const bool is_carried = std::ranges::find(carried, key) != carried.end() || is_own_setting(key, "database");
+      if (!is_carried) lose(entry, why_not_for_one(key, "database"));
     }
     const std::string name = value_of(*pairs, "dbname");
-    if (!name.empty() && name != entry.key) lose(entry, "a database is reached under its own name, " + name);
+    if (!name.empty() && name != entry.key) {
+      lose(entry, "an alias: there are none; clients that connect to it must connect to the database's own name, " + name);
+      if (entry.key != "*") database.name = name;
+    }
     databases_.push_back(std::move(database));
+    return {};
+  }
+  protocol::Status read_user(const IniEntry& entry) {
+    const auto pairs = parse_connection_string(entry.value);
+    if (!pairs) {
+      return protocol::failure(pairs.error().code, pairs.error().blame, entry.place + ": " + pairs.error().detail);
+    }
+    for (const auto& [key, told] : *pairs) {
+      if (!is_own_setting(key, "user")) lose(entry, why_not_for_one(key, "user"));
+    }
+    users_.emplace_back(entry.key, own_text(*pairs, entry));
     return {};
   }
 
@@ -311,6 +328,12 @@ class Converter {
   [[nodiscard]] std::string nearest_mode(const std::string& mode, const IniEntry& entry);
   void write_pool(const Server& server);
   void write_databases(const Server& server);
+  // What one database or user says otherwise.
+  [[nodiscard]] static bool is_own_setting(std::string_view key, std::string_view whose);
+  [[nodiscard]] static std::string why_not_for_one(std::string_view key, std::string_view whose);
+  [[nodiscard]] std::string own_text(const Pairs& pairs, const IniEntry& entry);
+  [[nodiscard]] std::string own_text_of(const std::string& user) const;
+  void write_other_users(const std::set<std::string>& written, const std::string& more);
 
   const std::vector<IniEntry>& entries_;
   std::string title_;
@@ -318,6 +341,7 @@ class Converter {
   std::string yaml_;
   std::map<std::string, const IniEntry*> settings_;
   std::vector<Database> databases_;
+  Pairs users_;  ///< of [users]: the name, and what it says in our words
   std::set<std::string> used_;
   std::set<std::string> noted_;
 };

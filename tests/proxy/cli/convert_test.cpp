@@ -93,11 +93,11 @@ TEST_CASE("convert: sizes and times → our keys, in our units") {
 TEST_CASE("convert: what has no counterpart → named with its place; harmless values are not") {
   const Folder folder;
   const Conversion result = converted(folder, one + "min_pool_size = 5\nmax_user_connections = 0\nnonsense = 1\nserver_reset_query = DISCARD ALL\n"
-                                                    "unix_socket_dir = /run\n[users]\nbob = pool_mode=session\n");
+                                                    "unix_socket_dir = /run\n[peers]\n1 = host=x\n");
   CHECK(has(result.lost, "pgbouncer.ini:6  min_pool_size = 5"));
   CHECK(has(result.lost, "nonsense"));
   CHECK(has(result.lost, "unix_socket_dir"));
-  CHECK(has(result.lost, "bob"));
+  CHECK(has(result.lost, "peers"));
   CHECK_FALSE(has(result.lost, "max_user_connections"));
   CHECK(has(result.changed, "server_reset_query"));
   CHECK(has(result.yaml, "# Not carried over:\n#   "));
@@ -121,7 +121,39 @@ TEST_CASE("convert: pools of single databases → under `databases`; by statemen
                                               "[pgbouncer]\nlisten_addr=127.0.0.1\nauth_type=trust\npool_mode=session\n");
   CHECK(has(result.yaml, "    databases:\n      \"a\": {pool: {size: 3}}\n      \"b\": {pool: {mode: transaction}}\n"));
   CHECK(has(result.changed, "several statements"));
-  CHECK(has(result.lost, "max_db_connections"));
+  CHECK(has(result.yaml, "      \"c\": {limits: {connections_max: 2}}\n"));
+  CHECK(result.lost.empty());
+}
+
+TEST_CASE("convert: an alias, settings of one database without a counterpart → named, each with what to do instead") {
+  const Folder folder;
+  const Conversion result = converted(folder, "[databases]\nshort = host=db1 dbname=long pool_size=3\nlong = host=db1 pool_size=4\n"
+                                              "d = host=db1 min_pool_size=2 reserve_pool=1 connect_query='SELECT 1' timezone=UTC odd=1 auth_user=asker\n"
+                                              "[pgbouncer]\nlisten_addr=127.0.0.1\nauth_type=md5\nauth_file=\nauth_user=asker\n");
+  CHECK(has(result.lost, "short: an alias: there are none; clients that connect to it must connect to the database's own name, long"));
+  CHECK(has(result.lost, "long: its settings: those of an earlier name of the same database count"));
+  CHECK(has(result.yaml, "      \"long\": {pool: {size: 3}}\n"));
+  CHECK(has(result.yaml, "database: [\"long\", \"d\", \"crossfade\", \"pgbouncer\"]"));
+  CHECK(has(result.yaml, "auth_query:\n      user: \"asker\""));
+  for (const char* words : {"min_pool_size: connections are opened", "reserve_pool: there is no reserve", "connect_query: nothing is run",
+                            "timezone: the client's own counts", "odd has no counterpart"}) {
+    CHECK_MESSAGE(has(result.lost, words), words);
+  }
+}
+
+TEST_CASE("convert: [users] → their pool and limits, beside whatever login they have; the rest named") {
+  const Folder folder;
+  const std::string own = "[users]\nbob = pool_mode=session pool_size=3 max_user_connections=9 query_timeout=2\n";
+  CHECK(has(converted(folder, one + own).yaml,
+            "    users:\n      \"bob\": {pool: {mode: session, size: 3}, limits: {connections_max: 9, query_timeout: 2000ms}}\n"));
+  const std::string forced = "[databases]\nshop = host=db1 user=forced\n[pgbouncer]\nlisten_addr=127.0.0.1\n";
+  CHECK(has(converted(folder, forced + "auth_type=trust\n" + own).yaml,
+            "\"bob\": {pool: {mode: session, size: 3}, limits: {connections_max: 9, query_timeout: 2000ms}, backend: {user: \"forced\"}}\n      \"*\": "));
+  const std::string file = folder.write("users.txt", "\"bob\" \"secret\"\n");
+  CHECK(has(converted(folder, forced + "auth_type=md5\nauth_file=" + file + "\n" + own).yaml,
+            "\"bob\": {password: \"secret\", backend: {user: \"forced\"}, pool: {mode: session, size: 3}"));
+  CHECK(has(converted(folder, one + "[users]\nbob = reserve_pool_size=1\n").lost, "reserve_pool_size: there is no reserve"));
+  CHECK(has(converted(folder, one + "[users]\nbob = pool_size=many\n").lost, "pool_size is not a number"));
 }
 
 TEST_CASE("convert: users, console, TLS → their sections; passwords only where they must be") {
