@@ -63,6 +63,9 @@ class PostgresBackendHalf final : public BackendHalf {
   /// A function, or a block of code, may have changed settings that `settings` does not know of.
   bool has_unseen_settings = false;
   std::uint64_t last_session = 0;         ///< PostgresClientHalf's number of the one that was served last
+  /// PostgresClientHalf's number of the one that may have drawn values of sequences here last; 0: nobody since they were
+  /// thrown away.
+  std::uint64_t drawn_by = 0;
   StatementMap statements;                ///< what is prepared here, or about to be, under clients' own names
   HeldStatements held;                    ///< likewise, under names of ours
   bool has_lent_names = false;            ///< among `statements` are some of shared ones, for a text that names them

@@ -193,11 +193,18 @@ class PostgresClientHalf final : public ClientHalf {
   void settle_question(PostgresBackendHalf& source);
   void note_unseen_change(PostgresBackendHalf& source, const StatementFacts& facts);
   void note_where_pins_live(PostgresBackendHalf& source);
-  void drop_sequence_values(PostgresBackendHalf& target, ByteView unread, Gather& to_backend);
+  void drop_sequence_values(PostgresBackendHalf& target, Gather& to_backend);
+  void note_draw(const StatementFacts* facts, PostgresBackendHalf& target) const;
+  [[nodiscard]] bool holds_anothers_values(const PostgresBackendHalf& target) const {
+    return target.drawn_by != 0 && target.drawn_by != id_;
+  }
 
   // Restoring.
   void compose_restoration(PostgresBackendHalf& target) const;
   void append_setting_changes(const PostgresBackendHalf& target, const Settings& present, RestorationText& text) const;
+  [[nodiscard]] SessionState::Where place_of(const PostgresBackendHalf& source) const {
+    return home_ == nullptr || home_ == &source ? SessionState::Where::home : SessionState::Where::elsewhere;
+  }
   /// The last session may have left settings behind that nobody has seen.
   [[nodiscard]] bool is_strange(const PostgresBackendHalf& target) const {
     return target.has_unseen_settings && target.last_session != id_;
@@ -232,6 +239,7 @@ class PostgresClientHalf final : public ClientHalf {
   std::vector<UnderWay> proposed_;       ///< the client's Parse and Close messages on their way, oldest first
   /// Facts with an effect on the session, of portals bound and not yet executed.
   std::map<std::string, std::shared_ptr<const StatementFacts>, std::less<>> portals_;
+  bool wants_sequence_value_ = false;    ///< some statement of it asks for what the session has drawn
   /// Something was sent in this transaction that may have changed what a text means to this session alone.
   bool has_touched_state_ = false;
   SurroundingsNumber surroundings_ = 0;    ///< of the settings and parameters below

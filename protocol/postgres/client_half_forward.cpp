@@ -91,7 +91,7 @@ void PostgresClientHalf::forward(const NextRequest& request, ByteView unread, Ba
   if (request.verdict == RequestVerdict::route) {
     writes_ = request.writes;
     if (backend.tracker.is_at_boundary()) backend.prepared_names.clear();
-    drop_sequence_values(backend, unread, to_backend);
+    drop_sequence_values(backend, to_backend);
   }
   backend.last_session = id_;
   for (ScannedRequest& scanned : scan_) {
@@ -139,6 +139,7 @@ void PostgresClientHalf::forward_one(ScannedRequest& scanned, ByteView unread, P
     case FrontendMessage::close: expect_close(frame, target); break;
     case FrontendMessage::function_call:
       has_touched_state_ = true;
+      note_draw(nullptr, target);
       tracker.expect(ExpectedReply{Kind::function_call, Disposition::forward, false, nullptr, facts_of_function_call()});
       break;
     case FrontendMessage::sync:
@@ -168,6 +169,7 @@ void PostgresClientHalf::note_sent(const StatementFacts& facts, PostgresBackendH
 void PostgresClientHalf::expect_query(const ScannedRequest& scanned, PostgresBackendHalf& target, Gather& to_backend) {
   const StatementFacts& facts = *scanned.analysis.facts;
   note_sent(facts, target);
+  note_draw(&facts, target);
   if (target.tracker.is_batch_open()) {
     // A Sync of our own would end the client's batch, and with it the transaction that it makes up.
     provide_named_in(facts, target, to_backend);
@@ -231,6 +233,7 @@ PostgresClientHalf::Rewritten PostgresClientHalf::expect_bind(ByteView frame, Po
   PreparedStatementPointer statement = statement_known_as(name);
   const bool is_shared = statement && statement->shared;
   if (is_shared) {
+  note_draw(statement ? statement->facts.get() : nullptr, target);
     provide_shared(statement->shared, target, to_backend);
   } else {
     provide_statement(name, target, to_backend);

@@ -34,10 +34,6 @@ void forget_unnamed_of(PostgresBackendHalf& target) {
   if (unnamed != target.statements.end()) target.statements.erase(unnamed);
 }
 
-bool wants_sequence_value(const std::shared_ptr<const StatementFacts>& facts) {
-  return facts && (facts->pin == PinReason::sequence_value || facts->may_begin.has(PinReason::sequence_value));
-}
-
 }  // namespace
 
 PinReason PostgresClientHalf::pin() const {
@@ -103,7 +99,7 @@ PostgresClientHalf::Hearing PostgresClientHalf::hear_answer(PostgresBackendHalf&
 void PostgresClientHalf::settle_question(PostgresBackendHalf& source) {
   const Question question = std::move(*source.question);
   source.question.reset();
-  switch (state_.on_answer(question)) {
+  switch (state_.on_answer(question, place_of(source))) {
     case SessionState::Learned::nothing_new: analyser_.questions().note_clean(question.fingerprint); break;
     case SessionState::Learned::something: analyser_.questions().note_dirty(question.fingerprint); break;
     case SessionState::Learned::unclear: break;
@@ -120,21 +116,24 @@ void PostgresClientHalf::note_unseen_change(PostgresBackendHalf& source, const S
   if (!is_known_by_name || analyser_.questions().is_due(facts.fingerprint)) state_.doubt_everything(facts.fingerprint);
 }
 
-/// A connection that others have used since may hold their sequences' values. The session gets PostgreSQL's own error
-/// rather than another's value: it has none. Source: PostgreSQL 15 manual, DISCARD SEQUENCES; 9.17 currval.
-void PostgresClientHalf::drop_sequence_values(PostgresBackendHalf& target, ByteView unread, Gather& to_backend) {
-  if (target.last_session == id_ || target.last_session == 0 || !target.tracker.is_at_boundary()) return;
-  const bool is_wanted = std::any_of(scan_.begin(), scan_.end(), [&](const ScannedRequest& scanned) {
-    if (scanned.tag != FrontendMessage::bind) return wants_sequence_value(scanned.analysis.facts);
-    ByteReader reader(unread.subspan(scanned.offset + frame_header_bytes, scanned.available - frame_header_bytes));
-    reader.read_text_z();
-    const PreparedStatementPointer statement = statement_known_as(reader.read_text_z());
-    return statement && wants_sequence_value(statement->facts);
-  });
-  if (!is_wanted) return;
+/// On a connection where another was the last that may have drawn values, those are thrown away first: the session gets
+/// PostgreSQL's own error rather than another's value. Within a transaction, too; in one that has failed, the question fails
+/// by itself. Source: PostgreSQL 15 manual, DISCARD SEQUENCES; 9.17 currval.
+void PostgresClientHalf::drop_sequence_values(PostgresBackendHalf& target, Gather& to_backend) {
+  if (!wants_sequence_value_ || !holds_anothers_values(target)) return;
+  const ReplyTracker& tracker = target.tracker;
+  const bool is_clear = !tracker.is_batch_open() && !tracker.is_owing() && tracker.status() != TransactionStatus::failed;
+  if (!is_clear) return;
   to_backend.own(query_message("DISCARD SEQUENCES"));
   forget_unnamed_of(target);
   target.tracker.expect(ExpectedReply{Kind::query, Disposition::swallow, false, nullptr, nullptr});
+  target.drawn_by = 0;
+}
+
+/// What only reads draws nothing. Null: nobody knows what it is.
+void PostgresClientHalf::note_draw(const StatementFacts* facts, PostgresBackendHalf& target) const {
+  const bool may_draw = facts == nullptr || facts->statement_class >= StatementClass::write || facts->may_change_settings;
+  if (may_draw) target.drawn_by = id_;
 }
 
 }  // namespace protocol::postgres

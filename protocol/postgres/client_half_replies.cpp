@@ -342,7 +342,7 @@ void PostgresClientHalf::on_completed(PostgresBackendHalf& source, ExpectedReply
     note_lasting_changes(source, *entry.effects, source.done);
     return;
   }
-  state_.on_success(*entry.effects);
+  state_.on_success(*entry.effects, place_of(source));
   if (entry.effects->may_change_settings) note_unseen_change(source, *entry.effects);
   for (const SessionChange& change : entry.effects->changes) note_statement_change(source, change);
 }

@@ -70,6 +70,10 @@ bool is_extended(FrontendMessage tag) {
   }
 }
 
+bool wants_sequence_value(const StatementFacts& facts) {
+  return facts.pin == PinReason::sequence_value || facts.may_begin.has(PinReason::sequence_value);
+}
+
 ByteView payload_of(const ScannedRequest& scanned, ByteView unread) {
   return unread.subspan(scanned.offset + frame_header_bytes, scanned.available - frame_header_bytes);
 }
@@ -183,6 +187,7 @@ PreparedStatementPointer PostgresClientHalf::statement_known_as(std::string_view
 
 NextRequest PostgresClientHalf::next_request(ByteView unread, const BackendHalf* current) {
   scan_.clear();
+  wants_sequence_value_ = false;
   if (unread.empty()) return {};
   const auto* backend = static_cast<const PostgresBackendHalf*>(current);
   has_backend_ = backend != nullptr;
@@ -214,6 +219,12 @@ NextRequest PostgresClientHalf::next_request(ByteView unread, const BackendHalf*
 NextRequest PostgresClientHalf::without_uncertain(NextRequest request, ByteView unread,
                                                   const PostgresBackendHalf& current) {
   if (request.verdict != RequestVerdict::route && request.verdict != RequestVerdict::follow) return request;
+  // What others have drawn here is thrown away first, and not behind what may fail.
+  if (wants_sequence_value_ && holds_anothers_values(current) && current.tracker.is_owing() && !current.tracker.is_batch_open()) {
+    NextRequest later;
+    later.verdict = RequestVerdict::await_reply;
+    return later;
+  }
   const std::size_t certain_count = count_certain(unread, current);
   if (certain_count == scan_.size()) return request;
   if (request.verdict == RequestVerdict::follow && certain_count != 0) {
@@ -266,6 +277,7 @@ NextRequest PostgresClientHalf::next_batch(ByteView unread, TransactionState tra
   request.verdict = RequestVerdict::route;
   if (first.tag == FrontendMessage::query) {
     request.facts = batch_facts_of(*first.analysis.facts, *first.analysis.tags);
+    wants_sequence_value_ = wants_sequence_value(*first.analysis.facts);
     return request;
   }
   if (first.tag == FrontendMessage::terminate) {
@@ -347,6 +359,7 @@ void PostgresClientHalf::take_into_account(Analysis analysis, BatchFacts& facts,
   } else {
     merge_into(facts, *analysis.facts, tables_);
   }
+  wants_sequence_value_ = wants_sequence_value_ || wants_sequence_value(*analysis.facts);
   has_text = true;
 }
 

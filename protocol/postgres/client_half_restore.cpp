@@ -147,6 +147,8 @@ RestoreState PostgresClientHalf::begin_restore(BackendHalf& backend, Gather& to_
 
 bool PostgresClientHalf::is_in_line(const BackendHalf& backend) const {
   const auto& target = static_cast<const PostgresBackendHalf&>(backend);
+  // Its values are on the connection where it has drawn them, if they are anywhere.
+  if (wants_sequence_value_ && target.drawn_by != id_) return false;
   return target.settings == state_.settings() && target.parameters == client_parameters_ &&
          target.statements_version == state_.statements_version() && !target.has_lent_names && !is_strange(target);
 }

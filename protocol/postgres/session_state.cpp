@@ -47,9 +47,9 @@ std::size_t bytes_of(const PreparedStatement& statement) {
 
 }  // namespace
 
-void SessionState::on_success(const StatementFacts& facts) {
-  for (const SessionChange& change : facts.changes) propose(change);
-  doubt(facts);
+void SessionState::on_success(const StatementFacts& facts, Where where) {
+  for (const SessionChange& change : facts.changes) propose(change, where);
+  doubt(facts, where);
   switch (facts.pin) {
     case PinReason::none: break;
     case PinReason::advisory_lock:
@@ -75,7 +75,7 @@ void SessionState::on_success(const StatementFacts& facts) {
 void SessionState::on_failure(const StatementFacts& facts, DoneCounts done) {
   for (const SessionChange& change : facts.changes) {
     if (is_lasting(change.kind) && done.statement_changes > 0) {
-      propose(change);
+      propose(change, Where::home);
       --done.statement_changes;
     }
     const bool is_set = change.kind == Kind::set || change.kind == Kind::set_local;
@@ -94,7 +94,7 @@ void SessionState::on_failure(const StatementFacts& facts, DoneCounts done) {
   doubted_fingerprint_ = facts.fingerprint;
 }
 
-void SessionState::propose(const SessionChange& change) {
+void SessionState::propose(const SessionChange& change, Where where) {
   switch (change.kind) {
     case Kind::prepare: {
       auto statement = std::make_shared<PreparedStatement>();
@@ -107,7 +107,7 @@ void SessionState::propose(const SessionChange& change) {
     }
     case Kind::deallocate: on_closed(change.name); return;
     case Kind::discard_all:
-      pins_.discard();
+      if (where == Where::home) pins_.discard();
       is_beyond_asking_ = false;
       pending_.push_back(Pending{change});
       [[fallthrough]];
@@ -117,8 +117,12 @@ void SessionState::propose(const SessionChange& change) {
       has_unnamed_ = false;
       statements_version_ = fresh_number();
       return;
-    case Kind::unlock_all: pins_.remove(PinReason::advisory_lock); return;
-    case Kind::discard_sequences: pins_.remove(PinReason::sequence_value); return;
+    case Kind::unlock_all:
+      if (where == Where::home) pins_.remove(PinReason::advisory_lock);
+      return;
+    case Kind::discard_sequences:
+      if (where == Where::home) pins_.remove(PinReason::sequence_value);
+      return;
     case Kind::set_unseen: note_unseen(change.name); return;
     case Kind::rollback_to: roll_back_to(change.name); return;
     case Kind::release: return;  // what was done since stays pending
@@ -129,7 +133,7 @@ void SessionState::propose(const SessionChange& change) {
     case Kind::unlisten_all:
     case Kind::close_all_cursors:
     case Kind::discard_temporary:
-    case Kind::savepoint: pending_.push_back(Pending{change}); return;
+    case Kind::savepoint: pending_.push_back(Pending{change, {}, where}); return;
   }
 }
 
@@ -179,6 +183,7 @@ void SessionState::apply(const Pending& pending, Settings& settings) {
     pins_.add(pending.pin.reason, pending.pin.fingerprint);
     return;
   }
+  const bool is_home = pending.where == Where::home;
   switch (pending.change.kind) {
     case Kind::set: settings.insert_or_assign(pending.change.name, pending.change.text); return;
     case Kind::reset: settings.erase(pending.change.name); return;
@@ -192,9 +197,15 @@ void SessionState::apply(const Pending& pending, Settings& settings) {
       return;
     }
     case Kind::discard_all: settings.clear(); return;
-    case Kind::unlisten_all: pins_.remove(PinReason::listen); return;
-    case Kind::close_all_cursors: pins_.remove(PinReason::hold_cursor); return;
-    case Kind::discard_temporary: pins_.remove(PinReason::temporary_object); return;
+    case Kind::unlisten_all:
+      if (is_home) pins_.remove(PinReason::listen);
+      return;
+    case Kind::close_all_cursors:
+      if (is_home) pins_.remove(PinReason::hold_cursor);
+      return;
+    case Kind::discard_temporary:
+      if (is_home) pins_.remove(PinReason::temporary_object);
+      return;
     case Kind::set_local:
     case Kind::prepare:
     case Kind::deallocate:

@@ -50,8 +50,11 @@ struct Question;
 
 class SessionState {
  public:
+  /// Where something happened: on the connection that holds what pins the session, if any does, or on another one, which can
+  /// end nothing of it.
+  enum class Where : std::uint8_t { home, elsewhere };
   /// A statement with these facts succeeded.
-  void on_success(const StatementFacts& facts);
+  void on_success(const StatementFacts& facts, Where where = Where::home);
   /// A text with these facts failed after so much of it had been done.
   void on_failure(const StatementFacts& facts, DoneCounts done);
   /// The backend is outside a transaction again.
@@ -94,22 +97,23 @@ class SessionState {
   void forget_doubts();
   /// What came of a question, told by a server that the session has no transaction on.
   enum class Learned : std::uint8_t { nothing_new, something, unclear };
-  Learned on_answer(const Question& question);
+  Learned on_answer(const Question& question, Where where = Where::home);
 
  private:
   struct Pending {
     SessionChange change;       ///< kind set … unlock_all
     Pin pin = {};  ///< to add instead, where its reason is not none
+    Where where = Where::home;
   };
-  void propose(const SessionChange& change);
+  void propose(const SessionChange& change, Where where);
   void note_statement_change(const PreparedStatement& statement);
   void note_custom(const SessionChange& change);
   void settle_customs(Settings& settings);
   void apply(const Pending& pending, Settings& settings);
   void settle_transaction(Outcome outcome);
   void roll_back_to(const std::string& savepoint);
-  void doubt(const StatementFacts& facts);
-  void settle(const Question& question, PinReason reason, bool is_there);
+  void doubt(const StatementFacts& facts, Where where);
+  void settle(const Question& question, PinReason reason, bool is_there, Where where);
   [[nodiscard]] bool is_prepared(const Answer& answer) const;
 
   SettingsPointer settings_ = no_settings();

@@ -18,11 +18,11 @@ constexpr std::size_t names_to_ask_max = 32;
 
 }  // namespace
 
-void SessionState::doubt(const StatementFacts& facts) {
+void SessionState::doubt(const StatementFacts& facts, Where where) {
   if (facts.pin == PinReason::untracked_state) return doubt_everything(facts.fingerprint);
   if (facts.may_begin.empty() && facts.may_end.empty()) return;
   may_have_begun_.add(facts.may_begin);
-  may_have_ended_.add(facts.may_end);
+  if (where == Where::home) may_have_ended_.add(facts.may_end);
   doubted_fingerprint_ = facts.fingerprint;
 }
 
@@ -58,11 +58,11 @@ void SessionState::forget_doubts() {
   may_have_ended_ = {};
 }
 
-void SessionState::settle(const Question& question, PinReason reason, bool is_there) {
+void SessionState::settle(const Question& question, PinReason reason, bool is_there, Where where) {
   if (!question.asked.has(reason)) return;
   if (is_there) {
     pins_.add(reason, question.fingerprint);
-  } else {
+  } else if (where == Where::home) {
     pins_.remove(reason);
   }
 }
@@ -73,18 +73,18 @@ bool SessionState::is_prepared(const Answer& answer) const {
                      [&](const std::string& name) { return find_statement(name) != nullptr; });
 }
 
-SessionState::Learned SessionState::on_answer(const Question& question) {
+SessionState::Learned SessionState::on_answer(const Question& question, Where where) {
   const Answer& answer = question.answer;
   if (!answer.is_usable) return Learned::unclear;
   const std::uint32_t pins_before = pins_.version();
   for (const PinReason reason :
        {PinReason::temporary_object, PinReason::advisory_lock, PinReason::hold_cursor, PinReason::listen}) {
-    settle(question, reason, answer.found.has(reason));
+    settle(question, reason, answer.found.has(reason), where);
   }
   Learned learned = Learned::nothing_new;
   if (question.asked.has(PinReason::untracked_state)) {
     Adopted adopted = adopt_settings(*settings_, answer);
-    settle(question, PinReason::untracked_state, is_beyond_asking_ || !adopted.is_complete || !is_prepared(answer));
+    settle(question, PinReason::untracked_state, is_beyond_asking_ || !adopted.is_complete || !is_prepared(answer), where);
     names_to_ask_.clear();
     if (adopted.settings != *settings_) {
       const bool has_same_names =

@@ -42,6 +42,22 @@ class Listen(Through):
     def pins(self, connection):
         return self.proxy.ask("GET", "/api/v1/pairs/shop/pins").json["sessions"][0]["pins"]
 
+    def test_unlisten_elsewhere(self):
+        """LISTEN on green, UNLISTEN in a transaction on blue → green's connection goes on to listen, and is kept; UNLISTEN there → free"""
+        connection = self.connect()
+        self.proxy.shift(100)
+        for words in ("BEGIN READ ONLY", "LISTEN bell", "COMMIT"):
+            self.query(connection, words)
+        for words in ("BEGIN", "INSERT INTO log VALUES ('on blue')", "UNLISTEN *", "UNLISTEN bell", "COMMIT"):
+            self.query(connection, words)
+        self.assertEqual([each["reason"] for each in self.pins(connection)], ["listen"])
+        green = self.house.green.connect()
+        self.addCleanup(green.close)
+        self.query(green, "NOTIFY bell, 'green'")
+        until(lambda: self.poll(connection), "a notification of green")
+        self.query(connection, "UNLISTEN *")
+        until(lambda: self.proxy.status()["pinned"].get("listen", 0) == 0, "the pin is gone")
+
     def test_own_process(self):
         """the process that a driver was told → the server's own, in notifications of this session and another, on either side"""
         connection, other = self.connect(), self.connect()

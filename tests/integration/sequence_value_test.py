@@ -38,3 +38,29 @@ class SequenceValues(Through):
         self.assertEqual(self.proxy.status()["pinned"].get("sequence_value"), 3)
         self.query(clients["second"], "DISCARD SEQUENCES")
         self.assertEqual(self.proxy.status()["pinned"].get("sequence_value"), 2)
+
+    def test_never_anothers(self):
+        """a session that has drawn nothing, on the connection where another has, behind a read and inside a transaction → 55000"""
+        shop = proxy.pair(pool={"mode": "transaction", "size": 1})
+        crossfade = proxy.Proxy({**proxy.configuration(shop), "workers": 1})
+        self.addCleanup(crossfade.stop)
+        host, port = crossfade.address()
+        clients = [psycopg2.connect(host=host, port=port, user="postgres", dbname="shop", sslmode="disable") for _ in range(2)]
+        for each in clients:
+            each.autocommit = True
+            self.addCleanup(each.close)
+        drawing, other = clients
+        self.insert(drawing, "drawn")
+        self.value(other, "SELECT 1")
+        self.assertEqual(self.value(drawing, "SELECT lastval()"), self.own("drawn"))  # the other has only read
+        self.query(drawing, "DISCARD SEQUENCES")
+        self.insert(drawing, "drawn again")
+        self.query(other, "BEGIN")
+        with self.assertRaises(psycopg2.errors.ObjectNotInPrerequisiteState):
+            self.value(other, "SELECT lastval()")
+        self.query(other, "ROLLBACK")
+        self.query(other, "DISCARD SEQUENCES")
+        self.insert(drawing, "and again")
+        self.value(other, "SELECT 1")
+        with self.assertRaises(psycopg2.errors.ObjectNotInPrerequisiteState):
+            self.value(other, "SELECT lastval()")

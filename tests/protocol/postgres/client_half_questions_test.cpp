@@ -222,18 +222,72 @@ TEST_CASE("listen: UNLISTEN of one channel → asked whether there are others; n
   CHECK_FALSE(it.client.is_held(it.blue));
 }
 
+TEST_CASE("listen: UNLISTEN, of one channel or of all, on another connection than the one that listens → that one is held as before") {
+  Conversation it;
+  run(it, it.green, "LISTEN bell", "LISTEN");
+  run(it, it.blue, "UNLISTEN *", "UNLISTEN");
+  CHECK(it.client.is_held(it.green));
+  run(it, it.blue, "UNLISTEN bell", "UNLISTEN");
+  CHECK_FALSE(it.client.has_question(it.blue));
+  CHECK(it.client.is_held(it.green));
+  run(it, it.green, "UNLISTEN *", "UNLISTEN");
+  CHECK_FALSE(it.client.is_held(it.green));
+}
+
+TEST_CASE("listen: another connection than the one that listens is asked about everything → its answer ends nothing that is held there") {
+  Conversation it;
+  run(it, it.green, "LISTEN bell", "LISTEN");
+  run(it, it.blue, "DO $$ BEGIN PERFORM 1; END $$", "DO");
+  CHECK(ask(it, it.blue).find("pg_listening_channels") != std::string::npos);
+  CHECK(it.answer(answered(), it.blue).empty());
+  CHECK(it.client.is_held(it.green));
+}
+
 TEST_CASE("sequence value: currval on a connection that others have used → their values are thrown away first") {
   Conversation it;
   CHECK(it.send(query_message("SELECT currval('s')"), it.blue) == text_of(query_message("SELECT currval('s')")));
   CHECK_FALSE(it.answer(complete("SELECT 1") + ready_message('I'), it.blue).empty());
   CHECK(it.client.is_held(it.blue));  // from now on the session keeps its connection
   Conversation other;
-  other.blue.last_session = 4711;
+  other.blue.drawn_by = 4711;
   CHECK(other.send(query_message("SELECT lastval()"), other.blue) ==
         text_of(query_message("DISCARD SEQUENCES") + query_message("SELECT lastval()")));
   CHECK(other.answer(complete("DISCARD SEQUENCES") + ready_message('I') + error("ERROR", "55000") + ready_message('I'), other.blue) ==
         text_of(error("ERROR", "55000") + ready_message('I')));
   CHECK(other.client.is_held(other.blue));  // though it was in vain: it will ask again
+  CHECK(other.send(query_message("SELECT lastval()"), other.blue) == text_of(query_message("SELECT lastval()")));
+}
+
+TEST_CASE("sequence value: another session has only read on the connection since → the value is there") {
+  Conversation it;
+  run(it, it.blue, "INSERT INTO t VALUES (1)", "INSERT 0 1");
+  it.blue.last_session = 4711;
+  CHECK(it.send(query_message("SELECT lastval()"), it.blue) == text_of(query_message("SELECT lastval()")));
+}
+
+TEST_CASE("sequence value: another has drawn there and this session only read, or began a transaction → its values are thrown away all the same") {
+  const std::string asked = text_of(query_message("DISCARD SEQUENCES") + query_message("SELECT lastval()"));
+  Conversation reading;
+  reading.blue.drawn_by = 4711;
+  run(reading, reading.blue, "SELECT 1");
+  CHECK(reading.send(query_message("SELECT lastval()"), reading.blue) == asked);
+  Conversation both;
+  both.blue.drawn_by = 4711;
+  run(both, both.blue, "INSERT INTO t VALUES (1)", "INSERT 0 1");
+  CHECK(both.send(query_message("SELECT lastval()"), both.blue) == text_of(query_message("SELECT lastval()")));
+  Conversation beginning;
+  beginning.blue.drawn_by = 4711;
+  beginning.send(query_message("BEGIN"), beginning.blue);
+  beginning.answer(complete("BEGIN") + ready_message('T'), beginning.blue);
+  CHECK(beginning.send(query_message("SELECT lastval()"), beginning.blue) == asked);
+}
+
+TEST_CASE("sequence value: asked behind replies that are still owed → they are awaited first") {
+  Conversation it;
+  it.blue.drawn_by = 4711;
+  it.send(query_message("BEGIN"), it.blue);
+  const Bytes question = query_message("SELECT lastval()");
+  CHECK(it.client.next_request(question, &it.blue).verdict == RequestVerdict::await_reply);
 }
 
 TEST_CASE("questions: more replies may come than are owed, behind a COPY that failed → nothing is asked, an answer could be another's") {
