@@ -119,6 +119,10 @@ void read_catalogue(const Node& node, const std::string& path, Reading& reading,
   const auto password = take_secret(*section, "password", reading);
   const auto database = section->take_text("database");
   section->read_duration("refresh", 1s, 24h, catalogue.refresh);
+  enum class Differing : std::uint8_t { stay, move };
+  Differing differing = Differing::stay;
+  section->read_choice<Differing>("differing_types", {{"stay", Differing::stay}, {"move", Differing::move}}, differing);
+  catalogue.moves_differing_types = differing == Differing::move;
   if (user) catalogue.login = BackendLogin{*user, password};
   if (database) catalogue.database = *database;
   if (!section->has("user") && has_secret(*section, "password")) {

@@ -149,6 +149,7 @@ struct Catalogue {
   std::optional<BackendLogin> login;  ///< nothing: the credentials of the session that first needs it
   std::string database;               ///< empty: the session's own
   std::chrono::seconds refresh{60};
+  bool moves_differing_types = false;  ///< reads follow their weights even if the sides number types of theirs differently
 };
 
 /// Blue is asked for the secrets of users who are named nowhere else.

@@ -115,6 +115,8 @@ struct StatementFacts {
   std::uint32_t statement_count = 0;    ///< 0 for an empty text
   std::vector<std::string> tables;      ///< as written, folded; "schema.table" where qualified; sorted, unique
   std::vector<std::string> functions;   ///< likewise
+  std::vector<std::string> types;       ///< likewise: what is cast to; the system's own only where its values name other things
+  bool has_whole_row = false;           ///< gives out rows of tables as values
   std::vector<SessionChange> changes;   ///< in the order of the text
   /// EXECUTE name. With class unknown: class and tables are those of the prepared statement; with any other
   /// class: the stricter of the two.
@@ -142,6 +144,8 @@ struct BatchFacts {
   const CommentTags* tags = nullptr;                  ///< of the first text that has any; never null when handed out
   std::uint64_t fingerprint = 0;                      ///< of the first text
   bool wants_empty_database = false;                  ///< any of its texts
+  /// Names or gives out what the sides have under different numbers, types say: an answer of the one means nothing to the other.
+  bool has_differing_types = false;
 };
 
 /// What a router is told of one text: a statement that would pin the session counts as a write, so that no

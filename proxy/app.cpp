@@ -1,6 +1,7 @@
 #include "proxy/app.hpp"
 
 #include "proxy/app_pair_options.hpp"
+#include "proxy/app_countdown.hpp"
 
 #include <algorithm>
 #include <condition_variable>
@@ -39,25 +40,6 @@ void count_health(const backend::SideReport& report, admin::SideMetrics& metrics
   metrics.health_changes_total = report.transitions;
   metrics.probes_failed_total = report.failed_probes;
 }
-
-/// Counts down from the number of workers; shared with work that may run after the caller has gone.
-class Countdown {
- public:
-  explicit Countdown(std::size_t count) : remaining_(count) {}
-  void count_down() {
-    const std::lock_guard lock(mutex_);
-    if (--remaining_ == 0) changed_.notify_all();
-  }
-  bool wait(std::chrono::steady_clock::duration timeout) {
-    std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, timeout, [this] { return remaining_ == 0; });
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::size_t remaining_;
-};
 
 }  // namespace
 
@@ -265,6 +247,7 @@ std::vector<admin::PairMetrics> App::count() {
   });
   const std::lock_guard sums_lock(sums->mutex);
   for (std::size_t i = 0; i < pairs_.size(); ++i) {
+    sums->pairs[i].types_differing = pairs_[i]->type_report().total;
     for (const Side side : routing::both_sides) count_health(pairs_[i]->health().report(side), sums->pairs[i].sides[side]);
   }
   return sums->pairs;
@@ -292,6 +275,7 @@ admin::Status App::status() {
     told.sessions_working = counted[i].sessions_working;
     told.sessions_held = counted[i].sessions_held;
     told.held_bytes = counted[i].held_bytes;
+    told.types_differing = counted[i].types_differing;
     for (const Side side : routing::both_sides) {
       const admin::SideMetrics& metrics = counted[i].sides[side];
       const config::EndpointAddress endpoint = pair.settings().pair->endpoints[side];
@@ -362,53 +346,6 @@ protocol::Result<admin::PlanChange> App::rollback(const std::string& pair_name) 
   protocol::Result<routing::PlanSnapshot> plan = pair->history().rollback();
   if (!plan) return plan.error();
   return publish(*pair, std::move(*plan));
-}
-
-protocol::Result<admin::PinnedSessions> App::pinned_sessions(const std::string& pair_name) {
-  const std::lock_guard lock(control_mutex_);
-  AppPair* pair = find_pair(pair_name);
-  if (pair == nullptr) return unknown_pair(pair_name);
-  struct Sum {
-    std::mutex mutex;
-    admin::PinnedSessions pinned;
-  };
-  const auto sum = std::make_shared<Sum>();
-  ask_workers([pair, sum](std::size_t index) {
-    admin::PinnedSessions part = pair->worker(index).pinned_sessions();
-    const std::lock_guard part_lock(sum->mutex);
-    sum->pinned.total += part.total;
-    std::move(part.shown.begin(), part.shown.end(), std::back_inserter(sum->pinned.shown));
-  });
-  const std::lock_guard sum_lock(sum->mutex);
-  std::vector<telemetry::PinnedSession>& shown = sum->pinned.shown;
-  std::ranges::sort(shown, {}, &telemetry::PinnedSession::session_number);
-  if (shown.size() > admin::PinnedSessions::shown_max) shown.resize(admin::PinnedSessions::shown_max);
-  return std::move(sum->pinned);
-}
-
-protocol::Result<admin::ExplainResult> App::explain(const admin::ExplainRequest& request) {
-  const std::lock_guard lock(control_mutex_);
-  AppPair* pair = find_pair(request.pair);
-  if (pair == nullptr) return unknown_pair(request.pair);
-  // The first worker answers, with the very cache and catalogue that its sessions use.
-  struct Answer {
-    protocol::postgres::Analysis analysis;
-  };
-  const auto answer = std::make_shared<Answer>();
-  const auto countdown = std::make_shared<Countdown>(1);
-  workers_.front()->loop().post([pair, request, answer, countdown] {
-    answer->analysis = pair->dialect(0).analyse(request.session.database, request.sql);
-    countdown->count_down();
-  });
-  if (!countdown->wait(acknowledge_timeout)) {
-    return protocol::failure(ErrorCode::internal, Blame::self, "no worker answered in time");
-  }
-  admin::ExplainResult result;
-  result.facts = *answer->analysis.facts;
-  result.tags = *answer->analysis.tags;
-  result.explanation = routing::explain(*pair->history().current(), request.session,
-                                        protocol::batch_facts_of(result.facts, result.tags), {});
-  return result;
 }
 
 }  // namespace proxy

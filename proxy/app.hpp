@@ -86,6 +86,7 @@ class App final : public admin::Control, private admin::SwitchoverControl {
                                                                 routing::Weights reads) override;
   [[nodiscard]] protocol::Result<admin::PlanChange> rollback(const std::string& pair) override;
   [[nodiscard]] protocol::Result<admin::PinnedSessions> pinned_sessions(const std::string& pair) override;
+  [[nodiscard]] protocol::Result<admin::TypeReport> type_report(const std::string& pair) override;
   [[nodiscard]] protocol::Result<admin::HoldChange> pause(const std::string& pair,
                                                           const routing::HoldScope& scope) override;
   [[nodiscard]] protocol::Result<admin::HoldChange> resume(const std::string& pair,

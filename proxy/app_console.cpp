@@ -1,6 +1,7 @@
 #include "proxy/app_console.hpp"
 
 #include "proxy/app.hpp"
+#include "proxy/app_limits.hpp"
 #include "proxy/app_pair.hpp"
 
 #include <unistd.h>
@@ -30,6 +31,12 @@ console::PairFacts facts_of(const config::Pair& pair, const config::Limits& limi
   facts.pool_mode = pair.pool.mode == config::PoolMode::session ? "session" : "transaction";
   facts.pool_size = pair.pool.size_or_default();
   facts.connections_max = pair.pool.connections_max;
+  facts.own_pool = [table = terms_table_from(pair)](const std::string& database, const std::string& user) {
+    const session::TermsPointer terms = table.terms_of(user, database);
+    const backend::ConnectionTerms connections = terms->connections();
+    return console::PairFacts::OwnPool{terms->pooling == session::Pooling::session ? "session" : "transaction", connections.pool_max,
+                                       terms->user_connections_max, terms->database_connections_max};
+  };
   for (const config::User& user : pair.users) {
     if (user.name != config::any_user) facts.users.push_back(user.name);
   }
@@ -87,6 +94,7 @@ console::PairView AppConsole::view() {
   view.inventory = std::move(sum->inventory);
   view.hold = pair_.hold().snapshot();
   view.plan = pair_.publisher().snapshot();
+  view.types = pair_.type_report();
   return view;
 }
 

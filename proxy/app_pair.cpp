@@ -26,10 +26,11 @@ AppPair::AppPair(const PairSettings& settings, Surroundings surroundings)
               backend::ConnectionCounts(connection_limits_from(settings.pair->pool)),
               name_, &surroundings_.log,
               [this](const protocol::Login& login) {
-                refresher_->request_refresh(catalogue::CatalogueKey{name_, login.database});
+                request_catalogue(login.database);
               },
               &failed_logins_, terms_table_from(*settings.pair), {}, nullptr, &health_},
       mirror_(settings.pair->mirror ? std::make_unique<AppMirror>(*settings.pair, surroundings_.log) : nullptr),
+      types_(name_, surroundings_.log),
       refresher_(make_refresher()) {
   if (mirror_) shared_.mirror = mirror_terms_from(*settings.pair->mirror, mirror_->mirror());
 }
@@ -165,68 +166,6 @@ std::vector<net::Listener::Target> AppPair::listener_targets() {
 /// On the first worker's loop, or before it runs.
 void AppPair::listen(net::FileDescriptor socket) {
   listener_ = net::Listener::adopt(surroundings_.workers.front()->loop(), std::move(socket), listener_targets());
-}
-
-std::unique_ptr<catalogue::CatalogueRefresher> AppPair::make_refresher() {
-  catalogue::CatalogueRefresher::Options options;
-  options.query = protocol::postgres::catalogue_query();
-  options.interval = settings().pair->catalogue.refresh;
-  return std::make_unique<catalogue::CatalogueRefresher>(
-      std::move(options), [this](const catalogue::CatalogueKey& key,
-                                 const protocol::Result<std::vector<protocol::CatalogueRow>>& rows) {
-        on_catalogue(key, rows);
-      });
-}
-
-/// Where the catalogue is read, and by whom if that is configured.
-void AppPair::place_catalogue(const config::Pair& pair, catalogue::CatalogueSource& source) const {
-  const config::EndpointAddress blue = libpq_address(pair.endpoints[Side::blue]);
-  source.host = blue.host;
-  source.port = blue.port;
-  source.address.clear();
-  const config::BackendLogin* reader = pair.catalogue.login ? &*pair.catalogue.login : nullptr;
-  if (reader == nullptr && pair.auth_query) reader = &pair.auth_query->login;
-  if (reader != nullptr) {
-    source.user = reader->user;
-    source.password = reader->password ? reader->password->reveal() : std::string();
-  }
-  encrypt_catalogue(pair, source);
-}
-
-void AppPair::demand_catalogue(const protocol::Login& login) {
-  offer_probe_login(login);
-  catalogue::CatalogueSource source;
-  const protocol::BackendCredentials credentials = credentials_for(login, Side::blue);
-  source.user = credentials.user;
-  source.password = credentials.password;
-  place_catalogue(*settings().pair, source);
-  // The functions of one database are its own: the key is what the session names, whoever reads it.
-  source.database = login.database;
-  refresher_->demand(catalogue::CatalogueKey{name_, login.database}, source);
-}
-
-void AppPair::renew_catalogue() {
-  const std::shared_ptr<const config::Pair> pair = settings().pair;
-  refresher_->reconfigure(pair->catalogue.refresh,
-                          [this, pair](catalogue::CatalogueSource& source) { place_catalogue(*pair, source); });
-}
-
-void AppPair::on_catalogue(const catalogue::CatalogueKey& key,
-                           const protocol::Result<std::vector<protocol::CatalogueRow>>& rows) {
-  if (!rows) {
-    surroundings_.log.write(telemetry::LogLevel::warning, "the catalogue of blue could not be read",
-                            {{"pair", std::string_view(key.pair)},
-                             {"database", std::string_view(key.database)},
-                             {"cause", protocol::name_of(rows.error().code)}});
-    return;
-  }
-  const std::shared_ptr<const protocol::postgres::Catalogue> catalogue =
-      protocol::postgres::Catalogue::from_rows(*rows);
-  for (std::size_t i = 0; i < parts_.size(); ++i) {
-    Part* part = parts_[i].get();
-    surroundings_.workers[i]->loop().post(
-        [part, database = key.database, catalogue] { part->dialect.set_catalogue(database, catalogue); });
-  }
 }
 
 void AppPair::stop_listening() {

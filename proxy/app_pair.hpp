@@ -5,6 +5,7 @@
 #include "proxy/app_cancel.hpp"
 #include "proxy/backend/health.hpp"
 #include "proxy/backend/prober.hpp"
+#include "proxy/app_types.hpp"
 #include "proxy/catalogue/refresher.hpp"
 #include "proxy/lifecycle/takeover_client.hpp"
 #include "proxy/mirror/control.hpp"
@@ -109,6 +110,7 @@ class AppPair final : public backend::CredentialsSource {
   [[nodiscard]] protocol::postgres::PostgresDialect& dialect(std::size_t index) { return parts_[index]->dialect; }
 
   [[nodiscard]] const backend::Health& health() const { return health_; }
+  [[nodiscard]] telemetry::TypeReport type_report() const;
   /// Null: the pair is not mirrored. They live as long as the pair.
   [[nodiscard]] mirror::Desk* mirror_desk() const;
   [[nodiscard]] mirror::MirrorControl* mirror_control() const;
@@ -191,11 +193,13 @@ class AppPair final : public backend::CredentialsSource {
   [[nodiscard]] protocol::BackendCredentials configured_credentials(const std::string& user_name, routing::Side side,
                                                                     protocol::LoginProofPointer proof) const;
 
-  // Which functions are stable is asked of blue, once for each database that sessions name, and kept fresh.
+  // Which functions are stable is asked of blue, which types there are of both sides, once for each database that sessions name,
+  // and kept fresh.
   [[nodiscard]] std::unique_ptr<catalogue::CatalogueRefresher> make_refresher();
-  void place_catalogue(const config::Pair& pair, catalogue::CatalogueSource& source) const;
-  void encrypt_catalogue(const config::Pair& pair, catalogue::CatalogueSource& source) const;
+  void place_catalogue(const config::Pair& pair, routing::Side side, catalogue::CatalogueSource& source) const;
+  void encrypt_catalogue(const config::Pair& pair, routing::Side side, catalogue::CatalogueSource& source) const;
   void demand_catalogue(const protocol::Login& login);
+  void request_catalogue(const std::string& database);
   void on_catalogue(const catalogue::CatalogueKey& key,
                     const protocol::Result<std::vector<protocol::CatalogueRow>>& rows);
 
@@ -223,6 +227,7 @@ class AppPair final : public backend::CredentialsSource {
   std::unique_ptr<Lookout> lookout_;          ///< lives on the first worker's loop
   std::shared_ptr<const protocol::Login> shown_login_;  ///< likewise: of whoever showed first how a login can be made
   std::unique_ptr<net::Listener> listener_;   ///< lives on the first worker's loop
+  AppTypes types_;
   std::unique_ptr<catalogue::CatalogueRefresher> refresher_;  ///< last: its thread uses all of the above
 };
 

@@ -18,6 +18,7 @@ session::SessionOptions session_options_from(const config::Limits& limits, const
 protocol::postgres::PostgresDialect::Options dialect_options_from(const config::Limits& limits, const config::Pair& pair) {
   protocol::postgres::PostgresDialect::Options options;
   options.client_encryption = client_encryption_from(pair.tls.mode);
+  options.client_half.moves_differing_types = pair.catalogue.moves_differing_types;
   options.client_half.prepared_statements_max = pair.pool.prepared_statements_max;
   options.client_half.statement_bytes_max = limits.statement_bytes_max;
   options.client_half.session_state_bytes_max = limits.session_state_bytes_max;

@@ -99,8 +99,8 @@ protocol::Status AppPair::check_certificates(const config::Pair& settings) {
 }
 
 /// Whoever reads the catalogue connects as sessions do: it is told the same, in libpq's words.
-void AppPair::encrypt_catalogue(const config::Pair& pair, catalogue::CatalogueSource& source) const {
-  const config::BackendTls& tls = pair.backend_tls[Side::blue];
+void AppPair::encrypt_catalogue(const config::Pair& pair, Side side, catalogue::CatalogueSource& source) const {
+  const config::BackendTls& tls = pair.backend_tls[side];
   source.tls.mode = libpq_name_of(tls.mode);
   source.tls.ca_file = libpq_authorities_of(tls);
   source.tls.crl_file = tls.options.crl_file;

@@ -213,6 +213,13 @@ Route apply(const Rule& rule, std::uint32_t rule_index, const Subject& subject, 
     });
     return {rule.writes, RouteReason::write_side, rule_index};
   }
+  if (subject.batch.has_differing_types) {
+    recorder.tell("types", [&] {
+      return "names or gives out types that the sides number differently, to the rule's side for writes: " +
+             std::string(name_of(rule.writes));
+    });
+    return {rule.writes, RouteReason::type_numbers, rule_index};
+  }
   const Placed placed = place(rule, subject);
   const Side side = side_at(placed.position, rule.reads);
   recorder.tell("reads", [&] { return weight_words(rule, placed, side); });
@@ -331,7 +338,7 @@ Route walk(const Plan& plan, const SessionFacts& session, const BatchFacts& batc
       return stay("transaction", RouteReason::transaction_open,
                   [] { return std::string("a transaction is open"); });
     }
-    if (batch.statement_class == StatementClass::session && may_stay(plan, {session, batch, circumstances, {}}, current)) {
+    if (batch.statement_class == StatementClass::session && !batch.has_differing_types && may_stay(plan, {session, batch, circumstances, {}}, current)) {
       return stay("session statement", RouteReason::session_statement,
                   [] { return std::string("concerns the session only"); });
     }

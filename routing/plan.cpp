@@ -33,6 +33,7 @@ std::string_view name_of(RouteReason reason) {
     case RouteReason::session_statement: return "session_statement";
     case RouteReason::read_weight: return "read_weight";
     case RouteReason::own_writes: return "own_writes";
+    case RouteReason::type_numbers: return "type_numbers";
     case RouteReason::side_unavailable: return "side_unavailable";
     case RouteReason::write_side: return "write_side";
     case RouteReason::no_rule_matched: return "no_rule_matched";

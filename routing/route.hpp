@@ -15,6 +15,7 @@ enum class RouteReason : std::uint8_t {
   session_statement,    ///< concerns the session only: stays where the session is
   read_weight,          ///< a provable read, by the weights of its rule
   own_writes,           ///< likewise, but its side does not have yet what the session has written
+  type_numbers,         ///< likewise, of what the sides number differently: to the side that the client learns the numbers from
   side_unavailable,     ///< a provable read whose side by weight could not be reached
   write_side,           ///< everything else, to the rule's side for writes
   no_rule_matched,      ///< no rule of the plan matched: the side for writes of the pair

@@ -25,6 +25,7 @@ std::size_t bytes_of(const StatementFacts& facts) {
   std::size_t bytes = sizeof(StatementFacts) + facts.because.size() + facts.executes.size();
   for (const std::string& name : facts.tables) bytes += sizeof(name) + name.size();
   for (const std::string& name : facts.functions) bytes += sizeof(name) + name.size();
+  for (const std::string& name : facts.types) bytes += sizeof(name) + name.size();
   for (const SessionChange& change : facts.changes) {
     bytes += sizeof(change) + change.name.size() + change.text.size();
     if (change.prepared != nullptr) bytes += bytes_of(*change.prepared);

@@ -2,12 +2,14 @@
 
 #include "protocol/postgres/catalogue.hpp"
 #include "protocol/postgres/question_history.hpp"
+#include "protocol/postgres/type_comparison.hpp"
 #include "protocol/statement.hpp"
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string_view>
+#include <utility>
 
 namespace protocol::postgres {
 
@@ -62,6 +64,9 @@ class Analyser {
   [[nodiscard]] Analysis analyse(std::string_view text);
 
   [[nodiscard]] const Catalogue& catalogue() const { return *catalogue_; }
+  /// Null: it is not known what the sides number differently.
+  void set_types(std::shared_ptr<const TypeComparison> types) { types_ = std::move(types); }
+  [[nodiscard]] const TypeComparison* types() const { return types_.get(); }
 
   /// The analysis of what must not be analysed: class unknown, routed as a write.
   [[nodiscard]] const Analysis& unreadable() const { return unreadable_; }
@@ -90,6 +95,7 @@ class Analyser {
 
   Options options_;
   std::shared_ptr<const Catalogue> catalogue_;
+  std::shared_ptr<const TypeComparison> types_;
   std::shared_ptr<const CommentTags> no_tags_;
   Analysis unreadable_;
   std::unique_ptr<Caches> caches_;

@@ -37,6 +37,8 @@ void merge(StatementFacts&& one, StatementFacts& all) {
   all.wants_empty_database = all.wants_empty_database || one.wants_empty_database;
   move_all(one.tables, all.tables);
   move_all(one.functions, all.functions);
+  move_all(one.types, all.types);
+  all.has_whole_row = all.has_whole_row || one.has_whole_row;
   move_all(one.changes, all.changes);
 }
 
@@ -80,6 +82,7 @@ Classified classify(const std::string& text, const Catalogue& catalogue) {
   }
   sort_unique(all.tables);
   sort_unique(all.functions);
+  sort_unique(all.types);
   return result;
 }
 

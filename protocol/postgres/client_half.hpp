@@ -9,6 +9,7 @@
 #include "protocol/postgres/statement_library.hpp"
 
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +27,8 @@ struct ClientHalfOptions {
   std::size_t session_state_bytes_max = std::size_t{16} << 20;
   /// Statements on one connection that sessions share, under names of ours; 0: none, servers know the clients' names.
   std::uint32_t prepared_statements_max = 0;
+  /// Reads are moved even if they name or give out types that the sides number differently.
+  bool moves_differing_types = false;
 };
 
 /// One frame, or the part of it that is there, at the front of the client's bytes.
@@ -99,6 +102,10 @@ class PostgresClientHalf final : public ClientHalf {
   void take_into_account(const ScannedRequest& scanned, ByteView unread, BatchFacts& facts, bool& has_text);
   void take_into_account(Analysis analysis, BatchFacts& facts, bool& has_text);
   void take_bound_into_account(const ScannedRequest& bound, ByteView unread, BatchFacts& facts, bool& has_text);
+  void take_described_into_account(const ScannedRequest& described, ByteView unread, BatchFacts& facts) const;
+  [[nodiscard]] bool has_differing_types(const StatementFacts& facts) const;
+  [[nodiscard]] bool has_differing_types(const PreparedStatement& statement) const;
+  [[nodiscard]] bool is_any_type_differing(std::span<const std::uint32_t> assigned_types) const;
   [[nodiscard]] PreparedStatementPointer statement_known_as(std::string_view name) const;
   [[nodiscard]] Analysis resolve_execute(Analysis analysis) const;
 
@@ -191,6 +198,9 @@ class PostgresClientHalf final : public ClientHalf {
   enum class Hearing : std::uint8_t { done, needs_more };
   Hearing hear_answer(PostgresBackendHalf& source, BackendMessage tag, ByteView frame, std::size_t frame_bytes);
   void settle_question(PostgresBackendHalf& source);
+  [[nodiscard]] SessionState::Where place_of(const PostgresBackendHalf& source) const {
+    return home_ == nullptr || home_ == &source ? SessionState::Where::home : SessionState::Where::elsewhere;
+  }
   void note_unseen_change(PostgresBackendHalf& source, const StatementFacts& facts);
   void note_where_pins_live(PostgresBackendHalf& source);
   void drop_sequence_values(PostgresBackendHalf& target, Gather& to_backend);
@@ -202,9 +212,6 @@ class PostgresClientHalf final : public ClientHalf {
   // Restoring.
   void compose_restoration(PostgresBackendHalf& target) const;
   void append_setting_changes(const PostgresBackendHalf& target, const Settings& present, RestorationText& text) const;
-  [[nodiscard]] SessionState::Where place_of(const PostgresBackendHalf& source) const {
-    return home_ == nullptr || home_ == &source ? SessionState::Where::home : SessionState::Where::elsewhere;
-  }
   /// The last session may have left settings behind that nobody has seen.
   [[nodiscard]] bool is_strange(const PostgresBackendHalf& target) const {
     return target.has_unseen_settings && target.last_session != id_;
@@ -232,6 +239,7 @@ class PostgresClientHalf final : public ClientHalf {
   // The batch judged last; see forward().
   std::vector<ScannedRequest> scan_;
   WritePermission writes_ = WritePermission::granted;  ///< of the batch forwarded last
+  bool wants_sequence_value_ = false;    ///< some statement of it asks for what the session has drawn
   bool has_backend_ = false;
   bool is_unsettled_ = false;            ///< replies are owed that may change what texts mean
   std::vector<std::string> tables_;      ///< union of a batch of several texts
@@ -239,7 +247,6 @@ class PostgresClientHalf final : public ClientHalf {
   std::vector<UnderWay> proposed_;       ///< the client's Parse and Close messages on their way, oldest first
   /// Facts with an effect on the session, of portals bound and not yet executed.
   std::map<std::string, std::shared_ptr<const StatementFacts>, std::less<>> portals_;
-  bool wants_sequence_value_ = false;    ///< some statement of it asks for what the session has drawn
   /// Something was sent in this transaction that may have changed what a text means to this session alone.
   bool has_touched_state_ = false;
   SurroundingsNumber surroundings_ = 0;    ///< of the settings and parameters below

@@ -217,6 +217,7 @@ PostgresClientHalf::Rewritten PostgresClientHalf::expect_parse(const ScannedRequ
     if (scanned.is_whole()) statement->parse_message.assign(frame.begin(), frame.end());
     statement->facts = scanned.analysis.facts;
     statement->tags = scanned.analysis.tags;
+    if (scanned.is_whole()) statement->assigned_types = assigned_types_of(frame);
     known = std::move(statement);
   }
   const ReplyTracker::Noted noted =
@@ -232,8 +233,8 @@ PostgresClientHalf::Rewritten PostgresClientHalf::expect_bind(ByteView frame, Po
   const std::string_view name = reader.read_text_z();
   PreparedStatementPointer statement = statement_known_as(name);
   const bool is_shared = statement && statement->shared;
-  if (is_shared) {
   note_draw(statement ? statement->facts.get() : nullptr, target);
+  if (is_shared) {
     provide_shared(statement->shared, target, to_backend);
   } else {
     provide_statement(name, target, to_backend);

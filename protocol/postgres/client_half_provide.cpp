@@ -65,6 +65,7 @@ PostgresClientHalf::Provision PostgresClientHalf::provide_own_name(const Prepare
   own->parse_message = renamed_parse(statement.shared->parse_message, statement.name);
   own->facts = statement.facts;
   own->tags = statement.tags;
+  own->assigned_types = statement.assigned_types;
   const auto held = target.statements.find(statement.name);
   if (held != target.statements.end() && is_same(*held->second, *own)) return Provision::not_needed;
   target.has_lent_names = true;

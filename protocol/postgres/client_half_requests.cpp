@@ -277,6 +277,7 @@ NextRequest PostgresClientHalf::next_batch(ByteView unread, TransactionState tra
   request.verdict = RequestVerdict::route;
   if (first.tag == FrontendMessage::query) {
     request.facts = batch_facts_of(*first.analysis.facts, *first.analysis.tags);
+    request.facts.has_differing_types = has_differing_types(*first.analysis.facts);
     wants_sequence_value_ = wants_sequence_value(*first.analysis.facts);
     return request;
   }
@@ -347,19 +348,26 @@ void PostgresClientHalf::take_into_account(const ScannedRequest& scanned, ByteVi
                                            bool& has_text) {
   if (scanned.tag == FrontendMessage::bind) {
     take_bound_into_account(scanned, unread, facts, has_text);
+  } else if (scanned.tag == FrontendMessage::describe) {
+    take_described_into_account(scanned, unread, facts);
   } else if (scanned.analysis.facts) {
     take_into_account(scanned.analysis, facts, has_text);
+    if (scanned.tag == FrontendMessage::parse && scanned.is_whole() && !facts.has_differing_types) {
+      facts.has_differing_types = is_any_type_differing(assigned_types_of(unread.subspan(scanned.offset, scanned.available)));
+    }
   }
 }
 
 void PostgresClientHalf::take_into_account(Analysis analysis, BatchFacts& facts, bool& has_text) {
+  wants_sequence_value_ = wants_sequence_value_ || wants_sequence_value(*analysis.facts);
+  const bool is_differing = facts.has_differing_types || has_differing_types(*analysis.facts);
   if (!has_text) {
     facts = batch_facts_of(*analysis.facts, analysis.tags ? *analysis.tags : no_tags());
     batch_analysis_ = std::move(analysis);  // what `facts` points into lives until the next batch
   } else {
     merge_into(facts, *analysis.facts, tables_);
   }
-  wants_sequence_value_ = wants_sequence_value_ || wants_sequence_value(*analysis.facts);
+  facts.has_differing_types = is_differing;
   has_text = true;
 }
 
@@ -382,6 +390,7 @@ void PostgresClientHalf::take_bound_into_account(const ScannedRequest& bound, By
     is_known = true;
     take_into_account(statement.facts ? resolve_execute({statement.facts, statement.tags}) : unknown_analysis(), facts,
                       has_text);
+    facts.has_differing_types = facts.has_differing_types || is_any_type_differing(statement.assigned_types);
   };
   for (const UnderWay& way : proposed_) {
     if (way.statement->name == name && !is_freed(*way.statement)) count(*way.statement);

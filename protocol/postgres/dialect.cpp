@@ -126,6 +126,17 @@ void PostgresDialect::set_catalogue(const std::string& database, std::shared_ptr
   if (place != analysers_.end()) place->second->set_catalogue(std::move(catalogue));
 }
 
+void PostgresDialect::set_types(const std::string& database, std::shared_ptr<const TypeComparison> types) {
+  const auto place = analysers_.find(database);
+  if (place != analysers_.end()) place->second->set_types(std::move(types));
+}
+
+bool PostgresDialect::has_differing_types(const std::string& database, const StatementFacts& facts) const {
+  const auto place = analysers_.find(database);
+  const TypeComparison* types = place == analysers_.end() ? nullptr : place->second->types();
+  return types != nullptr && !options_.client_half.moves_differing_types && types->concerns(facts);
+}
+
 Analysis PostgresDialect::analyse(const std::string& database, std::string_view text) {
   const auto place = analysers_.find(database);
   return place == analysers_.end() ? shared_analyser_.analyse(text) : place->second->analyse(text);

@@ -65,6 +65,9 @@ class PostgresDialect final : public Dialect {
   /// options stay.
   void reconfigure(const Options& options, Admission admission);
   void set_catalogue(const std::string& database, std::shared_ptr<const Catalogue> catalogue);
+  void set_types(const std::string& database, std::shared_ptr<const TypeComparison> types);
+  /// Whether its reads stay where writes go, for the sake of types that the sides number differently.
+  [[nodiscard]] bool has_differing_types(const std::string& database, const StatementFacts& facts) const;
   /// What a statement is, as sessions of `database` would be told.
   [[nodiscard]] Analysis analyse(const std::string& database, std::string_view text);
 

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace protocol::postgres {
 
@@ -27,6 +28,8 @@ struct PreparedStatement {
   std::string sql_text;  ///< sql: the whole PREPARE statement
   std::shared_ptr<const StatementFacts> facts;  ///< null for a name that is being freed, and for shared
   std::shared_ptr<const CommentTags> tags;
+  /// Types of parameters that the client has named by numbers which servers choose.
+  std::vector<std::uint32_t> assigned_types;
   /// protocol: what a server holds for it, and for other sessions with the same text and types. Null: it is prepared
   /// under the client's own name.
   std::shared_ptr<const PreparedStatement> shared;

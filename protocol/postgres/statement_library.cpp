@@ -2,6 +2,8 @@
 
 #include "protocol/postgres/frame_writer.hpp"
 #include "protocol/postgres/message.hpp"
+#include "protocol/postgres/type_comparison.hpp"
+#include "protocol/wire/byte_reader.hpp"
 
 #include <xxhash.h>
 
@@ -57,6 +59,20 @@ Bytes renamed_parse(ByteView parse_message, std::string_view name) {
   return message;
 }
 
+/// Source: PostgreSQL 15 manual 55.7, Parse: name, text, and the numbers of the parameters' types; 0 leaves one open.
+std::vector<std::uint32_t> assigned_types_of(ByteView parse_message) {
+  std::vector<std::uint32_t> assigned;
+  ByteReader reader(parse_message.subspan(frame_header_bytes));
+  reader.read_text_z();
+  reader.read_text_z();
+  const std::uint16_t count = reader.read_u16_be();
+  for (std::uint16_t i = 0; i < count && reader.ok(); ++i) {
+    const std::uint32_t type = reader.read_u32_be();
+    if (reader.ok() && type >= assigned_type_min) assigned.push_back(type);
+  }
+  return assigned;
+}
+
 StatementLibrary::StatementLibrary(std::atomic<std::uint64_t>& schema_version, std::string name_prefix)
     : schema_version_(schema_version), name_prefix_(std::move(name_prefix)), statements_(entries_max, bytes_max), shared_(entries_max, bytes_max) {}
 
@@ -77,6 +93,7 @@ PreparedStatementPointer StatementLibrary::find_or_make(ByteView frame, const An
   statement->name = text.substr(frame_header_bytes, body_at - frame_header_bytes - 1);
   statement->facts = analysis.facts;
   statement->tags = analysis.tags;
+  statement->assigned_types = assigned_types_of(frame);
   if (!is_shared) {
     statement->parse_message.assign(frame.begin(), frame.end());
   } else {

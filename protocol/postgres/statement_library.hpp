@@ -59,5 +59,7 @@ class StatementLibrary {
 
 /// The Parse message of `statement` with another name.
 [[nodiscard]] Bytes renamed_parse(ByteView parse_message, std::string_view name);
+/// Of the types that a whole Parse message names for its parameters, those whose numbers servers choose.
+[[nodiscard]] std::vector<std::uint32_t> assigned_types_of(ByteView parse_message);
 
 }  // namespace protocol::postgres

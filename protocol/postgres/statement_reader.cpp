@@ -231,6 +231,7 @@ void StatementReader::read_explain(const PgQuery__ExplainStmt& explain) {
   }
   facts_.tables = std::move(facts.tables);
   facts_.functions = std::move(facts.functions);
+  facts_.types = std::move(facts.types);
   if (facts.executes.empty()) return;
   // The plan is asked of the backend that has the statement.
   facts_.executes = std::move(facts.executes);

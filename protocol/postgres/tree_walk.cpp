@@ -54,6 +54,9 @@ bool is_lasting_link(std::string_view name) {
          name == "dblink_send_query";
 }
 
+/// Beyond it a text counts as one that gives out rows.
+constexpr std::size_t lone_columns_max = 1000;
+
 template <class Value>
 const Value& value_at(const ProtobufCMessage& message, unsigned offset) {
   return *reinterpret_cast<const Value*>(reinterpret_cast<const char*>(&message) + offset);
@@ -183,10 +186,9 @@ void TreeWalk::visit(const ProtobufCMessage& message) {
     return judge_call(read_name(sample.method, sample.n_method));
   }
   if (is(message, pg_query__column_ref__descriptor)) {
-    const auto& column = as<PgQuery__ColumnRef>(message);
-    if (column.n_fields > 1) visit_attribute(column.fields[column.n_fields - 1]);
-    return;
+    return visit_column(as<PgQuery__ColumnRef>(message));
   }
+  if (is(message, pg_query__type_name__descriptor)) return visit_type(as<PgQuery__TypeName>(message));
   if (is(message, pg_query__a__indirection__descriptor)) {
     const auto& indirection = as<PgQuery__AIndirection>(message);
     for (std::size_t i = 0; i < indirection.n_indirection; ++i) visit_attribute(indirection.indirection[i]);
@@ -198,6 +200,7 @@ void TreeWalk::visit_range(const PgQuery__RangeVar& range) {
   if (std::string_view(range.relpersistence) == "t") note_pin(facts_, PinReason::temporary_object);
   if (name.schema.empty() && std::find(scope_.begin(), scope_.end(), name.name) != scope_.end()) return;
   facts_.tables.push_back(spell(name));
+  note_row_source(range.alias != nullptr ? std::string_view(range.alias->aliasname) : name.name);
   const std::string_view hidden = catalogue_.find_hidden_call(name.schema, name.name);
   if (hidden.empty()) return;
   std::string because = "reads " + spell(name);
@@ -238,6 +241,7 @@ void TreeWalk::visit_call(const PgQuery__FuncCall& call) {
   const QualifiedName called = read_name(call.funcname, call.n_funcname);
   if (is_set_config(call)) visit_set_config(call);
   if (is_system(called)) {
+    pass_rows_to(call);
     if (is_session_lock(called.name)) note_pin(facts_, PinReason::advisory_lock);
     if (is_doubtful_lock_call(called.name)) facts_.may_end.add(PinReason::advisory_lock);
     if (called.name == "currval" || called.name == "lastval") note_pin(facts_, PinReason::sequence_value);
@@ -297,6 +301,41 @@ void TreeWalk::visit_expression(const PgQuery__AExpr& expression) {
     default:
       return visit_operator(expression.name, expression.n_name);
   }
+}
+
+/// Source: PostgreSQL 15 manual, 8.16.5 "Using Composite Types in Queries": a table's name or alias as a value is its row.
+void TreeWalk::visit_column(const PgQuery__ColumnRef& column) {
+  if (column.n_fields > 1) return visit_attribute(column.fields[column.n_fields - 1]);
+  if (std::find(passed_rows_.begin(), passed_rows_.end(), &column) != passed_rows_.end()) return;
+  const std::string_view name = column.n_fields == 1 ? read_string(column.fields[0]) : std::string_view();
+  if (name.empty() || facts_.has_whole_row) return;
+  facts_.has_whole_row = std::find(row_sources_.begin(), row_sources_.end(), name) != row_sources_.end();
+  if (lone_columns_.size() < lone_columns_max) lone_columns_.push_back(name);
+  if (lone_columns_.size() == lone_columns_max) facts_.has_whole_row = true;
+}
+
+void TreeWalk::note_row_source(std::string_view name) {
+  row_sources_.push_back(name);
+  if (std::find(lone_columns_.begin(), lone_columns_.end(), name) != lone_columns_.end()) facts_.has_whole_row = true;
+}
+
+/// What these functions make of a row does not tell its type.
+void TreeWalk::pass_rows_to(const PgQuery__FuncCall& call) {
+  static constexpr std::string_view consumers =
+      "count row_to_json to_json to_jsonb json_agg jsonb_agg json_build_object jsonb_build_object json_build_array jsonb_build_array "
+      "json_object_agg jsonb_object_agg num_nulls num_nonnulls";
+  const QualifiedName called = read_name(call.funcname, call.n_funcname);
+  if (!known::has_word(consumers, called.name)) return;
+  for (std::size_t i = 0; i < call.n_args; ++i) {
+    if (call.args[i]->node_case == PG_QUERY__NODE__NODE_COLUMN_REF) passed_rows_.push_back(call.args[i]->column_ref);
+  }
+}
+
+/// The system's own types are numbered alike everywhere; the values of some are numbers of other things.
+void TreeWalk::visit_type(const PgQuery__TypeName& type) {
+  const QualifiedName name = read_name(type.names, type.n_names);
+  const bool is_systems_own = name.schema == "pg_catalog" && !name.name.starts_with("reg");
+  if (!name.name.empty() && !is_systems_own) facts_.types.push_back(name.schema == "pg_catalog" ? std::string(name.name) : spell(name));
 }
 
 void TreeWalk::visit_attribute(const PgQuery__Node* field) {

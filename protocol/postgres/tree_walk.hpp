@@ -53,6 +53,10 @@ class TreeWalk {
   void visit_operator(const PgQuery__Node* const* parts, std::size_t count);
   void visit_expression(const PgQuery__AExpr& expression);
   void visit_set_config(const PgQuery__FuncCall& call);
+  void visit_column(const PgQuery__ColumnRef& column);
+  void visit_type(const PgQuery__TypeName& type);
+  void pass_rows_to(const PgQuery__FuncCall& call);
+  void note_row_source(std::string_view name);
   void visit_attribute(const PgQuery__Node* field);
   void visit_into(const PgQuery__IntoClause& into);
   void visit_lock(const PgQuery__LockingClause& lock);
@@ -63,6 +67,10 @@ class TreeWalk {
   StatementFacts& facts_;
   std::vector<std::string_view> scope_;  ///< names of WITH queries that hide tables here
   std::vector<std::string> lasting_set_configs_;
+  // A name alone that is a table's in FROM is the table's whole row.
+  std::vector<std::string_view> row_sources_;
+  std::vector<std::string_view> lone_columns_;
+  std::vector<const PgQuery__ColumnRef*> passed_rows_;  ///< to a function that makes something else of them
 };
 
 /// What a call of set_config asks for, as far as its arguments are constants.

@@ -4,6 +4,7 @@
 #include "protocol/statement.hpp"
 #include "proxy/telemetry/metrics.hpp"
 #include "proxy/telemetry/pinned_session.hpp"
+#include "proxy/telemetry/type_report.hpp"
 #include "routing/decide.hpp"
 #include "routing/hold.hpp"
 #include "routing/plan.hpp"
@@ -53,6 +54,7 @@ struct PairStatus {
   std::uint64_t sessions_working = 0;
   std::uint64_t sessions_held = 0;
   std::uint64_t held_bytes = 0;
+  std::uint64_t types_differing = 0;
 };
 
 struct Status {
@@ -115,6 +117,7 @@ struct ReloadOutcome {
 using telemetry::PairMetrics;
 using telemetry::PinnedSessions;
 using telemetry::SideMetrics;
+using telemetry::TypeReport;
 
 class SwitchoverControl;
 
@@ -139,6 +142,7 @@ class Control {
   /// Back to the plan before the newest one; a second call goes forth again.
   [[nodiscard]] virtual protocol::Result<PlanChange> rollback(const std::string& pair) = 0;
   [[nodiscard]] virtual protocol::Result<PinnedSessions> pinned_sessions(const std::string& pair) = 0;
+  [[nodiscard]] virtual protocol::Result<TypeReport> type_report(const std::string& pair) = 0;
   /// New transactions and logins in `scope` wait from now on; does not wait for those under way. Errors: as above.
   [[nodiscard]] virtual protocol::Result<HoldChange> pause(const std::string& pair, const routing::HoldScope& scope) = 0;
   [[nodiscard]] virtual protocol::Result<HoldChange> resume(const std::string& pair, const routing::HoldScope& scope) = 0;

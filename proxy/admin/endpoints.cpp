@@ -132,6 +132,14 @@ Response get_pins(const Call& call) {
   return json_response(reply);
 }
 
+Response get_types(const Call& call) {
+  const auto report = call.control.type_report(call.names[0]);
+  if (!report) return explained_failure(call.control, call.names[0], nullptr, report.error());
+  boost::json::object reply = type_report_json(*report);
+  reply["pair"] = call.names[0];
+  return json_response(reply);
+}
+
 Response post_rollback(const Call& call) {
   const std::string& pair = call.names[0];
   if (auto response = roll_authority_back(call)) return *std::move(response);
@@ -199,7 +207,7 @@ constexpr std::string_view weights_path = "/api/v1/pairs/{pair}/rules/{rule}/wei
 
 constexpr std::string_view switchover_path = "/api/v1/pairs/{pair}/switchover";
 
-constexpr std::array<Endpoint, 21> endpoint_table{{
+constexpr std::array<Endpoint, 22> endpoint_table{{
     {"GET", "/healthz", Guard::open, Reach::none, get_health},
     {"GET", "/readyz", Guard::open, Reach::control, get_readiness},
     {"GET", "/metrics", Guard::guarded, Reach::control, get_metrics},
@@ -207,6 +215,7 @@ constexpr std::array<Endpoint, 21> endpoint_table{{
     {"GET", weights_path, Guard::guarded, Reach::control, get_weights},
     {"PUT", weights_path, Guard::guarded, Reach::control, put_weights},
     {"GET", "/api/v1/pairs/{pair}/pins", Guard::guarded, Reach::control, get_pins},
+    {"GET", "/api/v1/pairs/{pair}/types", Guard::guarded, Reach::control, get_types},
     {"POST", "/api/v1/pairs/{pair}/rollback", Guard::guarded, Reach::control, post_rollback},
     {"POST", "/api/v1/pairs/{pair}/pause", Guard::guarded, Reach::control, post_pause},
     {"POST", "/api/v1/pairs/{pair}/resume", Guard::guarded, Reach::control, post_resume},

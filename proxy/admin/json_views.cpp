@@ -139,7 +139,8 @@ json::object pair_json(const PairStatus& pair) {
                       {"held", hold_json(pair.hold)},
                       {"sessions_working", pair.sessions_working},
                       {"sessions_held", pair.sessions_held},
-                      {"held_bytes", pair.held_bytes}};
+                      {"held_bytes", pair.held_bytes},
+                      {"types_differing", pair.types_differing}};
   if (pair.plan) object["default_writes"] = routing::name_of(pair.plan->default_writes);
   return object;
 }
@@ -166,6 +167,24 @@ json::object pinned_sessions_json(const PinnedSessions& pinned) {
   json::array sessions;
   for (const telemetry::PinnedSession& session : pinned.shown) sessions.push_back(pinned_session_json(session));
   return {{"total", pinned.total}, {"sessions", std::move(sessions)}};
+}
+
+json::object type_report_json(const TypeReport& report) {
+  const auto number = [](std::uint64_t type) { return type == 0 ? json::value(nullptr) : json::value(type); };
+  json::array databases;
+  for (const TypeReport::Database& each : report.databases) {
+    json::array types;
+    for (const TypeReport::Difference& type : each.shown) {
+      types.push_back(json::object{
+          {"name", valid_utf8(type.name)}, {"kind", type.kind}, {"blue", number(type.blue)}, {"green", number(type.green)}});
+    }
+    databases.push_back(json::object{{"database", valid_utf8(each.name)},
+                                     {"compared", each.is_compared},
+                                     {"identical", each.is_identical},
+                                     {"total", each.total},
+                                     {"types", std::move(types)}});
+  }
+  return {{"total", report.total}, {"databases", std::move(databases)}};
 }
 
 json::object hold_change_json(const HoldChange& change) {

@@ -17,6 +17,7 @@ namespace proxy::admin {
 [[nodiscard]] boost::json::object explain_json(const ExplainResult& result, const routing::PlanSnapshot& plan);
 
 [[nodiscard]] boost::json::object pinned_sessions_json(const PinnedSessions& pinned);
+[[nodiscard]] boost::json::object type_report_json(const TypeReport& report);
 
 /// {"blue": 90, "green": 10}: whole percents as integers, others with up to two decimals.
 [[nodiscard]] boost::json::object weights_json(routing::Weights weights);

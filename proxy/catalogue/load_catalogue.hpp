@@ -30,6 +30,7 @@ struct CatalogueSource {
   std::string password;  ///< empty: none configured; never logged
   std::string database;
   CatalogueTls tls = {};
+  std::string query = {};    ///< empty: what everybody else is asked
   std::string address = {};  ///< when `host` is only what the certificate must be made out to: where it is
   bool operator==(const CatalogueSource&) const = default;
 };

@@ -9,7 +9,7 @@ CatalogueRefresher::CatalogueRefresher(Options options, OnLoaded on_loaded)
     : CatalogueRefresher(options, std::move(on_loaded),
                          [query = options.query, timeout = options.load_timeout](
                              const CatalogueSource& source, const std::stop_token& stop) {
-                           return load_catalogue(source, query, timeout, stop);
+                           return load_catalogue(source, source.query.empty() ? query : source.query, timeout, stop);
                          }) {}
 
 CatalogueRefresher::CatalogueRefresher(Options options, OnLoaded on_loaded, Loader loader)
@@ -42,12 +42,12 @@ void CatalogueRefresher::request_refresh(const CatalogueKey& key) {
 }
 
 void CatalogueRefresher::reconfigure(std::chrono::milliseconds interval,
-                                     const std::function<void(CatalogueSource&)>& revise) {
+                                     const std::function<void(const CatalogueKey&, CatalogueSource&)>& revise) {
   const std::lock_guard lock(mutex_);
   options_.interval = interval;
   for (auto& [key, entry] : entries_) {
     CatalogueSource revised = entry.source;
-    revise(revised);
+    revise(key, revised);
     entry.due = std::min(entry.due, Clock::now() + interval);
     if (revised == entry.source) continue;
     entry = Entry{revised, Clock::now(), Clock::time_point::min(), false};

@@ -18,6 +18,7 @@ namespace proxy::catalogue {
 struct CatalogueKey {
   std::string pair;
   std::string database;
+  std::string server = {};  ///< which of those that have it; any word
   auto operator<=>(const CatalogueKey&) const = default;
 };
 
@@ -33,8 +34,8 @@ class CatalogueRefresher {
     /// After a load that failed.
     std::chrono::milliseconds retry_pause{5'000};
     std::chrono::milliseconds load_timeout{10'000};
-    /// Databases beyond this number are not loaded: clients choose the names.
-    std::size_t databases_max = 64;
+    /// Databases of servers beyond this number are not loaded: clients choose the names.
+    std::size_t databases_max = 128;
   };
   using Rows = std::vector<protocol::CatalogueRow>;
   /// Called on the refresher's thread after every load, rows or error. Must not call back into the
@@ -58,7 +59,7 @@ class CatalogueRefresher {
   /// The schema of `key` changed: loads it as soon as pause_min allows. Unknown keys are ignored.
   void request_refresh(const CatalogueKey& key);
   /// How often from now on; and where, for every database whose source `revise` changes, which is then loaded at once.
-  void reconfigure(std::chrono::milliseconds interval, const std::function<void(CatalogueSource&)>& revise);
+  void reconfigure(std::chrono::milliseconds interval, const std::function<void(const CatalogueKey&, CatalogueSource&)>& revise);
   /// No longer wanted.
   void forget(const CatalogueKey& key);
 

@@ -90,7 +90,9 @@ std::string pair_text(const json::object& pair) {
                      counted(number_at(pair, "clients"), "client") + ", epoch " + number_at(pair, "epoch") + "\n";
   text += sides_text(pair.at("sides").as_object()) + "\n";
   text += rules_text(pair.at("rules").as_array());
-  return text + pins_text(pair.at("pinned").as_object());
+  text += pins_text(pair.at("pinned").as_object());
+  const std::string types = number_at(pair, "types_differing");
+  return types == "0" ? text : text + "\n  types that green numbers differently: " + types + ", see `crossfade types`\n";
 }
 
 std::string tags_text(const json::array& tags) {
@@ -125,6 +127,28 @@ std::string status_text(const json::object& status) {
   std::string text = text_at(status, "product") + " " + text_at(status, "version") + ", up " +
                      number_at(status, "uptime_seconds") + " s, " + counted(number_at(status, "workers"), "worker") + "\n";
   for (const json::value& pair : status.at("pairs").as_array()) text += "\n" + pair_text(pair.as_object());
+  return text;
+}
+
+std::string types_text(const json::object& report) {
+  std::string text = text_at(report, "pair") + ": " + counted(number_at(report, "total"), "type") + " with other numbers on green\n";
+  for (const json::value& value : report.at("databases").as_array()) {
+    const json::object& database = value.as_object();
+    text += "\n" + text_at(database, "database") + ": ";
+    if (!database.at("compared").as_bool()) {
+      text += "not compared, one side has not answered\n";
+      continue;
+    }
+    text += counted(number_at(database, "total"), "type") + (database.at("identical").as_bool() ? ", rows of tables alike\n" : "\n");
+    Table table({{"type"}, {"kind"}, {"blue", Align::right}, {"green", Align::right}});
+    const json::array& types = database.at("types").as_array();
+    for (const json::value& each : types) {
+      const json::object& type = each.as_object();
+      const auto number = [&type](std::string_view side) { return type.at(side).is_null() ? "missing" : number_at(type, side); };
+      table.add({text_at(type, "name"), text_at(type, "kind"), number("blue"), number("green")});
+    }
+    if (!types.empty()) text += table.text("  ");
+  }
   return text;
 }
 

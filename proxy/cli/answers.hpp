@@ -11,6 +11,7 @@ namespace proxy::cli {
 [[nodiscard]] std::string status_text(const boost::json::object& status);
 [[nodiscard]] std::string explain_text(const boost::json::object& explanation);
 [[nodiscard]] std::string pinned_sessions_text(const boost::json::object& pinned);
+[[nodiscard]] std::string types_text(const boost::json::object& report);
 [[nodiscard]] std::string reload_text(const boost::json::object& reload);
 [[nodiscard]] std::string change_text(const boost::json::object& change);
 

@@ -38,6 +38,7 @@ struct Parsed {
   bool is_ledger_whole = false;
   std::string mirror_pair;
   std::string pins_pair;
+  std::string types_pair;
   bool is_reload_dry = false;
   bool is_takeover = false;
   std::function<int()> action;
@@ -144,6 +145,17 @@ void add_pins(CLI::App& app, Parsed& parsed, const Terminal& terminal) {
   command->callback([&] {
     parsed.action = [&] {
       return with_remote(parsed, terminal, [&](const Remote& remote) { return show_pins(remote, parsed.pins_pair); });
+    };
+  });
+}
+
+void add_types(CLI::App& app, Parsed& parsed, const Terminal& terminal) {
+  CLI::App* command = app.add_subcommand("types", "Types of the databases that the two sides number differently");
+  command->add_option("--pair", parsed.types_pair, "Needed where there are several");
+  add_remote_options(*command, parsed);
+  command->callback([&] {
+    parsed.action = [&] {
+      return with_remote(parsed, terminal, [&](const Remote& remote) { return show_types(remote, parsed.types_pair); });
     };
   });
 }
@@ -256,6 +268,7 @@ int run_command_line(int argc, const char* const* argv, const Commands& commands
   add_demo(app, parsed, commands);
   add_status(app, parsed, terminal);
   add_pins(app, parsed, terminal);
+  add_types(app, parsed, terminal);
   add_explain(app, parsed, terminal);
   add_shift(app, parsed, terminal);
   add_switchovers(app, parsed, terminal);

@@ -174,6 +174,12 @@ int show_pins(const Remote& remote, const std::string& pair) {
   });
 }
 
+int show_types(const Remote& remote, const std::string& pair) {
+  return with_pair(remote, pair, [&](const std::string& name) {
+    return show_outcome(remote, send(remote, "GET", "/api/v1/pairs/" + path_segment(name) + "/types"), {types_text, always_done});
+  });
+}
+
 int explain_statement(const Remote& remote, const ExplainWish& wish) {
   return with_pair(remote, wish.pair, [&](const std::string& name) {
     ExplainWish complete = wish;

@@ -63,6 +63,8 @@ enum class ReloadKind : std::uint8_t { real, dry_run };
 [[nodiscard]] int show_status(const Remote& remote);
 /// `pair` empty: the only one there is.
 [[nodiscard]] int show_pins(const Remote& remote, const std::string& pair);
+/// Types that the sides number differently.
+[[nodiscard]] int show_types(const Remote& remote, const std::string& pair);
 [[nodiscard]] int explain_statement(const Remote& remote, const ExplainWish& wish);
 [[nodiscard]] int shift_reads(const Remote& remote, const ShiftWish& wish);
 [[nodiscard]] int reload_configuration(const Remote& remote, ReloadKind kind);

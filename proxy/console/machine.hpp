@@ -2,6 +2,7 @@
 
 #include "protocol/base/result.hpp"
 #include "proxy/telemetry/inventory.hpp"
+#include "proxy/telemetry/type_report.hpp"
 #include "routing/hold.hpp"
 #include "routing/plan.hpp"
 
@@ -24,6 +25,17 @@ struct PairFacts {
     std::uint16_t port = 0;
   };
   routing::PerSide<Endpoint> sides;
+  /// What one user and database have, where they say something else than the pair; empty texts name nobody.
+  struct OwnPool {
+    std::string mode;
+    std::uint32_t size = 0;                     ///< 0: no limit
+    std::uint32_t user_connections_max = 0;     ///< per side; 0: no limit
+    std::uint32_t database_connections_max = 0;
+  };
+  std::function<OwnPool(const std::string& database, const std::string& user)> own_pool = {};  ///< empty: all have the pair's
+  [[nodiscard]] OwnPool pool_of(const std::string& database, const std::string& user) const {
+    return own_pool ? own_pool(database, user) : OwnPool{pool_mode, pool_size, 0, 0};
+  }
   std::string pool_mode;              ///< "session", "transaction"
   std::uint32_t pool_size = 0;        ///< 0: no limit
   std::uint32_t connections_max = 0;  ///< per side; 0: no limit
@@ -37,6 +49,7 @@ struct PairView {
   telemetry::Inventory inventory;
   routing::HoldSnapshot hold;
   routing::PlanSnapshot plan;
+  telemetry::TypeReport types;
   bool is_complete = true;  ///< false: a worker did not answer in time
 };
 

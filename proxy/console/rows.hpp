@@ -54,5 +54,6 @@ class Row {
 [[nodiscard]] protocol::ConsoleTable state_table(const Moment& moment);
 [[nodiscard]] protocol::ConsoleTable version_table(const Moment& moment);
 [[nodiscard]] protocol::ConsoleTable rules_table(const Moment& moment);
+[[nodiscard]] protocol::ConsoleTable types_table(const Moment& moment);
 
 }  // namespace proxy::console

@@ -14,7 +14,7 @@ struct Subject {
   protocol::ConsoleTable (*make)(const Moment&);
 };
 
-constexpr std::array<Subject, 15> subjects{{{"pools", pools_table},
+constexpr std::array<Subject, 16> subjects{{{"pools", pools_table},
                                             {"clients", clients_table},
                                             {"servers", servers_table},
                                             {"pins", pins_table},
@@ -28,7 +28,8 @@ constexpr std::array<Subject, 15> subjects{{{"pools", pools_table},
                                             {"config", config_table},
                                             {"state", state_table},
                                             {"version", version_table},
-                                            {"rules", rules_table}}};
+                                            {"rules", rules_table},
+                                            {"types", types_table}}};
 
 }  // namespace
 
@@ -41,7 +42,7 @@ std::optional<protocol::ConsoleTable> show_table(std::string_view subject, const
 std::string help_text() {
   return "\n\tSHOW HELP|CONFIG|DATABASES|POOLS|CLIENTS|SERVERS|USERS|VERSION|STATE|LISTS"
          "\n\tSHOW STATS|STATS_TOTALS|STATS_AVERAGES|TOTALS"
-         "\n\tSHOW PINS|RULES"
+         "\n\tSHOW PINS|RULES|TYPES"
          "\n\tPAUSE [<db>]"
          "\n\tRESUME [<db>]"
          "\n\tWAIT_CLOSE [<db>]"

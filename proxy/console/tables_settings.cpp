@@ -58,9 +58,12 @@ ConsoleTable databases_table(const Moment& moment) {
   const PairFacts& facts = moment.facts;
   for (const std::string& name : databases_of(moment)) {
     const auto connections = std::ranges::count(moment.view.inventory.backends, name, &BackendView::database);
+    const PairFacts::OwnPool own = facts.pool_of(name, {});
+    // Whichever of the two is reached first.
+    const std::uint32_t connections_max = std::min(own.database_connections_max - 1, facts.connections_max - 1) + 1;
     Row row;
-    row << name << facts.sides[Side::blue].host << facts.sides[Side::blue].port << name << "" << facts.pool_size << 0 << 0
-        << facts.pool_mode << facts.connections_max << connections << (is_paused(moment, name) ? 1 : 0) << 0
+    row << name << facts.sides[Side::blue].host << facts.sides[Side::blue].port << name << "" << own.size << 0 << 0
+        << own.mode << connections_max << connections << (is_paused(moment, name) ? 1 : 0) << 0
         << facts.sides[Side::green].host << facts.sides[Side::green].port;
     table.rows.push_back(row.take());
   }
@@ -69,10 +72,12 @@ ConsoleTable databases_table(const Moment& moment) {
 
 ConsoleTable users_table(const Moment& moment) {
   ConsoleTable table;
-  table.columns = {{"name"}, {"pool_mode"}};
+  table.columns = {{"name"}, {"pool_mode"}, {"pool_size", whole}, {"max_user_connections", whole}, {"current_connections", whole}};
   for (const std::string& name : users_of(moment)) {
+    const PairFacts::OwnPool own = moment.facts.pool_of({}, name);
     Row row;
-    row << name << moment.facts.pool_mode;
+    row << name << own.mode << own.size << own.user_connections_max
+        << std::ranges::count(moment.view.inventory.backends, name, &BackendView::user);
     table.rows.push_back(row.take());
   }
   return table;
@@ -150,6 +155,20 @@ ConsoleTable rules_table(const Moment& moment) {
     row << rule.name << ++position << percent_text(routing::weight_total - rule.reads.green) << percent_text(rule.reads.green)
         << routing::name_of(rule.writes) << routing::name_of(rule.stickiness) << moment.view.plan->epoch;
     table.rows.push_back(row.take());
+  }
+  return table;
+}
+
+/// Of a type that one side lacks, its number there is 0.
+ConsoleTable types_table(const Moment& moment) {
+  ConsoleTable table;
+  table.columns = {{"database"}, {"type"}, {"kind"}, {"blue", large}, {"green", large}};
+  for (const telemetry::TypeReport::Database& database : moment.view.types.databases) {
+    for (const telemetry::TypeReport::Difference& type : database.shown) {
+      Row row;
+      row << database.name << type.name << type.kind << type.blue << type.green;
+      table.rows.push_back(row.take());
+    }
   }
   return table;
 }

@@ -112,15 +112,16 @@ ConsoleTable pools_table(const Moment& moment) {
                    {"sv_being_canceled", whole}, {"sv_idle", whole}, {"sv_used", whole}, {"sv_tested", whole},
                    {"sv_login", whole}, {"maxwait", whole}, {"maxwait_us", whole}, {"pool_mode"},
                    {"cl_held", whole}, {"cl_pinned", whole}, {"blue_active", whole}, {"blue_idle", whole},
-                   {"green_active", whole}, {"green_idle", whole}};
+                   {"green_active", whole}, {"green_idle", whole}, {"pool_size", whole}};
   for (const auto& [key, pool] : pools_of(moment)) {
+    const PairFacts::OwnPool own = moment.facts.pool_of(key.first, key.second);
     Row row;
     row << key.first << key.second << pool.active_clients << pool.waiting_clients << 0 << 0;
     row << pool.active[Side::blue] + pool.active[Side::green] << 0 << 0 << pool.idle[Side::blue] + pool.idle[Side::green];
     row << 0 << 0 << pool.connecting << pool.wait_max.count() / microseconds_per_second
-        << pool.wait_max.count() % microseconds_per_second << moment.facts.pool_mode;
+        << pool.wait_max.count() % microseconds_per_second << own.mode;
     row << pool.held_clients << pool.pinned_clients << pool.active[Side::blue] << pool.idle[Side::blue]
-        << pool.active[Side::green] << pool.idle[Side::green];
+        << pool.active[Side::green] << pool.idle[Side::green] << own.size;
     table.rows.push_back(row.take());
   }
   return table;

@@ -95,6 +95,7 @@ struct PairMetrics {
   std::uint64_t held_bytes = 0;        ///< of requests that wait so
   std::map<protocol::PinReason, std::uint64_t> pins;  ///< sessions pinned now; each counts for every reason it has
   std::map<protocol::PinReason, std::uint64_t> pins_total;
+  std::uint64_t types_differing = 0;  ///< of the whole process, not a worker's
   std::uint64_t questions_total = 0;  ///< asked of servers about the state of sessions
   routing::PerSide<SideMetrics> sides;
   bool operator==(const PairMetrics&) const = default;

@@ -20,7 +20,7 @@ struct PairFamily {
   std::uint64_t PairMetrics::*value;
 };
 
-constexpr std::array<PairFamily, 7> pair_families{{
+constexpr std::array<PairFamily, 8> pair_families{{
     {"crossfade_clients_open", MetricType::gauge, "Client sessions open now.", &PairMetrics::clients_open},
     {"crossfade_clients_total", MetricType::counter, "Client sessions that were ever accepted.",
      &PairMetrics::clients_total},
@@ -33,6 +33,8 @@ constexpr std::array<PairFamily, 7> pair_families{{
      &PairMetrics::held_bytes},
     {"crossfade_questions_total", MetricType::counter, "Questions to servers about the state of sessions.",
      &PairMetrics::questions_total},
+    {"crossfade_types_differing", MetricType::gauge, "Types of the databases that the two sides number differently, or that one lacks.",
+     &PairMetrics::types_differing},
 }};
 
 /// One number per pair and side.

@@ -78,6 +78,13 @@ class Control : public proxy::admin::Control {
     return publish(*previous_);
   }
 
+  protocol::Result<proxy::admin::TypeReport> type_report(const std::string& pair) override {
+    if (pair != "shop") return protocol::failure(protocol::ErrorCode::configuration_invalid, protocol::Blame::operator_, "no such pair");
+    proxy::admin::TypeReport report;
+    report.total = 1;
+    report.databases.push_back({"shop", true, false, 1, {{"public.mood", "enum", 16400, 0}}});
+    return report;
+  }
   protocol::Result<proxy::admin::PinnedSessions> pinned_sessions(const std::string& pair) override {
     if (pair != pair_name) return unknown();
     proxy::telemetry::PinnedSession session{

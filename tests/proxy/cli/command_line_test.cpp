@@ -128,6 +128,16 @@ TEST_CASE("local commands: run, check and demo → handed on, their exit codes h
   CHECK(demo.client_count == 5);
 }
 
+TEST_CASE("types: of a running proxy → each type with its number on either side, or none") {
+  const RunningProxy running;
+  const Outcome outcome = invoke({"types", "--pair", "shop", "--admin", running.url()});
+  REQUIRE(outcome.exit_code == 0);
+  CHECK(outcome.says("shop: 1 type with other numbers on green"));
+  CHECK(outcome.says("public.mood"));
+  CHECK(outcome.says("missing"));
+  CHECK(invoke({"types", "--pair", "other", "--admin", running.url()}).exit_code != 0);
+}
+
 TEST_CASE("status: of a running proxy → sides, rules and weights") {
   const RunningProxy running;
   const Outcome outcome = invoke({"status", "--admin", running.url()});

@@ -12,9 +12,8 @@ using namespace std::chrono_literals;
 using proxy::console::StatsPeriods;
 
 /// Columns joined by |, then each row.
-std::string shown(std::string_view subject, const StatsPeriods& periods, StatsPeriods::Instant now) {
-  const proxy::console::PairFacts facts = console_test::facts();
-  const proxy::console::PairView view = console_test::view();
+std::string shown(std::string_view subject, const StatsPeriods& periods, StatsPeriods::Instant now,
+                  const proxy::console::PairFacts& facts = console_test::facts(), const proxy::console::PairView& view = console_test::view()) {
   const auto table =
       proxy::console::show_table(subject, {facts, view, periods, std::chrono::system_clock::time_point(1'700'000'000s), now});
   REQUIRE(table.has_value());
@@ -32,6 +31,13 @@ std::string shown(std::string_view subject) {
   StatsPeriods periods;
   periods.note(StatsPeriods::Instant(1000s), {});
   return shown(subject, periods, StatsPeriods::Instant(1010s));
+}
+
+std::string shown(std::string_view subject, const proxy::console::PairFacts& facts,
+                  const proxy::console::PairView& view = console_test::view()) {
+  StatsPeriods periods;
+  periods.note(StatsPeriods::Instant(1000s), {});
+  return shown(subject, periods, StatsPeriods::Instant(1010s), facts, view);
 }
 
 }  // namespace
@@ -64,9 +70,31 @@ TEST_CASE("console tables: columns of PgBouncer 1.18 → in its order, ours behi
 
 TEST_CASE("console tables: pools → one row per database and user, both sides in one sum, no console") {
   const std::string text = shown("pools");
-  CHECK(text.find("\nshop|app|1|1|0|0|1|0|0|1|0|0|0|2|500000|transaction|0|1|1|0|0|1") != std::string::npos);
+  CHECK(text.find("\nshop|app|1|1|0|0|1|0|0|1|0|0|0|2|500000|transaction|0|1|1|0|0|1|20") != std::string::npos);
   CHECK(text.find("\nshop|job|0|1|0|0|0|") != std::string::npos);
   CHECK(text.find("root") == std::string::npos);
+}
+
+TEST_CASE("console tables: a user and a database with a pool of their own → in POOLS, DATABASES and USERS") {
+  proxy::console::PairFacts own = console_test::facts();
+  own.own_pool = [](const std::string& database, const std::string& user) {
+    proxy::console::PairFacts::OwnPool pool{"transaction", 20, 0, 0};
+    if (database == "shop") pool = {"session", 7, 0, 40};
+    if (user == "app") pool.size = 3;
+    if (user == "app") pool.user_connections_max = 9;
+    return pool;
+  };
+  CHECK(shown("pools", own).find("\nshop|app|1|1|0|0|1|0|0|1|0|0|0|2|500000|session|0|1|1|0|0|1|3") != std::string::npos);
+  CHECK(shown("pools", own).find("|session|1|0|0|0|0|0|7") != std::string::npos);
+  CHECK(shown("databases", own).find("\nshop|db1|5432|shop||7|0|0|session|40|2|") != std::string::npos);
+  CHECK(shown("users", own).find("\napp|transaction|3|9|2") != std::string::npos);
+  CHECK(shown("users", own).find("\njob|transaction|20|0|0") != std::string::npos);
+}
+
+TEST_CASE("console tables: types → one row each, 0 where one side lacks it") {
+  proxy::console::PairView differing = console_test::view();
+  differing.types.databases.push_back({"shop", true, false, 1, {{"public.mood", "enum", 16'400, 0}}});
+  CHECK(shown("types", console_test::facts(), differing) == "database|type|kind|blue|green\nshop|public.mood|enum|16400|0");
 }
 
 TEST_CASE("console tables: clients and servers → linked to each other, with times of the wall") {
