@@ -213,6 +213,9 @@ struct Health {
 };
 
 /// How the authority of a pair moves.
+/// What follows when something in a soak is not as it should be.
+enum class OnBreach : std::uint8_t { page, reverse };
+
 struct Switchover {
   std::optional<BackendLogin> login;   ///< nothing: that of the catalogue, of `auth_query`, or of the probes
   std::string database = "postgres";   ///< where what concerns the whole server is asked
@@ -224,6 +227,10 @@ struct Switchover {
   std::chrono::milliseconds check_timeout{300'000};
   std::chrono::milliseconds cooldown{60'000};
   std::chrono::milliseconds soak{600'000};
+  std::uint32_t soak_errors_max = 0;                ///< percent of requests; 0: not looked at
+  std::chrono::milliseconds soak_latency_max{0};    ///< of 99 % of the requests; 0: not looked at
+  std::vector<std::string> soak_questions;
+  OnBreach on_breach = OnBreach::page;
   std::uint32_t sequence_headroom = 100;
 };
 

@@ -47,6 +47,12 @@ void read_switchover(Section& pair_section, Reading& reading, Pair& pair) {
   section->read_duration("check_timeout", 1s, 1h, switchover.check_timeout);
   section->read_duration("cooldown", 0ms, 24h, switchover.cooldown);
   section->read_duration("soak", 0ms, 24h, switchover.soak);
+  section->read_count("soak_errors_max", 0, 100, switchover.soak_errors_max);
+  section->read_duration("soak_latency_max", 0ms, 1h, switchover.soak_latency_max);
+  if (section->has("soak_questions")) {
+    for (Section::Item& item : section->take_list("soak_questions")) switchover.soak_questions.push_back(std::move(item.text));
+  }
+  section->read_choice<OnBreach>("on_breach", {{"page", OnBreach::page}, {"reverse", OnBreach::reverse}}, switchover.on_breach);
   section->read_count("sequence_headroom", 0, 1'000'000'000, switchover.sequence_headroom);
   section->finish();
 }

@@ -112,6 +112,10 @@ class AppSwitchover::PairDatabases final : public switchover::Databases {
     if (Status there = prepare(); !there) return there;
     return databases_->carry_sequences(to, deadline, stop);
   }
+  Status test(Side side, const std::vector<std::string>& questions, Clock::time_point deadline, const std::stop_token& stop) override {
+    if (Status there = prepare(); !there) return there;
+    return databases_->test(side, questions, deadline, stop);
+  }
   void rest() override { databases_.reset(); }
 
  private:
@@ -160,6 +164,13 @@ AppSwitchover::AppSwitchover(App& app, AppPair& pair, Options options, telemetry
   switchover::Controller::Options wanted;
   wanted.pair = pair.name();
   wanted.terms = terms_of(pair.settings().pair->switchover);
+  const config::Switchover& configured = pair.settings().pair->switchover;
+  wanted.soak.on_breach = configured.on_breach == config::OnBreach::reverse ? switchover::Controller::Soak::OnBreach::reverse
+                                                                           : switchover::Controller::Soak::OnBreach::page;
+  wanted.soak.guard.errors_percent_max = configured.soak_errors_max;
+  wanted.soak.guard.latency_max = configured.soak_latency_max;
+  wanted.soak.questions = configured.soak_questions;
+  wanted.on_breach = std::move(options.on_breach);
   wanted.halt_at = std::move(options.halt_at);
   wanted.on_end = std::move(options.on_end);
   wanted.first_number = options.first_number;
@@ -292,6 +303,28 @@ Status AppSwitchover::publish(Side authority, std::uint64_t epoch) {
 void AppSwitchover::disown() {
   const std::lock_guard lock(app_.control_mutex_);
   pair_.disown();
+}
+
+routing::Pulse AppSwitchover::pulse(Side side, std::chrono::milliseconds latency_max) {
+  struct Sum {
+    std::mutex mutex;
+    routing::Pulse pulse;
+  };
+  const auto sum = std::make_shared<Sum>();
+  app_.ask_workers([&pair = pair_, sum, side, limit = std::chrono::duration<double>(latency_max).count()](std::size_t index) {
+    const telemetry::SideMetrics metrics = pair.worker(index).metrics().sides[side];
+    const std::lock_guard lock(sum->mutex);
+    for (const std::uint64_t requests : metrics.requests_total) sum->pulse.requests += requests;
+    sum->pulse.errors += metrics.errors_total.total();
+    for (const telemetry::LatencyHistogram& latency : metrics.latency) {
+      sum->pulse.answered += latency.total();
+      for (std::size_t i = 1; i < latency.counts.size(); ++i) {
+        if (limit > 0 && telemetry::latency_bounds[i - 1] >= limit) sum->pulse.slow += latency.counts[i];
+      }
+    }
+  });
+  const std::lock_guard lock(sum->mutex);
+  return sum->pulse;
 }
 
 std::uint64_t AppSwitchover::epoch() { return pair_.publisher().epoch(); }

@@ -23,6 +23,7 @@ class AppSwitchover final : private switchover::Traffic {
     std::string folder;   ///< of the state
     std::string halt_at;  ///< see switchover::Controller
     std::function<void(const switchover::Attempt&)> on_end;
+    std::function<void(const std::string&)> on_breach;
     std::uint64_t first_number = 1;
   };
   /// Before the pair is open: reads the state, and has the pair obey it. `app` and `pair` outlive this.
@@ -50,6 +51,7 @@ class AppSwitchover final : private switchover::Traffic {
   [[nodiscard]] protocol::Status publish(routing::Side authority, std::uint64_t epoch) override;
   void disown() override;
   [[nodiscard]] std::uint64_t epoch() override;
+  [[nodiscard]] routing::Pulse pulse(routing::Side side, std::chrono::milliseconds latency_max) override;
   void renew(routing::Side side) override;
   [[nodiscard]] std::vector<std::uint32_t> backend_processes(routing::Side side) override;
 

@@ -89,6 +89,7 @@ void App::give_switchover(AppPair& pair) {
          std::string(routing::name_of(attempt.request.to)) + ", " + std::string(routing::name_of(attempt.end)) +
              (attempt.failure.empty() ? "" : ": " + attempt.failure));
   };
+  options.on_breach = [this, name = pair.name()](const std::string& trouble) { note(name, "soak", {"crossfade", trouble}, "watched", "breached"); };
   switchovers_.push_back(std::make_shared<AppSwitchover>(*this, pair, std::move(options), log_));
 }
 

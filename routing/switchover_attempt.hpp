@@ -54,6 +54,7 @@ struct SwitchoverAttempt {
   SwitchoverStep failed_step = SwitchoverStep::idle;
   std::vector<SwitchoverRecord> records;
   std::vector<SwitchoverFinding> findings;
+  std::string breach;                      ///< what was not as it should be in the soak; empty: nothing yet
   std::vector<std::string> skipped;        ///< of what --now could not do
   std::vector<std::string> left_behind;    ///< likewise: what the old authority had and the new one may lack
   std::chrono::microseconds held{0};       ///< from the hold's order to its release: no client waited longer for it

@@ -154,6 +154,7 @@ json::object attempt_json(const routing::SwitchoverAttempt& attempt) {
           {"transactions_ended", attempt.transactions_ended},
           {"steps", steps},
           {"findings", findings},
+          {"breach", text_or_null(attempt.breach)},
           {"skipped", texts_json(attempt.skipped)},
           {"left_behind", texts_json(attempt.left_behind)}};
 }

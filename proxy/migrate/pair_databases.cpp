@@ -206,6 +206,23 @@ Status PairDatabases::carry_sequences(Side to, Clock::time_point deadline, const
   return {};
 }
 
+Status PairDatabases::test(Side side, const std::vector<std::string>& questions, Clock::time_point deadline, const std::stop_token& stop) {
+  const auto databases = databases_on(side, deadline, stop);
+  if (!databases) return databases.error();
+  const std::string database = databases->empty() ? options_.home : databases->front();
+  for (std::size_t i = 0; i < questions.size(); ++i) {
+    // What a question writes would come to this side alone.
+    if (const auto begun = ask(side, database, "BEGIN READ ONLY", {}, deadline, stop); !begun) return begun.error();
+    const auto rows = ask(side, database, questions[i], {}, deadline, stop);
+    const std::string number = "question " + std::to_string(i + 1) + " of the soak: ";
+    if (!rows) return protocol::failure(rows.error().code, rows.error().blame, number + rows.error().detail);
+    if (const auto over = ask(side, database, "ROLLBACK", {}, deadline, stop); !over) return over.error();
+    const bool is_false = rows->size() == 1 && rows->front().size() == 1 && rows->front().front() == "f";
+    if (is_false) return protocol::failure(ErrorCode::configuration_invalid, Blame::operator_, number + "the answer is false");
+  }
+  return {};
+}
+
 void PairDatabases::close() {
   for (Server& server : servers_.values) server.close();
 }

@@ -50,6 +50,11 @@ class PairDatabases {
   /// Every sequence of `to` goes on beyond the other side's last value. Errors: one that is missing, or was not set.
   [[nodiscard]] protocol::Status carry_sequences(routing::Side to, Clock::time_point deadline, const std::stop_token& stop);
 
+  /// Each of `questions`, in the first database of the pair, in a transaction that cannot write. Errors: one that fails, or whose answer is
+  /// one truth value and that false.
+  [[nodiscard]] protocol::Status test(routing::Side side, const std::vector<std::string>& questions, Clock::time_point deadline,
+                                      const std::stop_token& stop);
+
   void close();
 
  private:

@@ -15,7 +15,6 @@ using telemetry::LogLevel;
 
 namespace {
 
-constexpr std::chrono::milliseconds soak_look_interval{500};
 constexpr std::chrono::hours idle_wait{1};
 /// Between two looks whether a follower that could not be fenced can be.
 constexpr std::chrono::seconds fence_look_interval{1};
@@ -63,6 +62,8 @@ void Controller::start() {
     request.to = record_.target;
     request.asker = {"crossfade", "what remained of the process before"};
     begin_attempt(request);
+    // Nobody knows any more whether a soak led to it.
+    is_brought_back_ = true;
     machine_.resume(record_.remains, record_.target, now());
   }
   fence_look_at_ = Clock::now();
@@ -122,6 +123,7 @@ protocol::Result<std::uint64_t> Controller::begin(const Request& request) {
     wish.hold_max = request.hold_max;
     if (const auto refusal = machine_.begin(wish, now())) return refused(*refusal);
     soak_.reset();
+    is_brought_back_ = false;
     begin_attempt(request);
   }
   wake();
@@ -187,7 +189,7 @@ void Controller::refresh_attempt() {
 void Controller::run(const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
   while (!stop.stop_requested()) {
-    if (soak_) watch_soak();
+    if (soak_) watch_soak(lock);
     if (claim_) {
       take_claim(lock);
       continue;
@@ -213,7 +215,7 @@ void Controller::run(const std::stop_token& stop) {
     std::chrono::milliseconds patience = idle_wait;
     if (is_over && fence_look_at_) patience = std::chrono::ceil<std::chrono::milliseconds>(*fence_look_at_ - Clock::now());
     if (const auto wake_at = machine_.wake_at()) patience = std::max(*wake_at - now(), std::chrono::milliseconds(1));
-    if (soak_) patience = std::min(patience, soak_look_interval);
+    if (soak_) patience = std::min(patience, std::chrono::milliseconds(soak_look_interval));
     changed_.wait_for(lock, stop, patience, [this] { return is_woken_; });
     is_woken_ = false;
   }
@@ -223,6 +225,8 @@ void Controller::run(const std::stop_token& stop) {
 void Controller::work(std::unique_lock<std::mutex>& lock, const SwitchoverOrder& order) {
   if (order.action == Action::soak) {
     soak_ = order;
+    guard_.reset();
+    soak_look_at_ = Clock::now();
     return;
   }
   order_stop_ = std::stop_source();
@@ -245,17 +249,6 @@ void Controller::halt_if(std::string_view when, Action action) const {
   if (!options_.halt_at.empty() && options_.halt_at == std::string(when) + ":" + std::string(routing::name_of(action))) {
     std::raise(SIGKILL);
   }
-}
-
-/// Under mutex_.
-void Controller::watch_soak() {
-  if (machine_.step() != SwitchoverStep::soak) {
-    soak_.reset();
-    return;
-  }
-  if (now() < soak_->deadline) return;
-  machine_.note(soak_->number, SwitchoverOutcome::done, {}, now());
-  soak_.reset();
 }
 
 /// Under mutex_.

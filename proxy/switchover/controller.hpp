@@ -6,8 +6,10 @@
 #include "proxy/switchover/state_file.hpp"
 #include "proxy/switchover/surroundings.hpp"
 #include "proxy/telemetry/log.hpp"
+#include "routing/guard.hpp"
 #include "routing/switchover.hpp"
 
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <mutex>
@@ -15,6 +17,7 @@
 #include <stop_token>
 #include <string>
 #include <thread>
+#include <vector>
 
 namespace proxy::switchover {
 
@@ -22,9 +25,18 @@ namespace proxy::switchover {
 /// deadline. All other calls come from any thread but a worker's and never wait for an order.
 class Controller {
  public:
+  /// What a soak looks at, and what follows when something is not as it should be.
+  struct Soak {
+    enum class OnBreach : std::uint8_t { page, reverse } on_breach = OnBreach::page;
+    routing::GuardTerms guard;
+    std::vector<std::string> questions;  ///< asked of the new authority
+  };
   struct Options {
     std::string pair;
     routing::SwitchoverTerms terms;
+    Soak soak;
+    /// What a soak has found, in words. On the controller's thread.
+    std::function<void(const std::string&)> on_breach;
     /// For tests of crashes: "before:fence" or "after:fence" ends the process there; empty: nowhere.
     std::string halt_at;
     std::uint64_t first_number = 1;  ///< of the attempts to come
@@ -62,6 +74,9 @@ class Controller {
   /// Something that a reload, a takeover or another switchover would disturb.
   [[nodiscard]] bool is_busy() const;
 
+  /// Between two looks at the new authority.
+  static constexpr std::chrono::milliseconds soak_look_interval{500};
+
  private:
   using Action = routing::SwitchoverAction;
   struct Told {
@@ -71,7 +86,8 @@ class Controller {
   [[nodiscard]] static routing::SwitchoverTime now();
   void run(const std::stop_token& stop);
   void work(std::unique_lock<std::mutex>& lock, const routing::SwitchoverOrder& order);
-  void watch_soak();
+  void watch_soak(std::unique_lock<std::mutex>& lock);
+  void end_soak(const std::string& trouble);
   void check_only(std::unique_lock<std::mutex>& lock);
   void take_claim(std::unique_lock<std::mutex>& lock);
   void put_up_fence(std::unique_lock<std::mutex>& lock);
@@ -97,6 +113,7 @@ class Controller {
   [[nodiscard]] Told warm(Clock::time_point deadline);
   [[nodiscard]] Told drain(routing::DrainPolicy policy, Clock::time_point deadline);
   [[nodiscard]] Told settle();
+  [[nodiscard]] std::optional<std::string> look(routing::Side authority, const std::stop_token& stop);
   [[nodiscard]] Told write(const AuthorityRecord& wanted);
   void release();
   [[nodiscard]] AuthorityRecord record() const;
@@ -118,10 +135,13 @@ class Controller {
   routing::SwitchoverTime attempt_began_{0};
   std::uint64_t next_number_;
   bool is_checking_ = false;
+  bool is_brought_back_ = false;  ///< the attempt is what a soak led to
   bool is_woken_ = false;
   bool is_attempt_told_ = true;
   std::stop_source order_stop_;
   // Of the thread alone.
+  std::optional<routing::Guard> guard_;  ///< of the soak under way
+  Clock::time_point soak_look_at_;
   std::optional<AuthorityRecord> next_record_;  ///< what the flip is to make durable, prepared before the hold
   /// How the target was when its connections were warmed. Nothing: they were not, by this process.
   enum class Target : std::uint8_t { open, closed };

@@ -75,6 +75,12 @@ protocol::Status MirrorPath::turn(routing::Side authority) {
 
 protocol::Status MirrorPath::turn_at_once(routing::Side authority, Clock::time_point deadline) { return mirror_.turn_at_once(authority, deadline); }
 
+std::optional<std::string> MirrorPath::trouble(routing::Side follower) {
+  const std::vector<SwitchoverFinding> found = findings(follower);
+  if (found.empty()) return std::nullopt;
+  return found.front().words;
+}
+
 std::vector<std::string> MirrorPath::left_behind() {
   std::vector<std::string> told;
   const mirror::MirrorStatus status = mirror_.status();

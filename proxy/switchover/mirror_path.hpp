@@ -21,6 +21,7 @@ class MirrorPath final : public SyncPath {
   [[nodiscard]] protocol::Status final_check(const std::vector<std::string>& accepted, const std::string& who) override;
   [[nodiscard]] protocol::Status turn(routing::Side authority) override;
   [[nodiscard]] protocol::Status turn_at_once(routing::Side authority, Clock::time_point deadline) override;
+  [[nodiscard]] std::optional<std::string> trouble(routing::Side follower) override;
   [[nodiscard]] std::vector<std::string> left_behind() override;
 
  private:

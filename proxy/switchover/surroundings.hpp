@@ -2,9 +2,11 @@
 
 #include "protocol/base/result.hpp"
 #include "proxy/switchover/sync_path.hpp"
+#include "routing/guard.hpp"
 #include "routing/side.hpp"
 #include "routing/switchover.hpp"
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <stop_token>
@@ -45,7 +47,8 @@ class Traffic {
   virtual void renew(routing::Side side) = 0;
   /// The server's numbers of the processes that serve Crossfade's own connections to `side`.
   [[nodiscard]] virtual std::vector<std::uint32_t> backend_processes(routing::Side side) = 0;
-  /// The share of batches that failed lately on the authority; for the guard of the soak. Nothing to say: 0.
+  /// What `side` has done so far; an answer counts as slow beyond `latency_max`.
+  [[nodiscard]] virtual routing::Pulse pulse(routing::Side side, std::chrono::milliseconds latency_max) = 0;
 };
 
 /// The server's numbers of the processes that serve Crossfade's own connections, as they are when it is called: connections come and
@@ -71,6 +74,9 @@ class Databases {
   [[nodiscard]] virtual protocol::Status open(routing::Side side, Clock::time_point deadline, const std::stop_token& stop) = 0;
   /// Every sequence of `to` gives values beyond those of the other side.
   [[nodiscard]] virtual protocol::Status carry_sequences(routing::Side to, Clock::time_point deadline, const std::stop_token& stop) = 0;
+  /// The operator's questions to `side`: each must be answered, and where it is with one truth value, with true.
+  [[nodiscard]] virtual protocol::Status test(routing::Side side, const std::vector<std::string>& questions, Clock::time_point deadline,
+                                              const std::stop_token& stop) = 0;
   /// Nothing is asked for a while: connections are given up.
   virtual void rest() = 0;
 };

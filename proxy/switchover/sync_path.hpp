@@ -5,6 +5,7 @@
 #include "routing/switchover.hpp"
 
 #include <chrono>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -28,6 +29,8 @@ class SyncPath {
   [[nodiscard]] virtual protocol::Status turn(routing::Side authority) = 0;
   /// The same in an incident: what the follower lacks at the deadline is told durably and given up.
   [[nodiscard]] virtual protocol::Status turn_at_once(routing::Side authority, Clock::time_point deadline) = 0;
+  /// After a switchover: why there would be no way back to `follower` just now, in words. Nothing: there is one.
+  [[nodiscard]] virtual std::optional<std::string> trouble(routing::Side follower) = 0;
   /// What an immediate switchover to `to` would leave behind now, in words; one entry each.
   [[nodiscard]] virtual std::vector<std::string> left_behind() = 0;
 };
@@ -46,6 +49,7 @@ class NoSync final : public SyncPath {
   [[nodiscard]] protocol::Status final_check(const std::vector<std::string>&, const std::string&) override { return {}; }
   [[nodiscard]] protocol::Status turn(routing::Side) override { return {}; }
   [[nodiscard]] protocol::Status turn_at_once(routing::Side, Clock::time_point) override { return {}; }
+  [[nodiscard]] std::optional<std::string> trouble(routing::Side) override { return std::nullopt; }
   [[nodiscard]] std::vector<std::string> left_behind() override {
     return {"nothing is known of what the other side lacks: nothing of Crossfade's keeps the sides equal"};
   }

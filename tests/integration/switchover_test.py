@@ -10,85 +10,13 @@ import threading
 import psycopg2
 
 import proxy
-from clusters import BIN, house
-from through import Through
+import switching
+from switching import ACCEPTED, BEFORE_FLIP, STEPS, WRITES, is_fenced, sides
 from waiting import until
 from wire import Wire
 
-WRITES = "public.writes"
-ACCEPTED = ["sync_none"]
-STEPS = ("check", "warm", "hold", "drain", "remember", "fence", "catch_up", "final_check", "sequences", "reverse", "flip", "publish", "open",
-         "release", "settle")
-BEFORE_FLIP = STEPS[:STEPS.index("flip")]
 
-
-def sides():
-    return {"blue": house().blue, "green": house().green}
-
-
-def settings(**more):
-    """A pair that can switch over in the database `moved`, whose sides hold the same definitions."""
-    switchover = {"user": "postgres", "databases": ["moved"], "cooldown": "0s", "soak": "0s", "drain_timeout": "1s", **more}
-    return proxy.configuration(proxy.pair(pool={"mode": "transaction", "size": 8}, switchover=switchover), state={"directory": "state"})
-
-
-def make_database():
-    for cluster in house().both:
-        if cluster.query("SELECT 1 FROM pg_database WHERE datname = 'moved'", database="postgres"):
-            cluster.query("ALTER DATABASE moved RESET default_transaction_read_only", database="postgres")
-            cluster.query("DROP DATABASE moved WITH (FORCE)", database="postgres")
-        cluster.query("CREATE DATABASE moved", database="postgres")
-        cluster.query("CREATE TABLE writes (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, client int NOT NULL, number int NOT NULL, "
-                      "UNIQUE (client, number)); CREATE TABLE counts (client int PRIMARY KEY, count int NOT NULL)", database="moved")
-
-
-def is_fenced(cluster):
-    return cluster.query("SHOW default_transaction_read_only", database="moved")[0][0] == "on"
-
-
-class Switching(Through):
-    @classmethod
-    def settings(cls):
-        return settings()
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        make_database()
-
-    def connect(self, **more):
-        return super().connect(database="moved", **more)
-
-    def standing(self):
-        return self.proxy.ask("GET", "/api/v1/pairs/shop/switchover").json
-
-    def ended(self, number):
-        standing = until(lambda: [s for s in [self.standing()] if s["attempt"]["number"] == number and s["attempt"]["end"] != "running"],
-                         "the attempt is over", 20)
-        return standing[0]["attempt"]
-
-    def ask_for(self, path="switchover", **wish):
-        reply = self.proxy.ask("POST", f"/api/v1/pairs/shop/{path}", {"accept": ACCEPTED, "who": "a test", "why": "to see", **wish})
-        self.assertEqual(reply.status, 202, reply.text)
-        return self.ended(reply.json["number"])
-
-    def move(self, **wish):
-        attempt = self.ask_for(**wish)
-        self.assertEqual(attempt["end"], "moved", json.dumps(attempt, indent=1))
-        return attempt
-
-    def move_to(self, side):
-        if self.standing()["authority"] != side:
-            self.move(to=side)
-
-    def assert_fences(self):
-        """Exactly the follower refuses writes."""
-        authority = self.standing()["authority"]
-        self.assertEqual({name: is_fenced(cluster) for name, cluster in sides().items()},
-                         {name: name != authority for name in sides()})
-
-
-class Moving(Switching):
+class Moving(switching.Switching):
     def setUp(self):
         super().setUp()
         self.move_to("blue")
@@ -297,61 +225,7 @@ class Moving(Switching):
         self.assertIn("by hand", history.stdout)
 
 
-class Mirrored(Switching):
-    """The mirror carries the writes: both sides have all of them in the end."""
-
-    @classmethod
-    def settings(cls):
-        made = settings()
-        made["pairs"]["shop"].update(sync="mirror", mirror={"directory": "journal", "user": "postgres"})
-        return made
-
-    def test_there_and_back(self):
-        """writers with sums that must hold, the authority goes over and back → no error, each acknowledged write once on both sides, equal rows"""
-        self.query(self.connect(), "INSERT INTO counts SELECT i, 100 FROM generate_series(1, 20) i")
-        stop = threading.Event()
-        written, errors = [], []
-
-        def write(client):
-            connection = self.connect()
-            number = 0
-            try:
-                while not stop.is_set():
-                    source, target = 1 + (number + client) % 20, 1 + (number * 7 + client) % 20
-                    self.query(connection, "BEGIN")
-                    for place in sorted((source, target)):
-                        self.query(connection, "UPDATE counts SET count = count + %s WHERE client = %s", (1 if place == target else -1, place))
-                    self.query(connection, f"INSERT INTO {WRITES} (client, number) VALUES (%s, %s)", (client, number))
-                    self.query(connection, "COMMIT")
-                    number += 1
-            except psycopg2.Error as error:
-                errors.append(str(error))
-            written.append((client, number))
-
-        threads = [threading.Thread(target=write, args=(client,)) for client in range(8)]
-        for thread in threads:
-            thread.start()
-        try:
-            for side in ("green", "blue", "green", "blue"):
-                self.move(to=side)
-                self.assert_fences()
-                count = sides()[side].query(f"SELECT count(*) FROM {WRITES}", database="moved")[0][0]
-                until(lambda: sides()[side].query(f"SELECT count(*) FROM {WRITES}", database="moved")[0][0] > count + 20, f"writes go to {side}")
-        finally:
-            stop.set()
-            for thread in threads:
-                thread.join(30)
-        self.assertEqual(errors, [])
-        expected = {(client, number) for client, count in written for number in range(count)}
-        for name, cluster in sides().items():
-            until(lambda: cluster.query(f"SELECT count(*) FROM {WRITES}", database="moved")[0][0] >= len(expected), f"{name} has everything")
-        for table in ("writes", "counts"):
-            rows = [cluster.query(f"SELECT * FROM {table} ORDER BY 1, 2", database="moved") for cluster in sides().values()]
-            self.assertEqual(rows[0], rows[1])
-        self.assertEqual(set(sides()["blue"].query(f"SELECT client, number FROM {WRITES}", database="moved")), expected)
-
-
-class Dying(Switching):
+class Dying(switching.Switching):
     """The process is killed inside a switchover, at every step, and started again."""
 
     def revive(self, where=""):
@@ -426,25 +300,3 @@ class Dying(Switching):
         until(lambda: self.standing()["authority"] == "green", "it is green")
         self.query(connection, "INSERT INTO counts VALUES (77, 0)")
         self.assertEqual(sides()["green"].query("SELECT count FROM counts WHERE client = 77", database="moved"), [(0,)])
-
-
-class DyingMirrored(Dying):
-    """The same while the mirror carries the writes: whatever step it dies at, both sides have all of them in the end."""
-
-    @classmethod
-    def settings(cls):
-        return Mirrored.settings()
-
-    def wait_caught_up(self):
-        """After a restart units of the journal are applied once more; until then the lag is a blocker."""
-        until(lambda: self.proxy.ask("GET", "/api/v1/pairs/shop/mirror").json["lag"]["units"] == 0, "the follower has everything")
-
-    def assert_holders(self, client, before, now):
-        both = {(name, number) for name in sides() for number in (0, 1)}
-        until(lambda: self.holders(client) == both, f"both sides have both writes of {client}")
-        self.assertEqual(self.proxy.ask("GET", "/api/v1/pairs/shop/ledger").json["entries"], [])
-
-    test_torn_state = None
-
-
-del Switching

@@ -57,6 +57,13 @@ class Fake final : public proxy::switchover::Traffic, public proxy::switchover::
   }
   void disown() override { static_cast<void>(did("disown")); }
   std::uint64_t epoch() override { return in_force; }
+  routing::Pulse pulse(Side, std::chrono::milliseconds) override {
+    const std::lock_guard lock(mutex);
+    beat.requests += 1'000;
+    beat.answered += 1'000;
+    if (failing_from_now) beat.errors += 100;
+    return beat;
+  }
   void renew(Side side) override { static_cast<void>(did("renew " + std::string(routing::name_of(side)))); }
   std::vector<std::uint32_t> backend_processes(Side) override { return {7}; }
 
@@ -73,6 +80,7 @@ class Fake final : public proxy::switchover::Traffic, public proxy::switchover::
     return did("open " + std::string(routing::name_of(side)));
   }
   protocol::Status carry_sequences(Side, Clock::time_point, const std::stop_token&) override { return did("sequences"); }
+  protocol::Status test(Side, const std::vector<std::string>&, Clock::time_point, const std::stop_token&) override { return did("test"); }
   void rest() override {}
 
   protocol::Status did(const std::string& what) {
@@ -91,8 +99,10 @@ class Fake final : public proxy::switchover::Traffic, public proxy::switchover::
   std::vector<std::string> done;
   std::string failing;
   bool waits_in_drain = false;
+  bool failing_from_now = false;  ///< requests, not what is asked here
   bool is_fence_up = true;
   std::uint64_t in_force = 1;
+  routing::Pulse beat;
   std::vector<Finding> found;
 };
 
@@ -121,11 +131,17 @@ class Scene {
   [[nodiscard]] StateFile file() const { return {folder_.string(), "shop"}; }
   [[nodiscard]] AuthorityRecord durable() const { return **file().read(); }
 
-  Controller& start() {
+  Controller& start(const Controller::Soak& soak = {}, routing::SwitchoverTime soak_time = routing::SwitchoverTime{0}) {
     Controller::Options options;
+    options.soak = soak;
     options.pair = "shop";
     options.terms.cooldown = routing::SwitchoverTime{0};
-    options.terms.soak = routing::SwitchoverTime{0};
+    options.terms.soak = soak_time;
+    options.on_breach = [this](const std::string& trouble) {
+      const std::lock_guard lock(mutex_);
+      breaches_.push_back(trouble);
+      changed_.notify_all();
+    };
     options.on_end = [this](const Attempt& attempt) {
       const std::lock_guard lock(mutex_);
       ended_.push_back(attempt);
@@ -140,6 +156,11 @@ class Scene {
     std::unique_lock lock(mutex_);
     REQUIRE(changed_.wait_for(lock, std::chrono::seconds(10), [&] { return ended_.size() >= count; }));
     return ended_[count - 1];
+  }
+  std::string breach() {
+    std::unique_lock lock(mutex_);
+    REQUIRE(changed_.wait_for(lock, std::chrono::seconds(10), [&] { return !breaches_.empty(); }));
+    return breaches_.front();
   }
   static Request request(Side to = Side::green) {
     Request wish;
@@ -158,6 +179,7 @@ class Scene {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<Attempt> ended_;
+  std::vector<std::string> breaches_;
   std::unique_ptr<Controller> controller_;
 };
 
@@ -287,4 +309,39 @@ TEST_CASE("controller: a dry run → what was found, and nothing else happens") 
   REQUIRE(standing.attempt->findings.size() == 1);
   CHECK(standing.attempt->findings[0].is_accepted);
   CHECK(scene.fake.done.empty());
+}
+
+TEST_CASE("controller: a question of the soak is not answered, and the operator wants to be told → told, the authority stays") {
+  Scene scene;
+  scene.fake.failing = "test";
+  Controller::Soak soak;
+  soak.questions = {"SELECT count(*) > 0 FROM orders"};
+  Controller& controller = scene.start(soak, routing::SwitchoverTime{3'600'000});
+  REQUIRE(controller.begin(Scene::request()));
+  CHECK(scene.ended().end == AttemptEnd::moved);
+  CHECK(scene.breach() == "as the case says");
+  const Standing standing = controller.standing();
+  CHECK(standing.authority == Side::green);
+  CHECK(standing.attempt->breach == "as the case says");
+}
+
+TEST_CASE("controller: requests fail in the soak, and the operator wants it so → the authority goes back, by a switchover with its checks") {
+  Scene scene;
+  Controller::Soak soak;
+  soak.on_breach = Controller::Soak::OnBreach::reverse;
+  soak.guard.errors_percent_max = 5;
+  Controller& controller = scene.start(soak, routing::SwitchoverTime{3'600'000});
+  REQUIRE(controller.begin(Scene::request()));
+  CHECK(scene.ended().end == AttemptEnd::moved);
+  {
+    // The first look is the one that the next is compared with.
+    const std::lock_guard lock(scene.fake.mutex);
+    scene.fake.failing_from_now = true;
+  }
+  CHECK(scene.breach().ends_with("requests failed"));
+  const Attempt back = scene.ended(2);
+  CHECK(back.request.to == Side::blue);
+  CHECK(back.request.asker.who == "crossfade");
+  // Nobody accepts what an operator accepted for the way there.
+  CHECK(back.end == AttemptEnd::undone);
 }
