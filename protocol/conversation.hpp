@@ -38,6 +38,8 @@ class BackendHalf {
   [[nodiscard]] virtual bool is_at_boundary() const = 0;
   /// At least one reply is outstanding.
   [[nodiscard]] virtual bool is_owing() const = 0;
+  /// All that is outstanding may never come unless the client sends more: the rest of a message or batch, or data of a COPY.
+  [[nodiscard]] virtual bool is_awaiting_client() const = 0;
   /// Something may run that a cancel request could end. True where it cannot be told.
   [[nodiscard]] virtual bool is_cancellable() const = 0;
   /// As of the last reply a transaction is open, failed or not.

@@ -39,6 +39,9 @@ class PostgresBackendHalf final : public BackendHalf {
     return tracker.is_at_boundary() && frame_remaining == 0 && request_remaining == 0;
   }
   [[nodiscard]] bool is_owing() const override { return tracker.is_owing(); }
+  [[nodiscard]] bool is_awaiting_client() const override {
+    return tracker.is_awaiting_client() || (request_remaining > 0 && !tracker.is_owing_more());
+  }
   [[nodiscard]] bool is_cancellable() const override { return tracker.is_owing() || tracker.is_in_doubt(); }
   [[nodiscard]] bool is_transaction_open() const override { return tracker.status() != TransactionStatus::idle; }
   [[nodiscard]] bool is_open_for_reads_only() const override { return is_transaction_open() && is_transaction_read_only; }

@@ -95,6 +95,12 @@ bool ReplyTracker::is_batch_open() const {
   return skipping_ || has_unsynced_;
 }
 
+/// Source: PostgreSQL 15 manual 55.2.3: the server gives out what it has to say at Sync and Flush.
+bool ReplyTracker::is_awaiting_client() const {
+  if (is_copy_in() || copy_both_) return true;
+  return is_batch_open() && !is_any_owed([](const ExpectedReply& owed) { return ends_with_ready(owed.kind); });
+}
+
 Disposition ReplyTracker::front_disposition() const {
   return is_owing() ? entries_[front_].disposition : Disposition::forward;
 }

@@ -102,6 +102,8 @@ class ReplyTracker {
   /// More ReadyForQuery may come than are owed: the session must not leave this backend.
   [[nodiscard]] bool is_in_doubt() const { return doubtful_syncs_ != 0 || has_doubtful_others_; }
   [[nodiscard]] bool is_copy_both() const { return copy_both_; }
+  /// Nothing owed need come before the client has sent more: the end of its COPY, or the Sync of its batch.
+  [[nodiscard]] bool is_awaiting_client() const;
   /// An extended-query batch has begun whose Sync was not sent yet (or was taken by COPY).
   [[nodiscard]] bool is_batch_open() const;
   [[nodiscard]] bool is_owing() const { return owed_count() != 0; }

@@ -78,8 +78,9 @@ void Session::look_around() {
   const backend::Connection* link = current_link();
   const bool is_waiting = blocked_ != Blocked::nothing;
   if (client_.state() == net::Channel::State::ended && !is_waiting) {
-    // What came whole is answered first, as the server does; then the client is gone.
-    if (link == nullptr || !link->half().is_owing()) end();
+    // What came whole is answered first, as the server does; then the client is gone. A batch without its Sync, or COPY
+    // without its end, gets no more: as with the server it is undone.
+    if (link == nullptr || !link->half().is_owing() || link->half().is_awaiting_client()) end();
   }
   if (!stop_ || is_over_) return;
   const bool is_unbegun = blocked_ == Blocked::hold;  // what a hold keeps back was not begun, and is not
@@ -121,8 +122,9 @@ Session::Served Session::serve_one() {
     case RequestVerdict::await_reply: blocked_ = Blocked::some_reply; return Served::blocked;
     case RequestVerdict::route: return route_batch(request);
     case RequestVerdict::terminate:
-      // A goodbye that finds a question on its way waits for the answer, so that the connection stays of use.
-      if (link != nullptr && half_->is_asking(link->half())) {
+      // What was asked before the goodbye is answered before it, as the server does. A question of ours that is on its way is
+      // waited for too, so that the connection stays of use.
+      if (link != nullptr && link->half().is_owing() && !link->half().is_awaiting_client()) {
         blocked_ = Blocked::replies;
       } else {
         end();

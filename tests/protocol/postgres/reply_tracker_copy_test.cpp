@@ -172,3 +172,25 @@ TEST_CASE("copy in: messages of COPY where none runs → ignored") {
   CHECK(receive(tracker, "EZCZ") == "EZCZ");
   CHECK(tracker.is_at_boundary());
 }
+
+TEST_CASE("tracker: what is owed cannot come before the client sends more → it says so, and not for what a Sync has closed") {
+  ReplyTracker tracker;
+  CHECK_FALSE(tracker.is_awaiting_client());
+  send(tracker, "Q");
+  CHECK_FALSE(tracker.is_awaiting_client());
+  send(tracker, "PBE");
+  CHECK_FALSE(tracker.is_awaiting_client());  // the query's own reply comes all the same
+  CHECK(receive(tracker, "CZ") == "CZ");
+  CHECK(tracker.is_awaiting_client());
+  send(tracker, "S");
+  CHECK_FALSE(tracker.is_awaiting_client());
+  CHECK(receive(tracker, "12CZ") == "12CZ");
+  send(tracker, "Q");
+  CHECK(receive(tracker, "G") == "G");
+  CHECK(tracker.is_awaiting_client());
+  send(tracker, "dc");
+  CHECK_FALSE(tracker.is_awaiting_client());
+  CHECK(receive(tracker, "CZ") == "CZ");
+  send(tracker, "PBEdc");
+  CHECK(tracker.is_awaiting_client());  // the server keeps CommandComplete back until Sync
+}
