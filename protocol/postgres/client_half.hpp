@@ -125,12 +125,14 @@ class PostgresClientHalf final : public ClientHalf {
                               Disposition disposition = Disposition::forward_error);
   Provision provide_own_name(const PreparedStatement& statement, PostgresBackendHalf& target, Gather& to_backend,
                              Disposition disposition);
+  Provision provide_stand_in(std::string_view name, PostgresBackendHalf& target, Gather& to_backend,
+                             Disposition disposition);
   Provision inject(PreparedStatementPointer statement, PostgresBackendHalf& target, Gather& to_backend,
                    Disposition disposition);
   static void write_renamed(ByteView frame, std::size_t name_at, std::string_view name, const std::string& new_name,
                             Gather& to_backend);
   static void write_close(std::string_view name, Gather& to_backend);
-  void close_unnamed(PostgresBackendHalf& target, Gather& to_backend);
+  void close_held(std::string_view name, PostgresBackendHalf& target, Gather& to_backend);
   Provision provide_named_in(const StatementFacts& facts, PostgresBackendHalf& target, Gather& to_backend,
                              Disposition disposition = Disposition::forward_error);
   [[nodiscard]] std::size_t count_certain(ByteView unread, const PostgresBackendHalf& target) const;

@@ -1,5 +1,6 @@
 #include "protocol/postgres/client_half.hpp"
 
+#include "protocol/postgres/frame_writer.hpp"
 #include "protocol/postgres/statement_library.hpp"
 
 #include <algorithm>
@@ -20,6 +21,17 @@ void write_length(std::span<std::byte> header, std::size_t length) {
   }
 }
 
+/// Source: PostgreSQL 15 manual 55.7, Parse: name, text, and how many types of parameters are given.
+Bytes empty_parse(std::string_view name) {
+  Bytes message;
+  FrameWriter frame(message, FrontendMessage::parse);
+  frame.fields().write_text_z(name);
+  frame.fields().write_text_z({});
+  frame.fields().write_u16_be(0);
+  frame.finish();
+  return message;
+}
+
 }  // namespace
 
 void PostgresClientHalf::propose(PreparedStatementPointer statement, const PostgresBackendHalf& target) {
@@ -29,11 +41,30 @@ void PostgresClientHalf::propose(PreparedStatementPointer statement, const Postg
 PostgresClientHalf::Provision PostgresClientHalf::provide_named_in(const StatementFacts& facts,
                                                                    PostgresBackendHalf& target, Gather& to_backend,
                                                                    Disposition disposition) {
+  const bool is_freeing = facts.statement_count == 1 && facts.executes.empty() && facts.changes.size() == 1 &&
+                          facts.changes.front().kind == SessionChange::Kind::deallocate;
+  if (is_freeing) return provide_stand_in(facts.changes.front().name, target, to_backend, disposition);
   Provision provision = Provision::not_needed;
   for_each_named_in(facts, [&](const std::string& name) {
     if (provide_statement(name, target, to_backend, disposition) == Provision::injected) provision = Provision::injected;
   });
   return provision;
+}
+
+/// DEALLOCATE needs a statement of that name, not the one that the client means: that one can perhaps not be prepared any
+/// more, since its table is gone. An empty text is prepared in its place. Source: PostgreSQL 15 manual, DEALLOCATE; 55.2.3.
+PostgresClientHalf::Provision PostgresClientHalf::provide_stand_in(std::string_view name, PostgresBackendHalf& target,
+                                                                   Gather& to_backend, Disposition disposition) {
+  const PreparedStatementPointer statement = statement_known_as(name);
+  const bool is_needed = statement && target.statements.find(name) == target.statements.end() &&
+                         (statement->shared || !statement->parse_message.empty());
+  const bool is_on_its_way = statement && !statement->shared && state_.find_statement(name) != statement;
+  if (!is_needed || is_on_its_way) return Provision::not_needed;
+  auto stand_in = std::make_shared<PreparedStatement>();
+  stand_in->name = name;
+  stand_in->parse_message = empty_parse(name);
+  target.has_lent_names = true;
+  return inject(std::move(stand_in), target, to_backend, disposition);
 }
 
 /// Prepares on `target`, under its own name, what the session has prepared on another backend.
@@ -50,7 +81,7 @@ PostgresClientHalf::Provision PostgresClientHalf::provide_statement(std::string_
   const bool is_held = held != target.statements.end();
   if (statement && is_held && is_same(*held->second, *statement)) return Provision::not_needed;
   if (!statement || statement->parse_message.empty()) {
-    if (name.empty() && is_held) close_unnamed(target, to_backend);
+    if (name.empty()) close_held(name, target, to_backend);
     return Provision::not_needed;
   }
   return inject(std::move(statement), target, to_backend, disposition);
@@ -74,6 +105,7 @@ PostgresClientHalf::Provision PostgresClientHalf::provide_own_name(const Prepare
 
 PostgresClientHalf::Provision PostgresClientHalf::inject(PreparedStatementPointer statement, PostgresBackendHalf& target,
                                                          Gather& to_backend, Disposition disposition) {
+  if (!statement->name.empty()) close_held(statement->name, target, to_backend);
   to_backend.own(statement->parse_message);
   const ReplyTracker::Noted noted =
       target.tracker.expect(ExpectedReply{Kind::parse, disposition, false, statement, nullptr});
@@ -110,10 +142,12 @@ void PostgresClientHalf::write_close(std::string_view name, Gather& to_backend) 
   to_backend.own(end);
 }
 
-/// The unnamed statement of another session, or one that this session has freed elsewhere, must not answer here.
-void PostgresClientHalf::close_unnamed(PostgresBackendHalf& target, Gather& to_backend) {
-  const auto held = target.statements.find(std::string_view{});
-  write_close({}, to_backend);
+/// What `target` holds by that name is not what the session means by it: an unnamed statement of another session, one that
+/// this session has freed elsewhere, or what stood in for it.
+void PostgresClientHalf::close_held(std::string_view name, PostgresBackendHalf& target, Gather& to_backend) {
+  const auto held = target.statements.find(name);
+  if (held == target.statements.end()) return;
+  write_close(name, to_backend);
   PreparedStatementPointer statement = held->second;
   const ReplyTracker::Noted noted =
       target.tracker.expect(ExpectedReply{Kind::close, Disposition::swallow, false, statement, nullptr});

@@ -233,8 +233,9 @@ void PostgresClientHalf::take_back_discarded(PostgresBackendHalf& source, std::s
       take_back_shared(source, entry, has_run);
     } else if (entry.kind == Kind::close) {  // it was to go, and is still there
       source.statements.insert_or_assign(entry.statement->name, entry.statement);
-    } else {
-      source.statements.erase(entry.statement->name);
+    } else if (const auto held = source.statements.find(entry.statement->name);
+               held != source.statements.end() && held->second == entry.statement) {
+      source.statements.erase(held);
     }
   }
 }

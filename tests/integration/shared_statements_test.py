@@ -93,6 +93,23 @@ class SharedStatements(Through):
         one.ask("DEALLOCATE ALL")
         self.assertEqual(self.kinds(other, bind("", "q"), execute()), ["2", "D", "C", "Z"])
 
+    def test_table_gone(self):
+        """DEALLOCATE of a statement whose table is gone, alone, prepared, and in a transaction → it succeeds, and the name is free"""
+        wire = self.client()
+        for number in range(3):
+            wire.ask("CREATE TABLE going (a int)")
+            self.assertEqual(self.kinds(wire, parse("g", "SELECT a FROM going")), ["1", "Z"])
+            if number == 2:
+                wire.ask("BEGIN")
+            wire.ask("DROP TABLE going")
+            if number == 1:
+                self.assertEqual(self.kinds(wire, parse("", "DEALLOCATE g"), bind(), execute()), ["1", "2", "C", "Z"])
+            else:
+                self.assertEqual([each.fields["C"] for each in wire.ask("DEALLOCATE g") if each.kind == "E"], [])
+        wire.ask("COMMIT")
+        self.assertEqual(self.kinds(wire, bind("", "g")), ["26000", "Z"])
+        self.assertEqual(wire.rows("SELECT count(*) FROM pg_prepared_statements WHERE name = 'g'"), [[b"0"]])
+
     def test_result_changes(self):
         """the table of a shared statement changes → who prepares it afterwards gets the new result at once"""
         one, other = self.client(), self.client()
