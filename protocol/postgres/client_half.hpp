@@ -141,6 +141,7 @@ class PostgresClientHalf final : public ClientHalf {
   [[nodiscard]] bool is_holding_uncertain(std::string_view name, const PostgresBackendHalf& target) const;
   void propose(PreparedStatementPointer statement, const PostgresBackendHalf& target);
   void note_sent(const StatementFacts& facts, PostgresBackendHalf& target);
+  [[nodiscard]] bool is_replicating() const { return pins().has(PinReason::replication); }
   void seal_read_only(const StatementFacts& facts, PostgresBackendHalf& target, Gather& to_backend);
 
   // Refusals: client_half_refusals.cpp.

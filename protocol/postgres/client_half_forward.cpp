@@ -110,9 +110,10 @@ void PostgresClientHalf::forward(const NextRequest& request, ByteView unread, Ba
 
 /// A transaction that was declared READ ONLY may run on the side that writes must not reach, so it must not
 /// become READ WRITE. The server itself refuses that once the transaction has taken a snapshot (25001).
-/// Source: PostgreSQL 15 manual, SET TRANSACTION.
+/// Source: PostgreSQL 15 manual, SET TRANSACTION. A replication connection is where writes go, and must not have taken one
+/// when it creates a slot with SNAPSHOT 'use'. Source: PostgreSQL 15 manual 55.4, CREATE_REPLICATION_SLOT.
 void PostgresClientHalf::seal_read_only(const StatementFacts& facts, PostgresBackendHalf& target, Gather& to_backend) {
-  const bool is_at_risk = target.is_transaction_read_only && !target.is_read_only_sealed &&
+  const bool is_at_risk = target.is_transaction_read_only && !target.is_read_only_sealed && !is_replicating() &&
                           target.tracker.status() == TransactionStatus::open && !target.tracker.is_batch_open() &&
                           facts.may_leave_read_only;
   if (!is_at_risk) return;

@@ -60,6 +60,8 @@ void PostgresClientHalf::note_where_pins_live(PostgresBackendHalf& source) {
 
 bool PostgresClientHalf::has_question(const BackendHalf& backend) const {
   const auto& target = static_cast<const PostgresBackendHalf&>(backend);
+  // Its connection is its own for life, and one for physical replication has no SQL. Source: PostgreSQL 15 manual 55.4.
+  if (is_replicating()) return false;
   // While more replies may come than are owed, one of them would be taken for the answer's.
   return &target == doubted_ && is_doubtful() && !target.question && target.is_at_boundary() && !target.tracker.is_in_doubt();
 }

@@ -1,5 +1,6 @@
 """Replication connections: passed through, on the side that takes the writes, for life."""
 
+import io
 import pathlib
 import select
 import shutil
@@ -50,14 +51,30 @@ class Replication(Through):
             seen.append(message.payload)
             message.cursor.send_feedback(flush_lsn=message.data_start, reply=True)
 
+    def test_first_copy(self):
+        """what a subscription does for each table: a slot with its snapshot in a READ ONLY transaction → created, and used"""
+        connection = self.open(psycopg2.extras.LogicalReplicationConnection)
+        cursor = connection.cursor()
+        cursor.execute("BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ")
+        cursor.execute("CREATE_REPLICATION_SLOT copying TEMPORARY LOGICAL pgoutput (SNAPSHOT 'use')")
+        copied = io.StringIO()
+        cursor.copy_expert("COPY side TO STDOUT", copied)
+        self.assertEqual(copied.getvalue(), "blue\n")
+        cursor.execute("COMMIT")
+
     def test_base_backup(self):
-        """pg_basebackup through the proxy → a whole copy of blue's files"""
+        """pg_basebackup through the proxy, the log with it or beside it under a slot of its own → a whole copy of blue's files"""
+        for log in ("fetch", "stream"):
+            with self.subTest(log=log):
+                self.take_base_backup(log)
+
+    def take_base_backup(self, log):
         target = make_scratch() / "copy"
         target.mkdir()
         if unprivileged():
             shutil.chown(target, "postgres", "postgres")
         host, port = self.proxy.address()
-        subprocess.run([BIN / "pg_basebackup", "-h", host, "-p", str(port), "-U", "postgres", "-D", target, "-X", "fetch",
+        subprocess.run([BIN / "pg_basebackup", "-h", host, "-p", str(port), "-U", "postgres", "-D", target, "-X", log,
                         "-c", "fast", "--no-sync"], check=True, cwd="/", timeout=60, stdout=subprocess.PIPE,
                        stderr=subprocess.STDOUT, **unprivileged())
         check = subprocess.run([BIN / "pg_verifybackup", "-n", target], cwd="/", timeout=60, text=True, stdout=subprocess.PIPE,

@@ -253,6 +253,27 @@ TEST_CASE("client half: a READ ONLY transaction asked to become READ WRITE → s
         text_of(refusal));
 }
 
+TEST_CASE("client half: a slot is created in a replication connection's READ ONLY transaction → nothing in front, and nothing asked behind it") {
+  Conversation it;
+  Login login;
+  login.is_replication = true;
+  PostgresClientHalf client(login, it.analyser, it.options);
+  client.write_welcome(it.blue, CancelKey{7, Bytes(4)}, it.welcome);
+  const auto exchange = [&](const Bytes& request, const Bytes& reply) {
+    Gather sent;
+    Gather told;
+    client.forward(client.next_request(request, &it.blue), request, it.blue, sent);
+    REQUIRE(client.relay(it.blue, reply, told, it.completed).has_value());
+    CHECK_FALSE(client.has_question(it.blue));
+    return text_of(sent);
+  };
+  exchange(query_message("BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ"), complete("BEGIN") + ready_message('T'));
+  const Bytes request = query_message("CREATE_REPLICATION_SLOT \"s\" LOGICAL pgoutput (SNAPSHOT 'use')");
+  CHECK(exchange(request, complete("CREATE_REPLICATION_SLOT") + ready_message('T')) == text_of(request));
+  exchange(query_message("COMMIT"), complete("COMMIT") + ready_message('I'));
+  exchange(query_message("IDENTIFY_SYSTEM"), complete("IDENTIFY_SYSTEM") + ready_message('I'));
+}
+
 TEST_CASE("client half: Sync while COPY reads data → sent all the same: the backend would answer it if the COPY had failed") {
   Conversation it;
   it.send(query_message("COPY t FROM STDIN"), it.blue);
