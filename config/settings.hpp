@@ -212,10 +212,10 @@ struct Health {
   std::string database = "postgres";
 };
 
-/// How the authority of a pair moves.
 /// What follows when something in a soak is not as it should be.
-enum class OnBreach : std::uint8_t { page, reverse };
+enum class OnBreach : std::uint8_t { page, freeze, reverse };
 
+/// How the authority of a pair moves.
 struct Switchover {
   std::optional<BackendLogin> login;   ///< nothing: that of the catalogue, of `auth_query`, or of the probes
   std::string database = "postgres";   ///< where what concerns the whole server is asked

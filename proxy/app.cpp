@@ -330,7 +330,7 @@ admin::PlanChange App::publish(AppPair& pair, routing::PlanSnapshot plan) {
 protocol::Result<admin::PlanChange> App::set_weights(const std::string& pair_name, const std::string& rule_name,
                                                      routing::Weights reads) {
   const std::lock_guard lock(control_mutex_);
-  if (auto refusal = refusal_of_changes()) return *refusal;
+  if (auto refusal = refusal_of_weights(pair_name)) return *refusal;
   AppPair* pair = find_pair(pair_name);
   if (pair == nullptr) return unknown_pair(pair_name);
   protocol::Result<routing::Plan> plan = routing::with_weights(*pair->history().current(), rule_name, reads);
@@ -340,7 +340,7 @@ protocol::Result<admin::PlanChange> App::set_weights(const std::string& pair_nam
 
 protocol::Result<admin::PlanChange> App::rollback(const std::string& pair_name) {
   const std::lock_guard lock(control_mutex_);
-  if (auto refusal = refusal_of_changes()) return *refusal;
+  if (auto refusal = refusal_of_weights(pair_name)) return *refusal;
   AppPair* pair = find_pair(pair_name);
   if (pair == nullptr) return unknown_pair(pair_name);
   protocol::Result<routing::PlanSnapshot> plan = pair->history().rollback();

@@ -123,6 +123,7 @@ class App final : public admin::Control, private admin::SwitchoverControl {
   [[nodiscard]] protocol::Result<routing::SwitchoverStanding> standing(const std::string& pair) override;
   [[nodiscard]] protocol::Status abort(const std::string& pair, const routing::ChangeAsker& asker) override;
   [[nodiscard]] protocol::Status set_authority(const std::string& pair, routing::Side side, const routing::ChangeAsker& asker) override;
+  [[nodiscard]] protocol::Status freeze(const std::string& pair, admin::Freezing freezing, const routing::ChangeAsker& asker) override;
   [[nodiscard]] protocol::Result<std::vector<std::string>> history(const std::string& pair) override;
   void note_change(const admin::NotedChange& change) override;
   [[nodiscard]] AppPair* find_pair(const std::string& name) const;
@@ -130,6 +131,7 @@ class App final : public admin::Control, private admin::SwitchoverControl {
   protocol::Status open_admin(lifecycle::InheritedSockets& sockets);
   [[nodiscard]] protocol::Status choose_tag(const Inheritance& inheritance);
   [[nodiscard]] std::optional<protocol::Error> refusal_of_changes() const;
+  [[nodiscard]] std::optional<protocol::Error> refusal_of_weights(const std::string& pair) const;
 
   // Reload: app_reload.cpp.
   /// What a reload does to one pair of the new configuration.

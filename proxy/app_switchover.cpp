@@ -75,6 +75,16 @@ routing::SwitchoverTerms terms_of(const config::Switchover& configured) {
   return terms;
 }
 
+switchover::Controller::Soak::OnBreach on_breach_of(config::OnBreach configured) {
+  using OnBreach = switchover::Controller::Soak::OnBreach;
+  switch (configured) {
+    case config::OnBreach::page: return OnBreach::page;
+    case config::OnBreach::freeze: return OnBreach::freeze;
+    case config::OnBreach::reverse: return OnBreach::reverse;
+  }
+  return OnBreach::page;
+}
+
 std::int64_t wall_ms() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
@@ -165,8 +175,7 @@ AppSwitchover::AppSwitchover(App& app, AppPair& pair, Options options, telemetry
   wanted.pair = pair.name();
   wanted.terms = terms_of(pair.settings().pair->switchover);
   const config::Switchover& configured = pair.settings().pair->switchover;
-  wanted.soak.on_breach = configured.on_breach == config::OnBreach::reverse ? switchover::Controller::Soak::OnBreach::reverse
-                                                                           : switchover::Controller::Soak::OnBreach::page;
+  wanted.soak.on_breach = on_breach_of(configured.on_breach);
   wanted.soak.guard.errors_percent_max = configured.soak_errors_max;
   wanted.soak.guard.latency_max = configured.soak_latency_max;
   wanted.soak.questions = configured.soak_questions;

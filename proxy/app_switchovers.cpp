@@ -156,6 +156,25 @@ protocol::Status App::set_authority(const std::string& pair, Side side, const ro
   return done;
 }
 
+protocol::Status App::freeze(const std::string& pair, admin::Freezing freezing, const routing::ChangeAsker& asker) {
+  const auto found = find_switchover(pair);
+  if (!found) return found.error();
+  const bool is_freezing = freezing == admin::Freezing::frozen;
+  protocol::Status done = (*found)->controller().freeze(is_freezing ? "by " + asker.who + (asker.why.empty() ? "" : ": " + asker.why) : "");
+  if (done) note(pair, "freeze", asker, "", is_freezing ? "frozen" : "thawed");
+  return done;
+}
+
+/// Precondition: control_mutex_ is held.
+std::optional<protocol::Error> App::refusal_of_weights(const std::string& pair) const {
+  for (const auto& each : switchovers_) {
+    if (each->pair().name() != pair) continue;
+    const std::string why = each->controller().frozen();
+    if (!why.empty()) return refused("the traffic of pair " + pair + " is frozen (" + why + "); `crossfade thaw " + pair + "` lets it move again");
+  }
+  return refusal_of_changes();
+}
+
 protocol::Result<std::vector<std::string>> App::history(const std::string& pair) {
   const auto found = find_switchover(pair);
   if (!found) return found.error();

@@ -70,6 +70,7 @@ struct SwitchoverStanding {
   std::uint64_t epoch = 0;
   PerSide<bool> is_fenced{};
   std::int64_t since_ms = 0;
+  std::string frozen;            ///< why the traffic is to stay as it is; empty: it need not
   SwitchoverStep step = SwitchoverStep::idle;
   LastChange last_change = LastChange::nothing;
   std::optional<SwitchoverAttempt> attempt;  ///< under way, or the last one

@@ -20,6 +20,11 @@ struct NotedChange {
   routing::LastChange kind = routing::LastChange::nothing;  ///< what a rollback takes back from now on; nothing: as before
 };
 
+enum class Freezing : std::uint8_t {
+  frozen,  ///< weights and the authority stay as they are
+  thawed,
+};
+
 /// Between the admin endpoint and the switchovers of all pairs. Nothing waits for a step. Errors: configuration_invalid for an
 /// unknown pair, one without a durable state, and what cannot be now.
 class SwitchoverControl {
@@ -31,6 +36,7 @@ class SwitchoverControl {
   [[nodiscard]] virtual protocol::Status abort(const std::string& pair, const routing::ChangeAsker& asker) = 0;
   /// An operator says who has the authority, where nobody knows.
   [[nodiscard]] virtual protocol::Status set_authority(const std::string& pair, routing::Side side, const routing::ChangeAsker& asker) = 0;
+  [[nodiscard]] virtual protocol::Status freeze(const std::string& pair, Freezing freezing, const routing::ChangeAsker& asker) = 0;
   /// Earlier attempts, oldest first, each a JSON object on a line.
   [[nodiscard]] virtual protocol::Result<std::vector<std::string>> history(const std::string& pair) = 0;
   /// For the audit, and so that a rollback knows what was last.

@@ -105,6 +105,26 @@ Response put_authority(const Call& call) {
   return response;
 }
 
+namespace {
+
+Response freeze(const Call& call, Freezing freezing, std::string_view word) {
+  SwitchoverControl* switchovers = call.control.switchovers();
+  if (switchovers == nullptr) return no_switchovers();
+  const auto asker = parse_asker(call.request.body, call.request.peer);
+  if (!asker) return error_response(400, asker.error().detail);
+  const protocol::Status done = switchovers->freeze(call.names[0], freezing, *asker);
+  if (!done) return failed(done.error());
+  Response response = told({{"pair", call.names[0]}, {"frozen", freezing == Freezing::frozen}}, 202);
+  response.change = "pair " + call.names[0] + ": " + std::string(word) + " by " + asker->who;
+  return response;
+}
+
+}  // namespace
+
+Response post_freeze(const Call& call) { return freeze(call, Freezing::frozen, "frozen"); }
+
+Response post_thaw(const Call& call) { return freeze(call, Freezing::thawed, "thawed"); }
+
 std::optional<Response> roll_authority_back(const Call& call) {
   SwitchoverControl* switchovers = call.control.switchovers();
   if (switchovers == nullptr) return std::nullopt;

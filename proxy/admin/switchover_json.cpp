@@ -168,6 +168,7 @@ json::object standing_json(const std::string& pair, const routing::SwitchoverSta
                       {"trouble", text_or_null(standing.trouble)},
                       {"epoch", standing.epoch},
                       {"since_ms", standing.since_ms},
+                      {"frozen", text_or_null(standing.frozen)},
                       {"fenced", {{"blue", standing.is_fenced[Side::blue]}, {"green", standing.is_fenced[Side::green]}}},
                       {"step", routing::name_of(standing.step)},
                       {"last_change", routing::name_of(standing.last_change)},

@@ -158,6 +158,14 @@ int show_plainly(const Remote& remote, const protocol::Result<HttpReply>& reply,
   return static_cast<int>(ExitCode::done);
 }
 
+int ask_plainly(const Remote& remote, const SwitchoverOrder& order, std::string_view path, std::string_view words) {
+  json::object body;
+  say_asker(order, body);
+  return with_pair(remote, order.pair, [&](const std::string& pair) {
+    return show_plainly(remote, send(remote, "POST", pair_path(pair, path), json::serialize(body)), words);
+  });
+}
+
 std::string history_text(const json::object& history) {
   Table table({{"number", Align::right}, {"from"}, {"to"}, {"end"}, {"held", Align::right}, {"waited", Align::right}, {"by"}, {"why"}});
   for (const json::value& value : history.at("attempts").as_array()) {
@@ -189,11 +197,15 @@ int roll_back(const Remote& remote, const SwitchoverOrder& order) {
 }
 
 int abort_switchover(const Remote& remote, const SwitchoverOrder& order) {
-  json::object body;
-  say_asker(order, body);
-  return with_pair(remote, order.pair, [&](const std::string& pair) {
-    return show_plainly(remote, send(remote, "POST", pair_path(pair, "/switchover/abort"), json::serialize(body)), "it is being undone");
-  });
+  return ask_plainly(remote, order, "/switchover/abort", "it is being undone");
+}
+
+int freeze_traffic(const Remote& remote, const SwitchoverOrder& order) {
+  return ask_plainly(remote, order, "/freeze", "weights and the authority stay as they are");
+}
+
+int thaw_traffic(const Remote& remote, const SwitchoverOrder& order) {
+  return ask_plainly(remote, order, "/thaw", "weights and the authority may move again");
 }
 
 int set_authority(const Remote& remote, const SwitchoverOrder& order) {

@@ -27,6 +27,9 @@ struct SwitchoverOrder {
 /// Weights at once, or the authority as switch_over() does: whatever was changed last.
 [[nodiscard]] int roll_back(const Remote& remote, const SwitchoverOrder& order);
 [[nodiscard]] int abort_switchover(const Remote& remote, const SwitchoverOrder& order);
+/// Weights and the authority stay as they are, or may move again.
+[[nodiscard]] int freeze_traffic(const Remote& remote, const SwitchoverOrder& order);
+[[nodiscard]] int thaw_traffic(const Remote& remote, const SwitchoverOrder& order);
 [[nodiscard]] int show_history(const Remote& remote, const std::string& pair);
 [[nodiscard]] int set_authority(const Remote& remote, const SwitchoverOrder& order);
 /// Reads an audit's file and tells whether its chain is whole.

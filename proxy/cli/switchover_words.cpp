@@ -55,6 +55,15 @@ void add_switchover_commands(CLI::App& app, SwitchoverWords& words, const Switch
   rollback->get_option("PAIR")->required();
   add(*rollback, roll_back);
 
+  CLI::App* freeze = app.add_subcommand("freeze", "Neither weights nor the authority move until they are thawed");
+  CLI::App* thaw = app.add_subcommand("thaw", "They may move again");
+  for (CLI::App* each : {freeze, thaw}) {
+    each->add_option("PAIR", words.order.pair, "Needed where there are several");
+    add_asker(*each, words.order);
+  }
+  add(*freeze, freeze_traffic);
+  add(*thaw, thaw_traffic);
+
   CLI::App* history = app.add_subcommand("history", "The switchovers so far");
   history->add_option("PAIR", words.order.pair, "Needed where there are several");
   hooks.add_remote_options(*history);

@@ -2,6 +2,7 @@
 
 #include "proxy/switchover/durable_file.hpp"
 
+#include <algorithm>
 #include <optional>
 #include <sstream>
 
@@ -13,6 +14,16 @@ using routing::SwitchoverRemains;
 namespace {
 
 constexpr std::string_view first_line = "crossfade authority 1";
+
+/// The last line, and only where something is frozen.
+constexpr std::string_view frozen_key = "frozen ";
+constexpr std::size_t frozen_bytes_max = 1'000;
+
+std::string on_one_line(std::string text) {
+  text.resize(std::min(text.size(), frozen_bytes_max));
+  std::ranges::replace_if(text, [](char c) { return c == '\n' || c == '\r'; }, ' ');
+  return text;
+}
 
 std::string_view name_of_remains(SwitchoverRemains remains) {
   switch (remains) {
@@ -50,6 +61,7 @@ std::string encode_record(const AuthorityRecord& record) {
         << (record.is_fenced[Side::blue] ? "fenced" : "open") << "\ngreen "
         << (record.is_fenced[Side::green] ? "fenced" : "open") << "\nchange " << routing::name_of(record.last_change) << "\nsince "
         << record.since_ms << "\n";
+  if (!record.frozen.empty()) lines << frozen_key << on_one_line(record.frozen) << "\n";
   return with_checksum(lines.str());
 }
 
@@ -83,6 +95,11 @@ protocol::Result<AuthorityRecord> decode_record(std::string_view text) {
   record.last_change = *last_change;
   record.is_fenced[Side::blue] = blue == "fenced";
   record.is_fenced[Side::green] = green == "fenced";
+  std::getline(lines, line);
+  if (std::getline(lines, line)) {
+    if (!line.starts_with(frozen_key)) return unreadable("it says something that this version does not know");
+    record.frozen = line.substr(frozen_key.size());
+  }
   return record;
 }
 

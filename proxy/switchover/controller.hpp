@@ -27,7 +27,7 @@ class Controller {
  public:
   /// What a soak looks at, and what follows when something is not as it should be.
   struct Soak {
-    enum class OnBreach : std::uint8_t { page, reverse } on_breach = OnBreach::page;
+    enum class OnBreach : std::uint8_t { page, freeze, reverse } on_breach = OnBreach::page;
     routing::GuardTerms guard;
     std::vector<std::string> questions;  ///< asked of the new authority
   };
@@ -68,6 +68,11 @@ class Controller {
   /// An operator says who has the authority. Errors: configuration_invalid while it is known, unless it is that side.
   [[nodiscard]] protocol::Status set_authority(routing::Side authority);
   [[nodiscard]] Standing standing() const;
+  /// The traffic is to stay as it is, until somebody thaws it or accepts the finding `frozen`; durable. Why, in words; empty: no longer.
+  /// Errors: configuration_invalid while a switchover is under way or nobody knows the authority, internal when the disk fails.
+  [[nodiscard]] protocol::Status freeze(const std::string& why);
+  /// Empty: it need not stay.
+  [[nodiscard]] std::string frozen() const;
   /// What a rollback would take back.
   [[nodiscard]] LastChange last_change() const;
   void note_change(LastChange change);
@@ -88,6 +93,7 @@ class Controller {
   void work(std::unique_lock<std::mutex>& lock, const routing::SwitchoverOrder& order);
   void watch_soak(std::unique_lock<std::mutex>& lock);
   void end_soak(const std::string& trouble);
+  [[nodiscard]] protocol::Status write_frozen(const std::string& why);
   void check_only(std::unique_lock<std::mutex>& lock);
   void take_claim(std::unique_lock<std::mutex>& lock);
   void put_up_fence(std::unique_lock<std::mutex>& lock);

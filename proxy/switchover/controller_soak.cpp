@@ -61,6 +61,7 @@ void Controller::end_soak(const std::string& trouble) {
   const Side back = routing::other(record_.authority);
   // What has come back stays, whatever is found there: otherwise the authority would go to and fro.
   const bool is_reversing = options_.soak.on_breach == Soak::OnBreach::reverse && !std::exchange(is_brought_back_, false);
+  const bool is_freezing = options_.soak.on_breach == Soak::OnBreach::freeze;
   machine_.note(soak_->number, SwitchoverOutcome::failed, trouble, now());
   soak_.reset();
   guard_.reset();
@@ -69,7 +70,11 @@ void Controller::end_soak(const std::string& trouble) {
                     {{"pair", std::string_view(options_.pair)},
                      {"authority", routing::name_of(record_.authority)},
                      {"cause", std::string_view(trouble)},
-                     {"follows", is_reversing ? "the authority goes back" : "nothing"}});
+                     {"follows", is_reversing ? "the authority goes back" : is_freezing ? "the traffic stays as it is" : "nothing"}});
+  if (is_freezing) {
+    const protocol::Status frozen = write_frozen("after the switchover: " + trouble);
+    if (!frozen) around_.log.write(LogLevel::error, "the traffic is frozen, but would not be after a restart", {{"pair", std::string_view(options_.pair)}});
+  }
   if (options_.on_breach) options_.on_breach(trouble);
   if (!is_reversing) return;
   Request request;
@@ -80,6 +85,28 @@ void Controller::end_soak(const std::string& trouble) {
   if (machine_.begin(wish, now())) return;
   is_brought_back_ = true;
   begin_attempt(request);
+}
+
+/// Under mutex_. In force whatever the disk says.
+protocol::Status Controller::write_frozen(const std::string& why) {
+  record_.frozen = why;
+  const StateFile::Written written = file_.write(record_);
+  if (written.outcome == SwitchoverOutcome::done) return {};
+  return protocol::failure(protocol::ErrorCode::internal, protocol::Blame::self, written.words);
+}
+
+protocol::Status Controller::freeze(const std::string& why) {
+  const std::lock_guard lock(mutex_);
+  const bool is_known = trouble_.empty() && !claim_;
+  const bool is_still = machine_.step() == SwitchoverStep::idle || machine_.step() == SwitchoverStep::soak;
+  if (is_known && is_still) return write_frozen(why);
+  return protocol::failure(protocol::ErrorCode::configuration_invalid, protocol::Blame::operator_,
+                           is_known ? "a switchover is under way; abort it first" : "nobody knows which side has the authority");
+}
+
+std::string Controller::frozen() const {
+  const std::lock_guard lock(mutex_);
+  return record_.frozen;
 }
 
 }  // namespace proxy::switchover

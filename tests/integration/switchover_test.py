@@ -180,6 +180,25 @@ class Moving(switching.Switching):
         self.assertEqual(reply.status, 200, reply.text)
         self.assertEqual((self.standing()["authority"], self.proxy.status()["rules"][0]["reads"]["green"]), ("blue", 0))
 
+    def test_frozen(self):
+        """the traffic is frozen → weights are refused and a switchover has to accept it, after a restart too, until it is thawed"""
+        words = {word: [proxy.CROSSFADE, word, "shop", "--admin", "http://" + self.proxy.addresses["admin"], "--why", "a fair"]
+                 for word in ("freeze", "thaw")}
+        frozen = subprocess.run(words["freeze"], capture_output=True, text=True)
+        self.addCleanup(subprocess.run, words["thaw"], capture_output=True)
+        self.assertEqual(frozen.returncode, 0, frozen.stderr)
+        reply = self.proxy.ask("PUT", "/api/v1/pairs/shop/rules/reads/weights", {"reads": {"blue": 70, "green": 30}})
+        self.assertEqual(reply.status, 409, reply.text)
+        self.assertIn("a fair", reply.text)
+        attempt = self.ask_for()
+        self.assertEqual((attempt["end"], attempt["failure"]), ("undone", "check: 1 blocker: frozen"))
+        self.assertEqual(self.ask_for(accept=[*ACCEPTED, "frozen"])["end"], "moved")
+        self.assertIn("a fair", self.standing()["frozen"])
+        thawed = subprocess.run(words["thaw"], capture_output=True, text=True)
+        self.assertEqual(thawed.returncode, 0, thawed.stderr)
+        self.assertIsNone(self.standing()["frozen"])
+        self.move(to="blue")
+
     def test_foreign_session_is_fenced(self):
         """a session beside the proxy → it is ended by the fence, and what comes later on the old authority is read-only"""
         foreign = sides()["blue"].connect(database="moved")

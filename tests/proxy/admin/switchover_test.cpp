@@ -41,6 +41,10 @@ class FakeSwitchovers final : public fake::Control, public proxy::admin::Switcho
     askers.push_back(asker);
     return {};
   }
+  protocol::Status freeze(const std::string&, proxy::admin::Freezing freezing, const routing::ChangeAsker& asker) override {
+    standing_now.frozen = freezing == proxy::admin::Freezing::frozen ? asker.who : "";
+    return {};
+  }
   protocol::Result<std::vector<std::string>> history(const std::string&) override {
     routing::SwitchoverAttempt attempt;
     attempt.number = 3;
@@ -159,4 +163,13 @@ TEST_CASE("switchover: abort, authority, history → passed on; a torn line of t
   const json::value standing = json::parse(desk.ask("GET", path).body);
   CHECK(standing.at("authority") == "green");
   CHECK(standing.at("attempt").is_null());
+}
+
+TEST_CASE("switchover: freeze and thaw → passed on, and told") {
+  Desk desk;
+  CHECK(desk.ask("POST", "/api/v1/pairs/shop/freeze", R"({"who": "ann"})").status == 202);
+  CHECK(json::parse(desk.ask("GET", path).body).at("frozen") == "ann");
+  CHECK(desk.ask("POST", "/api/v1/pairs/shop/thaw", R"({"whom": "ann"})").status == 400);
+  CHECK(desk.ask("POST", "/api/v1/pairs/shop/thaw").status == 202);
+  CHECK(json::parse(desk.ask("GET", path).body).at("frozen").is_null());
 }

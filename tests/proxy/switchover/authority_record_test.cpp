@@ -19,6 +19,7 @@ AuthorityRecord some_record() {
   record.is_fenced[Side::blue] = true;
   record.last_change = routing::LastChange::switchover;
   record.since_ms = 1'700'000'000'123;
+  record.frozen = "3 of 200 requests failed";
   return record;
 }
 
@@ -28,6 +29,14 @@ TEST_CASE("authority record: written and read → the same") {
   const auto read = proxy::switchover::decode_record(proxy::switchover::encode_record(some_record()));
   REQUIRE(read);
   CHECK(*read == some_record());
+}
+
+TEST_CASE("authority record: nothing is frozen, or in words of several lines → read so, on one line") {
+  AuthorityRecord record = some_record();
+  record.frozen.clear();
+  CHECK(*proxy::switchover::decode_record(proxy::switchover::encode_record(record)) == record);
+  record.frozen = "ERROR\nDETAIL";
+  CHECK(proxy::switchover::decode_record(proxy::switchover::encode_record(record))->frozen == "ERROR DETAIL");
 }
 
 TEST_CASE("authority record: cut at every byte, or any byte changed → refused") {

@@ -345,3 +345,31 @@ TEST_CASE("controller: requests fail in the soak, and the operator wants it so â
   // Nobody accepts what an operator accepted for the way there.
   CHECK(back.end == AttemptEnd::undone);
 }
+
+TEST_CASE("controller: requests fail in the soak, and the operator wants all to stay â†’ frozen, durably; a switchover has to accept that, until it is thawed") {
+  Scene scene;
+  scene.fake.failing = "test";
+  Controller::Soak soak;
+  soak.on_breach = Controller::Soak::OnBreach::freeze;
+  soak.questions = {"SELECT false"};
+  Controller& controller = scene.start(soak, routing::SwitchoverTime{3'600'000});
+  REQUIRE(controller.begin(Scene::request()));
+  CHECK(scene.ended().end == AttemptEnd::moved);
+  CHECK(scene.breach() == "as the case says");
+  CHECK(controller.standing().frozen == "after the switchover: as the case says");
+  CHECK(scene.durable().frozen == controller.frozen());
+  CHECK(scene.durable().authority == Side::green);
+  REQUIRE(controller.begin(Scene::request(Side::blue)));
+  CHECK(scene.ended(2).failure == "check: 1 blocker: frozen");
+  {
+    const std::lock_guard lock(scene.fake.mutex);
+    scene.fake.failing.clear();
+  }
+  Request accepting = Scene::request(Side::blue);
+  accepting.accepted.emplace_back("frozen");
+  REQUIRE(controller.begin(accepting));
+  CHECK(scene.ended(3).end == AttemptEnd::moved);
+  CHECK_FALSE(controller.frozen().empty());
+  REQUIRE(controller.freeze(""));
+  CHECK(scene.durable().frozen.empty());
+}
