@@ -231,6 +231,7 @@ struct Switchover {
   std::chrono::milliseconds soak_latency_max{0};    ///< of 99 % of the requests; 0: not looked at
   std::vector<std::string> soak_questions;
   OnBreach on_breach = OnBreach::page;
+  std::chrono::milliseconds verification_age_max{0};  ///< 0: none is needed
   std::uint32_t sequence_headroom = 100;
 };
 

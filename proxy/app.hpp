@@ -124,6 +124,7 @@ class App final : public admin::Control, private admin::SwitchoverControl {
   [[nodiscard]] protocol::Status abort(const std::string& pair, const routing::ChangeAsker& asker) override;
   [[nodiscard]] protocol::Status set_authority(const std::string& pair, routing::Side side, const routing::ChangeAsker& asker) override;
   [[nodiscard]] protocol::Status freeze(const std::string& pair, admin::Freezing freezing, const routing::ChangeAsker& asker) override;
+  [[nodiscard]] protocol::Status verify(const std::string& pair, bool is_equal, const routing::ChangeAsker& asker) override;
   [[nodiscard]] protocol::Result<std::vector<std::string>> history(const std::string& pair) override;
   void note_change(const admin::NotedChange& change) override;
   [[nodiscard]] AppPair* find_pair(const std::string& name) const;

@@ -179,6 +179,7 @@ AppSwitchover::AppSwitchover(App& app, AppPair& pair, Options options, telemetry
   wanted.soak.guard.errors_percent_max = configured.soak_errors_max;
   wanted.soak.guard.latency_max = configured.soak_latency_max;
   wanted.soak.questions = configured.soak_questions;
+  wanted.verification_age_max = configured.verification_age_max;
   wanted.on_breach = std::move(options.on_breach);
   wanted.halt_at = std::move(options.halt_at);
   wanted.on_end = std::move(options.on_end);

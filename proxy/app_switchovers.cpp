@@ -165,6 +165,14 @@ protocol::Status App::freeze(const std::string& pair, admin::Freezing freezing, 
   return done;
 }
 
+protocol::Status App::verify(const std::string& pair, bool is_equal, const routing::ChangeAsker& asker) {
+  const auto found = find_switchover(pair);
+  if (!found) return found.error();
+  protocol::Status done = (*found)->controller().verify({0, is_equal, asker.who + (asker.why.empty() ? "" : " (" + asker.why + ")")});
+  if (done) note(pair, "verification", asker, "", is_equal ? "equal" : "different");
+  return done;
+}
+
 /// Precondition: control_mutex_ is held.
 std::optional<protocol::Error> App::refusal_of_weights(const std::string& pair) const {
   for (const auto& each : switchovers_) {

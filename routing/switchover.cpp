@@ -170,13 +170,18 @@ void Switchover::resume(SwitchoverRemains remains, Side to, SwitchoverTime now) 
   enter(Step::flip, now);
 }
 
+std::optional<SwitchoverTime> Switchover::cools_until(SwitchoverTime now) const {
+  if (step_ != Step::idle || !cool_at_ || now >= *cool_at_) return std::nullopt;
+  return cool_at_;
+}
+
 std::optional<std::string> Switchover::begin(const SwitchoverWish& wish, SwitchoverTime now) {
   if (step_ == Step::disowned) return "nobody knows who has the authority; an operator must say so first";
   if (step_ != Step::idle && step_ != Step::soak) return "a switchover is under way, in step " + std::string(name_of(step_));
   if (wish.to == authority_) return std::string(name_of(wish.to)) + " has the authority already";
-  const bool is_cool = !cool_at_ || now >= *cool_at_ || wish.urgency == SwitchoverUrgency::now;
-  if (!is_cool && step_ == Step::idle) {
-    const auto left = std::chrono::ceil<std::chrono::seconds>(*cool_at_ - now);
+  const std::optional<SwitchoverTime> cool_at = cools_until(now);
+  if (cool_at && wish.urgency != SwitchoverUrgency::now) {
+    const auto left = std::chrono::ceil<std::chrono::seconds>(*cool_at - now);
     return "the last attempt has just failed; the next may begin in " + std::to_string(left.count()) + " s";
   }
   if (step_ == Step::soak) finish(now);

@@ -144,6 +144,8 @@ class Switchover {
   void resume(SwitchoverRemains remains, Side to, SwitchoverTime now);
   /// Why not, in words; nothing: it has begun.
   [[nodiscard]] std::optional<std::string> begin(const SwitchoverWish& wish, SwitchoverTime now);
+  /// Until when a wish that is not urgent is refused, after an attempt that was undone. Nothing: it is not.
+  [[nodiscard]] std::optional<SwitchoverTime> cools_until(SwitchoverTime now) const;
   /// Back to the old authority as soon as the order under way is answered. Why not, in words.
   [[nodiscard]] std::optional<std::string> abort(std::string reason);
   /// At the start it cannot be told who has the authority. Once, before all else.

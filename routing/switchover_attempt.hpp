@@ -62,6 +62,14 @@ struct SwitchoverAttempt {
   std::uint64_t transactions_ended = 0;    ///< by a drain that could not wait
 };
 
+/// What somebody who has compared all rows of both sides has said.
+struct Verification {
+  std::int64_t at_ms = 0;  ///< since 1970; 0: nobody has said anything yet
+  bool is_equal = false;
+  std::string by;
+  bool operator==(const Verification&) const = default;
+};
+
 /// Where a pair stands.
 struct SwitchoverStanding {
   Side authority = Side::blue;
@@ -70,6 +78,7 @@ struct SwitchoverStanding {
   std::uint64_t epoch = 0;
   PerSide<bool> is_fenced{};
   std::int64_t since_ms = 0;
+  Verification verification;
   std::string frozen;            ///< why the traffic is to stay as it is; empty: it need not
   SwitchoverStep step = SwitchoverStep::idle;
   LastChange last_change = LastChange::nothing;

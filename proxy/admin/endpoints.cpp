@@ -207,7 +207,7 @@ constexpr std::string_view weights_path = "/api/v1/pairs/{pair}/rules/{rule}/wei
 
 constexpr std::string_view switchover_path = "/api/v1/pairs/{pair}/switchover";
 
-constexpr std::array<Endpoint, 24> endpoint_table{{
+constexpr std::array<Endpoint, 25> endpoint_table{{
     {"GET", "/healthz", Guard::open, Reach::none, get_health},
     {"GET", "/readyz", Guard::open, Reach::control, get_readiness},
     {"GET", "/metrics", Guard::guarded, Reach::control, get_metrics},
@@ -224,6 +224,7 @@ constexpr std::array<Endpoint, 24> endpoint_table{{
     {"POST", "/api/v1/pairs/{pair}/switchover/abort", Guard::guarded, Reach::control, post_switchover_abort},
     {"POST", "/api/v1/pairs/{pair}/freeze", Guard::guarded, Reach::control, post_freeze},
     {"POST", "/api/v1/pairs/{pair}/thaw", Guard::guarded, Reach::control, post_thaw},
+    {"POST", "/api/v1/pairs/{pair}/verification", Guard::guarded, Reach::control, post_verification},
     {"GET", "/api/v1/pairs/{pair}/history", Guard::guarded, Reach::control, get_history},
     {"PUT", "/api/v1/pairs/{pair}/authority", Guard::guarded, Reach::control, put_authority},
     {"GET", "/api/v1/pairs/{pair}/mirror", Guard::guarded, Reach::control, get_mirror},

@@ -37,6 +37,8 @@ class SwitchoverControl {
   /// An operator says who has the authority, where nobody knows.
   [[nodiscard]] virtual protocol::Status set_authority(const std::string& pair, routing::Side side, const routing::ChangeAsker& asker) = 0;
   [[nodiscard]] virtual protocol::Status freeze(const std::string& pair, Freezing freezing, const routing::ChangeAsker& asker) = 0;
+  /// Somebody has compared all rows of both sides.
+  [[nodiscard]] virtual protocol::Status verify(const std::string& pair, bool is_equal, const routing::ChangeAsker& asker) = 0;
   /// Earlier attempts, oldest first, each a JSON object on a line.
   [[nodiscard]] virtual protocol::Result<std::vector<std::string>> history(const std::string& pair) = 0;
   /// For the audit, and so that a rollback knows what was last.

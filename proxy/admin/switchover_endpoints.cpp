@@ -125,6 +125,18 @@ Response post_freeze(const Call& call) { return freeze(call, Freezing::frozen, "
 
 Response post_thaw(const Call& call) { return freeze(call, Freezing::thawed, "thawed"); }
 
+Response post_verification(const Call& call) {
+  SwitchoverControl* switchovers = call.control.switchovers();
+  if (switchovers == nullptr) return no_switchovers();
+  const auto said = parse_verification(call.request.body, call.request.peer);
+  if (!said) return error_response(400, said.error().detail);
+  const protocol::Status done = switchovers->verify(call.names[0], said->is_equal, said->asker);
+  if (!done) return failed(done.error());
+  Response response = told({{"pair", call.names[0]}, {"equal", said->is_equal}}, 202);
+  response.change = "pair " + call.names[0] + ": " + said->asker.who + " says that the rows of both sides are " + (said->is_equal ? "equal" : "different");
+  return response;
+}
+
 std::optional<Response> roll_authority_back(const Call& call) {
   SwitchoverControl* switchovers = call.control.switchovers();
   if (switchovers == nullptr) return std::nullopt;

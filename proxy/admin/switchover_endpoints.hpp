@@ -12,6 +12,7 @@ namespace proxy::admin {
 [[nodiscard]] Response post_switchover_abort(const Call& call);
 [[nodiscard]] Response post_freeze(const Call& call);
 [[nodiscard]] Response post_thaw(const Call& call);
+[[nodiscard]] Response post_verification(const Call& call);
 [[nodiscard]] Response get_history(const Call& call);
 [[nodiscard]] Response put_authority(const Call& call);
 /// A rollback of the authority, if that is what was changed last; nothing: the weights were.

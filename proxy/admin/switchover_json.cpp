@@ -66,6 +66,10 @@ class Fields {
     complain(key, "true or false");
     return false;
   }
+  bool needed_flag(std::string_view key) {
+    if (!object_.contains(key)) complain(key, "true or false");
+    return flag(key);
+  }
   std::optional<std::int64_t> number(std::string_view key, std::int64_t least, std::int64_t most) {
     const json::value* value = take(key);
     if (value == nullptr) return std::nullopt;
@@ -169,10 +173,13 @@ json::object standing_json(const std::string& pair, const routing::SwitchoverSta
                       {"epoch", standing.epoch},
                       {"since_ms", standing.since_ms},
                       {"frozen", text_or_null(standing.frozen)},
+                      {"verification", nullptr},
                       {"fenced", {{"blue", standing.is_fenced[Side::blue]}, {"green", standing.is_fenced[Side::green]}}},
                       {"step", routing::name_of(standing.step)},
                       {"last_change", routing::name_of(standing.last_change)},
                       {"attempt", nullptr}};
+  const routing::Verification& said = standing.verification;
+  if (said.at_ms != 0) object["verification"] = {{"at_ms", said.at_ms}, {"equal", said.is_equal}, {"by", valid_utf8(said.by)}};
   if (standing.attempt) object["attempt"] = attempt_json(*standing.attempt);
   return object;
 }
@@ -206,6 +213,16 @@ protocol::Result<routing::ChangeAsker> parse_asker(std::string_view body, const 
   routing::ChangeAsker asker = asker_of(*fields, peer);
   if (const protocol::Status finished = fields->finish(); !finished) return finished.error();
   return asker;
+}
+
+protocol::Result<VerificationWord> parse_verification(std::string_view body, const std::string& peer) {
+  protocol::Result<Fields> fields = Fields::of(body);
+  if (!fields) return fields.error();
+  VerificationWord word;
+  word.is_equal = fields->needed_flag("equal");
+  word.asker = asker_of(*fields, peer);
+  if (const protocol::Status finished = fields->finish(); !finished) return finished.error();
+  return word;
 }
 
 protocol::Result<AuthorityWish> parse_authority(std::string_view body, const std::string& peer) {

@@ -22,6 +22,12 @@ namespace proxy::admin {
                                                                            const std::string& peer);
 /// {"who"?, "why"?}, or nothing.
 [[nodiscard]] protocol::Result<routing::ChangeAsker> parse_asker(std::string_view body, const std::string& peer);
+/// {"equal": true, "who"?, "why"?}.
+struct VerificationWord {
+  bool is_equal = false;
+  routing::ChangeAsker asker;
+};
+[[nodiscard]] protocol::Result<VerificationWord> parse_verification(std::string_view body, const std::string& peer);
 /// {"authority": "blue", "who"?, "why"?}.
 struct AuthorityWish {
   routing::Side authority = routing::Side::blue;

@@ -208,6 +208,14 @@ int thaw_traffic(const Remote& remote, const SwitchoverOrder& order) {
   return ask_plainly(remote, order, "/thaw", "weights and the authority may move again");
 }
 
+int say_verified(const Remote& remote, const SwitchoverOrder& order, bool is_equal) {
+  json::object body{{"equal", is_equal}};
+  say_asker(order, body);
+  return with_pair(remote, order.pair, [&](const std::string& pair) {
+    return show_plainly(remote, send(remote, "POST", pair_path(pair, "/verification"), json::serialize(body)), "it is noted");
+  });
+}
+
 int set_authority(const Remote& remote, const SwitchoverOrder& order) {
   json::object body{{"authority", order.to}};
   say_asker(order, body);

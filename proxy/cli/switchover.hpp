@@ -30,6 +30,8 @@ struct SwitchoverOrder {
 /// Weights and the authority stay as they are, or may move again.
 [[nodiscard]] int freeze_traffic(const Remote& remote, const SwitchoverOrder& order);
 [[nodiscard]] int thaw_traffic(const Remote& remote, const SwitchoverOrder& order);
+/// Somebody has compared the rows of both sides.
+[[nodiscard]] int say_verified(const Remote& remote, const SwitchoverOrder& order, bool is_equal);
 [[nodiscard]] int show_history(const Remote& remote, const std::string& pair);
 [[nodiscard]] int set_authority(const Remote& remote, const SwitchoverOrder& order);
 /// Reads an audit's file and tells whether its chain is whole.

@@ -64,6 +64,15 @@ void add_switchover_commands(CLI::App& app, SwitchoverWords& words, const Switch
   add(*freeze, freeze_traffic);
   add(*thaw, thaw_traffic);
 
+  CLI::App* verified = app.add_subcommand("verified", "Say what a comparison of all rows of both sides has found");
+  verified->add_option("PAIR", words.order.pair)->required();
+  verified->add_option("VERDICT", words.verdict)->required()->check(CLI::IsMember({"equal", "different"}));
+  add_asker(*verified, words.order);
+  hooks.add_remote_options(*verified);
+  verified->callback([&words, hooks] {
+    hooks.act_remotely([&words](const Remote& remote) { return say_verified(remote, words.order, words.verdict == "equal"); });
+  });
+
   CLI::App* history = app.add_subcommand("history", "The switchovers so far");
   history->add_option("PAIR", words.order.pair, "Needed where there are several");
   hooks.add_remote_options(*history);

@@ -16,6 +16,7 @@ struct SwitchoverWords {
   bool is_dry = false;
   bool is_now = false;
   bool is_abort = false;
+  std::string verdict;
 };
 
 /// What a command is to do with a running proxy; and what it is to do by itself.

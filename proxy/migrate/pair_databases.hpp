@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <set>
 #include <stop_token>
 #include <string>
@@ -85,6 +86,11 @@ class PairDatabases {
   // schema.cpp
   void find_schema(const Inquiry& inquiry, const std::string& database);
   void find_keyless(const Inquiry& inquiry, const std::string& database);
+  // conduct.cpp
+  [[nodiscard]] std::optional<routing::PerSide<std::vector<Row>>> ask_both(const Inquiry& inquiry, const std::string& database,
+                                                                           const std::string& statement);
+  void find_settings(const Inquiry& inquiry, const std::string& database);
+  void find_statistics(const Inquiry& inquiry, const std::string& database);
 
   [[nodiscard]] protocol::Status end_others(routing::Side side, const Processes& ours, Clock::time_point deadline,
                                             const std::stop_token& stop);

@@ -33,6 +33,8 @@ PairDatabases::Findings PairDatabases::findings(Side from, const OwnProcesses& o
   for (const std::string& database : databases_) {
     find_schema(inquiry, database);
     find_keyless(inquiry, database);
+    find_settings(inquiry, database);
+    find_statistics(inquiry, database);
   }
   return found;
 }

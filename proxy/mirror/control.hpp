@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -65,6 +66,8 @@ struct MirrorStatus {
   CommitSequence stop_position = 0;
   CommitSequence applied_through = 0;
   Lag lag;
+  std::chrono::milliseconds lag_age_worst{0};  ///< within the last minute
+  std::optional<double> units_per_second;      ///< that the follower applies when it has to; nothing: it was not seen at it yet
   std::uint64_t journal_bytes = 0;
   std::uint64_t journal_bytes_max = 0;
   std::uint64_t units_recorded_total = 0;

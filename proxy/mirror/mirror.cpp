@@ -214,6 +214,8 @@ MirrorStatus Mirror::status() const {
       status.reason = unreachable_cause_;
     }
     status.stop_position = sequencer_.highest();
+    status.lag_age_worst = std::max(pace_.worst_age(), behind.age);
+    status.units_per_second = pace_.units_per_second();
   }
   status.applied_through = applied_through();
   status.lag = behind;

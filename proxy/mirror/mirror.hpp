@@ -1,6 +1,7 @@
 #pragma once
 
 #include "protocol/base/result.hpp"
+#include "proxy/mirror/apply_pace.hpp"
 #include "proxy/mirror/awaiting.hpp"
 #include "proxy/mirror/breaker.hpp"
 #include "proxy/mirror/control.hpp"
@@ -166,6 +167,7 @@ class Mirror final : public Desk, public MirrorControl {
   std::map<std::string, CommitSequence> pruned_;  ///< by database
   CommitSequence released_through_ = 0;
   MirrorStatus counts_;  ///< its totals
+  ApplyPace pace_;
 
   std::mutex control_mutex_;  ///< one turn() or accept() at a time; taken before mutex_
   std::vector<std::jthread> threads_;  ///< last: they use all of the above

@@ -30,6 +30,11 @@ void Mirror::run_watch(const std::stop_token& stop) {
         return !is_disk_ill && (breakage_ == Breakage::unmarked || ledger_.is_pending());
       });
     }
+    {
+      const Lag behind = lag();
+      const std::lock_guard lock(mutex_);
+      pace_.look(Clock::now(), counts_.units_applied_total, behind.units, behind.age);
+    }
     is_disk_ill = !mark_breakage();
     tell_late();
     const bool is_due = Clock::now() >= ledger_due;

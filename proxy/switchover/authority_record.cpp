@@ -15,14 +15,26 @@ namespace {
 
 constexpr std::string_view first_line = "crossfade authority 1";
 
-/// The last line, and only where something is frozen.
+/// The last lines, and only where there is something to say.
 constexpr std::string_view frozen_key = "frozen ";
-constexpr std::size_t frozen_bytes_max = 1'000;
+constexpr std::string_view verified_key = "verified ";
+constexpr std::size_t text_bytes_max = 1'000;
 
 std::string on_one_line(std::string text) {
-  text.resize(std::min(text.size(), frozen_bytes_max));
+  text.resize(std::min(text.size(), text_bytes_max));
   std::ranges::replace_if(text, [](char c) { return c == '\n' || c == '\r'; }, ' ');
   return text;
+}
+
+routing::Verification verification_from(const std::string& text) {
+  routing::Verification verification;
+  std::istringstream words(text);
+  std::string verdict;
+  words >> verification.at_ms >> verdict;
+  verification.is_equal = verdict == "equal";
+  words.get();
+  std::getline(words, verification.by);
+  return verification;
 }
 
 std::string_view name_of_remains(SwitchoverRemains remains) {
@@ -61,6 +73,10 @@ std::string encode_record(const AuthorityRecord& record) {
         << (record.is_fenced[Side::blue] ? "fenced" : "open") << "\ngreen "
         << (record.is_fenced[Side::green] ? "fenced" : "open") << "\nchange " << routing::name_of(record.last_change) << "\nsince "
         << record.since_ms << "\n";
+  if (record.verification.at_ms != 0) {
+    lines << verified_key << record.verification.at_ms << (record.verification.is_equal ? " equal " : " different ")
+          << on_one_line(record.verification.by) << "\n";
+  }
   if (!record.frozen.empty()) lines << frozen_key << on_one_line(record.frozen) << "\n";
   return with_checksum(lines.str());
 }
@@ -96,9 +112,14 @@ protocol::Result<AuthorityRecord> decode_record(std::string_view text) {
   record.is_fenced[Side::blue] = blue == "fenced";
   record.is_fenced[Side::green] = green == "fenced";
   std::getline(lines, line);
-  if (std::getline(lines, line)) {
-    if (!line.starts_with(frozen_key)) return unreadable("it says something that this version does not know");
-    record.frozen = line.substr(frozen_key.size());
+  while (std::getline(lines, line)) {
+    const bool is_verification = line.starts_with(verified_key);
+    if (!is_verification && !line.starts_with(frozen_key)) return unreadable("it says something that this version does not know");
+    if (is_verification) {
+      record.verification = verification_from(line.substr(verified_key.size()));
+    } else {
+      record.frozen = line.substr(frozen_key.size());
+    }
   }
   return record;
 }

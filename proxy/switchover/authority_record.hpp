@@ -24,6 +24,7 @@ struct AuthorityRecord {
   routing::PerSide<bool> is_fenced{};
   LastChange last_change = LastChange::nothing;
   std::int64_t since_ms = 0;  ///< of the authority, since 1970
+  routing::Verification verification;
   std::string frozen;         ///< why the traffic is to stay as it is; empty: it need not
   bool operator==(const AuthorityRecord&) const = default;
 };

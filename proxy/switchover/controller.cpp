@@ -171,6 +171,7 @@ Standing Controller::standing() const {
   standing.is_fenced = record_.is_fenced;
   standing.since_ms = record_.since_ms;
   standing.frozen = record_.frozen;
+  standing.verification = record_.verification;
   standing.step = machine_.step();
   standing.last_change = record_.last_change;
   standing.attempt = attempt_;

@@ -35,6 +35,8 @@ class Controller {
     std::string pair;
     routing::SwitchoverTerms terms;
     Soak soak;
+    /// A verification that is older does not count; 0: none is needed.
+    std::chrono::milliseconds verification_age_max{0};
     /// What a soak has found, in words. On the controller's thread.
     std::function<void(const std::string&)> on_breach;
     /// For tests of crashes: "before:fence" or "after:fence" ends the process there; empty: nowhere.
@@ -73,6 +75,8 @@ class Controller {
   [[nodiscard]] protocol::Status freeze(const std::string& why);
   /// Empty: it need not stay.
   [[nodiscard]] std::string frozen() const;
+  /// Somebody says whether the rows of both sides are equal just now; durable. Errors: as freeze().
+  [[nodiscard]] protocol::Status verify(routing::Verification verification);
   /// What a rollback would take back.
   [[nodiscard]] LastChange last_change() const;
   void note_change(LastChange change);
@@ -94,6 +98,9 @@ class Controller {
   void watch_soak(std::unique_lock<std::mutex>& lock);
   void end_soak(const std::string& trouble);
   [[nodiscard]] protocol::Status write_frozen(const std::string& why);
+  [[nodiscard]] protocol::Status refusal_of_words() const;
+  [[nodiscard]] protocol::Status write_now();
+  [[nodiscard]] routing::SwitchoverFinding verification_finding() const;
   void check_only(std::unique_lock<std::mutex>& lock);
   void take_claim(std::unique_lock<std::mutex>& lock);
   void put_up_fence(std::unique_lock<std::mutex>& lock);
@@ -107,6 +114,7 @@ class Controller {
   [[nodiscard]] Told carry_out(const routing::SwitchoverOrder& order);
   [[nodiscard]] static Told told_of(const protocol::Status& status);
   [[nodiscard]] std::vector<routing::SwitchoverFinding> find(const Request& request, Clock::time_point deadline);
+  [[nodiscard]] std::vector<routing::SwitchoverFinding> own_findings(const Request& request) const;
   [[nodiscard]] Told final_check(Clock::time_point deadline);
   [[nodiscard]] Told check(Clock::time_point deadline);
   [[nodiscard]] Told fence(Clock::time_point deadline);

@@ -92,10 +92,8 @@ std::vector<SwitchoverFinding> Controller::find(const Request& request, Clock::t
   const auto add = [&all](std::vector<SwitchoverFinding> more) {
     std::move(more.begin(), more.end(), std::back_inserter(all));
   };
-  if (const std::string why = frozen(); !why.empty()) {
-    add({{"frozen", "the traffic is to stay as it is (" + why + "); thaw it, or accept this", SwitchoverFinding::Weight::acceptable_blocker}});
-  }
-  add(around_.sync.findings(request.to));
+  add(own_findings(request));
+  add(around_.sync.findings(request.to, request.hold_max.value_or(options_.terms.hold_max)));
   add(around_.databases.findings(from, [this, from] { return around_.traffic.backend_processes(from); }, deadline, stop));
   for (SwitchoverFinding& each : all) {
     each.is_accepted = each.weight == SwitchoverFinding::Weight::acceptable_blocker &&

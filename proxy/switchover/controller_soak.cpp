@@ -87,26 +87,4 @@ void Controller::end_soak(const std::string& trouble) {
   begin_attempt(request);
 }
 
-/// Under mutex_. In force whatever the disk says.
-protocol::Status Controller::write_frozen(const std::string& why) {
-  record_.frozen = why;
-  const StateFile::Written written = file_.write(record_);
-  if (written.outcome == SwitchoverOutcome::done) return {};
-  return protocol::failure(protocol::ErrorCode::internal, protocol::Blame::self, written.words);
-}
-
-protocol::Status Controller::freeze(const std::string& why) {
-  const std::lock_guard lock(mutex_);
-  const bool is_known = trouble_.empty() && !claim_;
-  const bool is_still = machine_.step() == SwitchoverStep::idle || machine_.step() == SwitchoverStep::soak;
-  if (is_known && is_still) return write_frozen(why);
-  return protocol::failure(protocol::ErrorCode::configuration_invalid, protocol::Blame::operator_,
-                           is_known ? "a switchover is under way; abort it first" : "nobody knows which side has the authority");
-}
-
-std::string Controller::frozen() const {
-  const std::lock_guard lock(mutex_);
-  return record_.frozen;
-}
-
 }  // namespace proxy::switchover

@@ -10,11 +10,22 @@ using mirror::MirrorControl;
 using protocol::Blame;
 using protocol::ErrorCode;
 using routing::SwitchoverFinding;
+using Weight = SwitchoverFinding::Weight;
 
 namespace {
 
 /// Between two looks whether an abort was asked for.
 constexpr std::chrono::milliseconds stop_look_interval{50};
+
+/// What is left by what it applies in a second. Where that is not known the oldest has waited for as long as it takes, or longer.
+std::chrono::milliseconds catch_up_time(const mirror::MirrorStatus& status) {
+  constexpr std::chrono::hours at_most{24};
+  if (status.lag.units == 0) return std::chrono::milliseconds(0);
+  if (!status.units_per_second) return status.lag.age;
+  const std::chrono::duration<double> seconds(static_cast<double>(status.lag.units) / *status.units_per_second);
+  if (seconds > at_most) return at_most;
+  return std::chrono::ceil<std::chrono::milliseconds>(seconds);
+}
 
 std::string id_of(const LedgerEntry& entry) { return "ledger:" + std::to_string(entry.id); }
 
@@ -25,8 +36,21 @@ std::string words_of(const LedgerEntry& entry) {
 
 }  // namespace
 
-std::vector<SwitchoverFinding> MirrorPath::findings(routing::Side to) {
-  using Weight = SwitchoverFinding::Weight;
+std::vector<SwitchoverFinding> MirrorPath::findings(routing::Side to, std::chrono::milliseconds hold) {
+  std::vector<SwitchoverFinding> found = troubles(to);
+  const mirror::MirrorStatus status = mirror_.status();
+  const std::string words = "the follower has " + std::to_string(status.lag.units) + " transactions to catch up with, which takes it about " +
+                            std::to_string(catch_up_time(status).count()) + " ms of the " + std::to_string(hold.count()) +
+                            " ms that a hold may last";
+  found.push_back({"catch_up_time", words, catch_up_time(status) > hold ? Weight::blocker : Weight::note});
+  if (status.lag_age_worst > lag_max && status.lag.age <= lag_max) {
+    found.push_back({"lag_minute", "the follower was " + std::to_string(status.lag_age_worst.count()) + " ms behind within the last minute",
+                     Weight::note});
+  }
+  return found;
+}
+
+std::vector<SwitchoverFinding> MirrorPath::troubles(routing::Side to) const {
   std::vector<SwitchoverFinding> found;
   const mirror::MirrorStatus status = mirror_.status();
   if (status.state != mirror::MirrorState::running) {
@@ -65,6 +89,14 @@ protocol::Status MirrorPath::final_check(const std::vector<std::string>& accepte
     const auto taken = mirror_.accept(entry.id, who);
     if (!taken) return taken.error();
   }
+  const mirror::MirrorStatus status = mirror_.status();
+  if (status.state != mirror::MirrorState::running) {
+    return protocol::failure(ErrorCode::configuration_invalid, Blame::operator_, "the mirror does not run any more: " + status.reason);
+  }
+  if (status.lag.units != 0) {
+    return protocol::failure(ErrorCode::configuration_invalid, Blame::operator_,
+                             "the follower had everything, and is " + std::to_string(status.lag.units) + " transactions behind again");
+  }
   return {};
 }
 
@@ -76,7 +108,7 @@ protocol::Status MirrorPath::turn(routing::Side authority) {
 protocol::Status MirrorPath::turn_at_once(routing::Side authority, Clock::time_point deadline) { return mirror_.turn_at_once(authority, deadline); }
 
 std::optional<std::string> MirrorPath::trouble(routing::Side follower) {
-  const std::vector<SwitchoverFinding> found = findings(follower);
+  const std::vector<SwitchoverFinding> found = troubles(follower);
   if (found.empty()) return std::nullopt;
   return found.front().words;
 }

@@ -16,7 +16,7 @@ class MirrorPath final : public SyncPath {
   /// `mirror` outlives this.
   explicit MirrorPath(mirror::MirrorControl& mirror) : mirror_(mirror) {}
 
-  [[nodiscard]] std::vector<routing::SwitchoverFinding> findings(routing::Side to) override;
+  [[nodiscard]] std::vector<routing::SwitchoverFinding> findings(routing::Side to, std::chrono::milliseconds hold) override;
   [[nodiscard]] protocol::Status catch_up(Clock::time_point deadline, const std::stop_token& stop) override;
   [[nodiscard]] protocol::Status final_check(const std::vector<std::string>& accepted, const std::string& who) override;
   [[nodiscard]] protocol::Status turn(routing::Side authority) override;
@@ -25,6 +25,7 @@ class MirrorPath final : public SyncPath {
   [[nodiscard]] std::vector<std::string> left_behind() override;
 
  private:
+  [[nodiscard]] std::vector<routing::SwitchoverFinding> troubles(routing::Side to) const;
   mirror::MirrorControl& mirror_;
 };
 

@@ -19,8 +19,8 @@ using Clock = std::chrono::steady_clock;
 class SyncPath {
  public:
   virtual ~SyncPath() = default;
-  /// What speaks against a switchover to `to`: lag, an unhealthy stream, open ledger entries.
-  [[nodiscard]] virtual std::vector<routing::SwitchoverFinding> findings(routing::Side to) = 0;
+  /// What speaks against a switchover to `to`: lag, an unhealthy stream, open ledger entries, and a time to catch up beyond `hold`.
+  [[nodiscard]] virtual std::vector<routing::SwitchoverFinding> findings(routing::Side to, std::chrono::milliseconds hold) = 0;
   /// Nobody writes any more: returns once the follower has everything.
   [[nodiscard]] virtual protocol::Status catch_up(Clock::time_point deadline, const std::stop_token& stop) = 0;
   /// The last look before the flip. Open entries whose ids are in `accepted` are taken over by `who`.
@@ -38,7 +38,7 @@ class SyncPath {
 /// Nothing of Crossfade's keeps the sides equal: the operator says by name that they are.
 class NoSync final : public SyncPath {
  public:
-  [[nodiscard]] std::vector<routing::SwitchoverFinding> findings(routing::Side) override {
+  [[nodiscard]] std::vector<routing::SwitchoverFinding> findings(routing::Side, std::chrono::milliseconds) override {
     using Weight = routing::SwitchoverFinding::Weight;
     return {{"sync_none",
              "nothing carries the writes from one side to the other: accept this if something else does, or if the data is "

@@ -28,7 +28,8 @@ TEST_CASE("switchover: silent → defaults, and nobody of its own who asks") {
 TEST_CASE("switchover: everything → taken") {
   const config::Outcome outcome = with_pair(
       "    switchover: {user: boss, password: secret, database: home, databases: [shop, stock], max_hold: 2s, drain_timeout: 1s,\n"
-      "                 on_drain_timeout: end, fence_timeout: 4s, check_timeout: 1m, cooldown: 0s, soak: 1m, sequence_headroom: 7}\n");
+      "                 on_drain_timeout: end, fence_timeout: 4s, check_timeout: 1m, cooldown: 0s, soak: 1m, sequence_headroom: 7,\n"
+      "                 soak_errors_max: 5, soak_latency_max: 250ms, soak_questions: [SELECT true], on_breach: freeze, verification_age_max: 24h}\n");
   REQUIRE(outcome.settings.has_value());
   const config::Switchover& switchover = outcome.settings->pairs[0].switchover;
   CHECK(switchover.login->user == "boss");
@@ -43,6 +44,11 @@ TEST_CASE("switchover: everything → taken") {
   CHECK(switchover.cooldown == 0s);
   CHECK(switchover.soak == 1min);
   CHECK(switchover.sequence_headroom == 7);
+  CHECK(switchover.soak_errors_max == 5);
+  CHECK(switchover.soak_latency_max == 250ms);
+  CHECK(switchover.soak_questions == std::vector<std::string>{"SELECT true"});
+  CHECK(switchover.on_breach == config::OnBreach::freeze);
+  CHECK(switchover.verification_age_max == 24h);
 }
 
 TEST_CASE("switchover: a hold beyond what clients bear, an unknown policy, a password of nobody → told") {

@@ -82,6 +82,11 @@ class Moving(switching.Switching):
         self.addCleanup(blue.query, "ROLLBACK PREPARED 'left over'", database="moved")
         blue.query("CREATE TABLE only_here (line text)", database="moved")
         self.addCleanup(blue.query, "DROP TABLE only_here", database="moved")
+        green = sides()["green"]
+        green.query("ALTER DATABASE moved SET timezone = 'Asia/Tokyo'", database="moved")
+        self.addCleanup(green.query, "ALTER DATABASE moved RESET timezone", database="moved")
+        green.query("CREATE TABLE large (line text); INSERT INTO large SELECT repeat('x', 1000) FROM generate_series(1, 9000)", database="moved")
+        self.addCleanup(green.query, "DROP TABLE large", database="moved")
         attempt = self.ask_for(dry_run=True, accept=[])
         self.assertEqual(attempt["end"], "checked")
         found = {finding["id"]: finding["words"] for finding in attempt["findings"] if finding["weight"] != "note"}
@@ -89,7 +94,8 @@ class Moving(switching.Switching):
         self.assertIn(writer, found)
         self.assertIn("INSERT INTO counts VALUES (4711, 0)", found[writer])
         self.assertIn("somebody else", found[writer])
-        for id in ("prepared_transaction:left over", "schema:moved.public.only_here", "table_without_key:moved.public.only_here", "sync_none"):
+        for id in ("prepared_transaction:left over", "schema:moved.public.only_here", "table_without_key:moved.public.only_here", "sync_none",
+                   "setting:moved.TimeZone", "setting:moved.the database: TimeZone", "statistics:moved.public.large"):
             self.assertIn(id, found)
         refused = self.ask_for()
         self.assertEqual((refused["end"], refused["failed_step"]), ("undone", "check"))

@@ -45,6 +45,10 @@ class FakeSwitchovers final : public fake::Control, public proxy::admin::Switcho
     standing_now.frozen = freezing == proxy::admin::Freezing::frozen ? asker.who : "";
     return {};
   }
+  protocol::Status verify(const std::string&, bool is_equal, const routing::ChangeAsker& asker) override {
+    standing_now.verification = {1, is_equal, asker.who};
+    return {};
+  }
   protocol::Result<std::vector<std::string>> history(const std::string&) override {
     routing::SwitchoverAttempt attempt;
     attempt.number = 3;
@@ -172,4 +176,16 @@ TEST_CASE("switchover: freeze and thaw → passed on, and told") {
   CHECK(desk.ask("POST", "/api/v1/pairs/shop/thaw", R"({"whom": "ann"})").status == 400);
   CHECK(desk.ask("POST", "/api/v1/pairs/shop/thaw").status == 202);
   CHECK(json::parse(desk.ask("GET", path).body).at("frozen").is_null());
+}
+
+TEST_CASE("switchover: what a comparison has found → passed on, and told; it must be said which") {
+  Desk desk;
+  const std::string verification = "/api/v1/pairs/shop/verification";
+  CHECK(json::parse(desk.ask("GET", path).body).at("verification").is_null());
+  CHECK(desk.ask("POST", verification, R"({"who": "ann"})").status == 400);
+  CHECK(desk.ask("POST", verification, R"({"equal": "yes"})").status == 400);
+  CHECK(desk.ask("POST", verification, R"({"equal": true, "who": "ann"})").status == 202);
+  const json::value told = json::parse(desk.ask("GET", path).body).at("verification");
+  CHECK(told.at("equal").as_bool());
+  CHECK(told.at("by") == "ann");
 }

@@ -19,6 +19,7 @@ AuthorityRecord some_record() {
   record.is_fenced[Side::blue] = true;
   record.last_change = routing::LastChange::switchover;
   record.since_ms = 1'700'000'000'123;
+  record.verification = {1'700'000'000'456, true, "a night's run"};
   record.frozen = "3 of 200 requests failed";
   return record;
 }

@@ -59,9 +59,14 @@ class FakeMirror final : public MirrorControl {
   std::vector<std::string> accepted_by_;
 };
 
-std::vector<std::string> ids_of(const std::vector<routing::SwitchoverFinding>& findings) {
+constexpr std::chrono::milliseconds hold{10'000};
+
+/// All but notes.
+std::vector<std::string> blockers_of(FakeMirror& mirror, Side to) {
   std::vector<std::string> ids;
-  for (const auto& each : findings) ids.push_back(each.id);
+  for (const auto& each : MirrorPath(mirror).findings(to, hold)) {
+    if (each.weight != routing::SwitchoverFinding::Weight::note) ids.push_back(each.id);
+  }
   return ids;
 }
 
@@ -77,7 +82,7 @@ LedgerEntry entry(std::uint64_t id) {
 
 TEST_CASE("mirror path: a mirror that runs, has caught up and has an empty ledger → nothing speaks against it") {
   FakeMirror mirror;
-  CHECK(MirrorPath(mirror).findings(Side::green).empty());
+  CHECK(blockers_of(mirror, Side::green).empty());
 }
 
 TEST_CASE("mirror path: broken off, behind, of the other direction, with open entries → each is told") {
@@ -85,8 +90,8 @@ TEST_CASE("mirror path: broken off, behind, of the other direction, with open en
   mirror.status_.state = MirrorState::broken_off;
   mirror.status_.lag = {7, 700, std::chrono::milliseconds(1'500)};
   mirror.entries_ = {entry(12)};
-  CHECK(ids_of(MirrorPath(mirror).findings(Side::green)) == std::vector<std::string>{"mirror", "lag", "ledger:12"});
-  CHECK(ids_of(MirrorPath(mirror).findings(Side::blue)) == std::vector<std::string>{"mirror", "mirror_direction", "lag", "ledger:12"});
+  CHECK(blockers_of(mirror, Side::green) == std::vector<std::string>{"mirror", "lag", "ledger:12"});
+  CHECK(blockers_of(mirror, Side::blue) == std::vector<std::string>{"mirror", "mirror_direction", "lag", "ledger:12"});
 }
 
 TEST_CASE("mirror path: catching up → waits for the position at which the last writer stopped, until the deadline or an abort") {
@@ -122,4 +127,34 @@ TEST_CASE("mirror path: turned to where it runs already → left alone") {
   CHECK(mirror.turns_ == 0);
   CHECK(path.turn(Side::green));
   CHECK(mirror.turns_ == 1);
+}
+
+TEST_CASE("mirror path: what is left to apply, at the pace of the follower → told always, and a blocker when a hold is too short for it") {
+  FakeMirror mirror;
+  mirror.status_.lag = {500, 700, std::chrono::milliseconds(900)};
+  mirror.status_.units_per_second = 100;
+  mirror.status_.lag_age_worst = std::chrono::milliseconds(3'000);
+  const auto found = MirrorPath(mirror).findings(Side::green, hold);
+  REQUIRE(found.size() == 2);
+  CHECK(found[0].words == "the follower has 500 transactions to catch up with, which takes it about 5000 ms of the 10000 ms that a hold may last");
+  CHECK(found[1].id == "lag_minute");
+  CHECK(blockers_of(mirror, Side::green).empty());
+  CHECK_FALSE(MirrorPath(mirror).trouble(Side::green));
+  mirror.status_.units_per_second = 40;
+  CHECK(blockers_of(mirror, Side::green) == std::vector<std::string>{"catch_up_time"});
+  mirror.status_.units_per_second = 1e-9;
+  CHECK(blockers_of(mirror, Side::green) == std::vector<std::string>{"catch_up_time"});
+  mirror.status_.units_per_second.reset();
+  CHECK(MirrorPath(mirror).findings(Side::green, std::chrono::milliseconds(800))[0].weight == routing::SwitchoverFinding::Weight::blocker);
+}
+
+TEST_CASE("mirror path: at the last look the mirror has been broken off, or is behind again → refused") {
+  FakeMirror mirror;
+  mirror.status_.state = MirrorState::broken_off;
+  CHECK_FALSE(MirrorPath(mirror).final_check({}, "ann"));
+  mirror.status_.state = MirrorState::running;
+  mirror.status_.lag.units = 1;
+  CHECK_FALSE(MirrorPath(mirror).final_check({}, "ann"));
+  mirror.status_.lag.units = 0;
+  CHECK(MirrorPath(mirror).final_check({}, "ann"));
 }
