@@ -172,7 +172,7 @@ Pair read_pair(const std::string& name, const Node& node, Reading& reading) {
   const Node* tls = section.take("tls");
   if (tls != nullptr) read_client_tls(*tls, section.path_of("tls"), reading, pair.tls);
   read_endpoints(section, reading, pair);
-  section.read_choice<routing::Side>("writes", side_choices, pair.plan.default_writes);
+  read_writes(section, reading, pair.plan.default_writes);
   read_access(section, reading, pair);
   read_secret_sources(section, reading, pair);
   read_users(section, reading, pair);

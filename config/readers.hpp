@@ -70,5 +70,7 @@ void check_mirrored_rules(const Section& pair_section, Reading& reading, const P
 
 inline const std::vector<std::pair<std::string_view, routing::Side>> side_choices{
     {"blue", routing::Side::blue}, {"green", routing::Side::green}};
+/// `writes`: one side. Weights are refused with the reason.
+void read_writes(Section& section, Reading& reading, routing::Side& writes);
 
 }  // namespace config

@@ -185,6 +185,25 @@ void read_stickiness(Section& section, Reading& reading, Rule& rule) {
                             suggestion(*text, {"session", "statement", "user", "client_address"})));
 }
 
+}  // namespace
+
+/// Source: proxy/switchover/README.md, "Slices".
+void read_writes(Section& section, Reading& reading, routing::Side& writes) {
+  const Node* node = section.take("writes");
+  if (node == nullptr) return;
+  if (node->kind != Node::Kind::map) {
+    static_cast<void>(section.choose(*node, section.path_of("writes"), side_choices, writes));
+    return;
+  }
+  reading.findings.error(
+      node->mark, about(section.path_of("writes"),
+                        "writes cannot be shared between the sides by weight: two sides that both write the same data are never equal again, and "
+                        "that a `stickiness` key parts the data is not checked by anything yet; name blue or green, and move all writes by "
+                        "`crossfade switchover`"));
+}
+
+namespace {
+
 Rule read_rule(const Node& node, const std::string& path, const Pair& pair, Reading& reading) {
   Rule rule;
   rule.writes = pair.plan.default_writes;
@@ -201,7 +220,7 @@ Rule read_rule(const Node& node, const std::string& path, const Pair& pair, Read
   if (name) rule.name = *name;
   const Node* match = section.take("match");
   if (match != nullptr) read_match(*match, section.path_of("match"), pair, reading, rule.match);
-  section.read_choice<routing::Side>("writes", side_choices, rule.writes);
+  read_writes(section, reading, rule.writes);
   const Node* reads = section.take("reads");
   if (reads != nullptr) {
     read_weights(*reads, section.path_of("reads"), reading, rule.reads);

@@ -66,6 +66,7 @@ class Fields {
     complain(key, "true or false");
     return false;
   }
+  [[nodiscard]] bool has(std::string_view key) const { return object_.contains(key); }
   bool needed_flag(std::string_view key) {
     if (!object_.contains(key)) complain(key, "true or false");
     return flag(key);
@@ -187,6 +188,11 @@ json::object standing_json(const std::string& pair, const routing::SwitchoverSta
 protocol::Result<routing::SwitchoverRequest> parse_switchover(std::string_view body, Side to, const std::string& peer) {
   protocol::Result<Fields> fields = Fields::of(body);
   if (!fields) return fields.error();
+  for (const std::string_view part : {"rule", "tables", "range"}) {
+    if (!fields->has(part)) continue;
+    return refused("\"" + std::string(part) + "\": a part of the data cannot move alone: the mirror carries one way at a time, and the fence shuts "
+                   "whole databases; leave it out, and the whole pair moves");
+  }
   routing::SwitchoverRequest request;
   request.to = fields->side("to", to);
   if (fields->flag("dry_run")) request.extent = routing::SwitchoverRequest::Extent::dry_run;

@@ -56,3 +56,11 @@ TEST_CASE("switchover: a hold beyond what clients bear, an unknown policy, a pas
   CHECK(problems_of(with_pair("    switchover: {on_drain_timeout: kill}\n")).find("on_drain_timeout") != std::string::npos);
   CHECK(problems_of(with_pair("    switchover: {password: x}\n")).find("gives a password but no `user`") != std::string::npos);
 }
+
+TEST_CASE("switchover: writes of a pair or a rule by weight → refused, with the reason") {
+  const std::string reason = "`pairs.p.writes`: writes cannot be shared between the sides by weight";
+  CHECK(problems_of(with_pair("    writes: {blue: 90, green: 10}\n")).find(reason) != std::string::npos);
+  Parts parts;
+  parts.rules = "      - {name: r, stickiness: tag:tenant, writes: {blue: 90, green: 10}}\n";
+  CHECK(problems_of(check(text_of(parts))).find("`pairs.p.rules[0].writes`: writes cannot be shared") != std::string::npos);
+}

@@ -189,3 +189,13 @@ TEST_CASE("switchover: what a comparison has found → passed on, and told; it m
   CHECK(told.at("equal").as_bool());
   CHECK(told.at("by") == "ann");
 }
+
+TEST_CASE("switchover: of a rule, of tables, of a range of keys → refused with the reason") {
+  Desk desk;
+  for (const char* body : {R"({"rule": "reads"})", R"({"tables": ["public.orders"]})", R"({"range": [0, 1000]})"}) {
+    const Response response = desk.ask("POST", path, body);
+    CHECK(response.status == 400);
+    CHECK(response.body.find("a part of the data cannot move alone") != std::string::npos);
+  }
+  CHECK(desk.control.requests.empty());
+}
