@@ -134,8 +134,9 @@ class Mirrored(Through):
         return super().connect(**{"database": DATABASE, **more})
 
     def make(self, text):
+        """On the disk of both sides, whose default that is not: a side that is killed a moment later still has its tables."""
         for side in house().both:
-            side.query(text, database=DATABASE)
+            side.query("SET synchronous_commit = on; " + text, database=DATABASE)
 
     def rows(self, table):
         return [side.query(f"SELECT x::text FROM {table} x ORDER BY 1", database=DATABASE) for side in house().both]
