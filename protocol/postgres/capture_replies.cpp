@@ -312,6 +312,7 @@ void PostgresCapture::take_error(ByteView frame) {
                            replies_);
       return;
     }
+    held_complete_.clear();  // its COMMIT was not sent: what it speaks of goes with the connection
     give(frame);
     return;
   }

@@ -202,6 +202,19 @@ TEST_CASE("capture: a failed autocommit write → its BEGIN is rolled back unsee
   CHECK(it.answer(complete("ROLLBACK") + ready_message('I')) == text_of(ready_message('I')));
 }
 
+TEST_CASE("capture: the connection is lost before the COMMIT of an autocommit write is sent → the client is not told that the write was done") {
+  const Bytes written = complete("BEGIN") + ready_message('T') + description({"_crossfade_transaction", "_crossfade_row"}) + row({"79", "(1,x)"}) +
+                        complete("INSERT 0 1");
+  for (const bool is_recording : {false, true}) {
+    Captured it;
+    it.know_table();
+    it.send(query_message("INSERT INTO t VALUES (1, 'x')"));
+    CHECK(it.answer(is_recording ? written + ready_message('T') : written).empty());
+    CHECK(it.capture->take_unit().has_value() == is_recording);
+    CHECK(it.answer(error("FATAL", "57P01")) == text_of(error("FATAL", "57P01")));
+  }
+}
+
 TEST_CASE("capture: the connection is lost while COMMIT is under way → 08007, whatever the last words were") {
   Captured it;
   it.know_table();
