@@ -32,7 +32,8 @@ class Figures:
 
 
 def pgbench_command(programs, peer, workload, scale, seconds, script, log_prefix):
-    command = [programs + "/pgbench", "-n", "-h", "127.0.0.1", "-p", str(peer.port), "-U", "bench", "-c", str(workload.clients),
+    command = [programs + "/pgbench", "-n", *(["-C"] if workload.load.is_connecting else []),
+               "-h", "127.0.0.1", "-p", str(peer.port), "-U", "bench", "-c", str(workload.clients),
                "-j", str(min(workload.clients, 2)), "-T", str(seconds), "-M", workload.load.mode, "-l", "--log-prefix", log_prefix]
     if workload.load.script:
         return command + ["-D", f"scale={scale}", "-f", script, "bench"]
@@ -93,18 +94,51 @@ def calls_by_name(pid, seconds):
     return {name: count / total for name, count in sorted(counts.items(), key=lambda item: -item[1])}
 
 
+def environment_of(load):
+    return dict(os.environ, PGSSLMODE="require" if load.is_tls else "disable", PGGSSENCMODE="disable")
+
+
+def measure_copy(peer, workload, programs, seconds, directory):
+    """Whole copies, one after the other, until the time is up; every one is a transaction."""
+    file, megabytes = f"{directory}/rows.txt", workload.load.megabytes
+    if not os.path.exists(file):
+        with open(file, "w") as rows:
+            rows.writelines("x" * 99 + "\n" for _ in range(int(megabytes * 10_000)))
+        os.chmod(file, 0o644)
+    sql = "BEGIN; CREATE TABLE copied (line text); COPY copied FROM STDIN; ROLLBACK"
+    durations = []
+    pids = processes.family_of(peer.pid) if peer.pid else []
+    cpu_before = processes.cpu_seconds(pids)
+    while sum(durations) < seconds:
+        began = time.monotonic()
+        with open(file) as rows:
+            done = subprocess.run([programs + "/psql", "-X", "-q", "-h", "127.0.0.1", "-p", str(peer.port), "-U", "bench",
+                                   "-v", "ON_ERROR_STOP=1", "-c", sql, "bench"], stdin=rows, capture_output=True, text=True,
+                                  cwd="/", env=environment_of(workload.load), timeout=SECONDS_MAX, check=False)
+        if done.returncode != 0:
+            raise Failure(f"{peer.name}, {workload.name}: psql did not copy:\n{done.stderr[-2000:]}")
+        durations.append(time.monotonic() - began)
+    total = megabytes * len(durations)
+    durations.sort()
+    return Figures(total / sum(durations), quantile(durations, 0.5) * 1e3, quantile(durations, 0.99) * 1e3,
+                   (processes.cpu_seconds(pids) - cpu_before) * 1e6 / total)
+
+
 def measure(peer, workload, programs, scale, seconds, directory, what="time"):
     """`what` is "time", or "calls" to count system calls instead of trusting the times."""
+    if workload.load.mode == "copy":
+        return measure_copy(peer, workload, programs, seconds, directory)
     script = f"{directory}/script.sql"
     with open(script, "w") as file:
         file.write(workload.load.script)
     prefix = f"{directory}/transactions"
     is_counting = what == "calls" and peer.pid
     load = subprocess.Popen(pgbench_command(programs, peer, workload, scale, SECONDS_MAX, script, prefix),
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd="/")
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd="/", env=environment_of(workload.load))
     calls, names = 0, {}
     try:
-        await_clients(load, peer, workload.clients)
+        if not workload.load.is_connecting:
+            await_clients(load, peer, workload.clients)
         time.sleep(SETTLE_SECONDS)
         pids = processes.family_of(peer.pid) if peer.pid else []
         begin, cpu_before = time.time(), processes.cpu_seconds(pids)
@@ -126,6 +160,6 @@ def measure(peer, workload, programs, scale, seconds, directory, what="time"):
     latencies = read_log(prefix, begin, end)
     if not latencies or load.returncode != 0 or "aborted" in output:
         raise Failure(f"{peer.name}, {workload.name}: pgbench did not work:\n{output[-2000:]}")
-    count = len(latencies)
+    count = len(latencies) * (workload.load.megabytes or 1)
     return Figures(count / (end - begin), quantile(latencies, 0.50) / 1e3, quantile(latencies, 0.99) / 1e3,
                    (cpu_after - cpu_before) * 1e6 / count, calls / count, names)

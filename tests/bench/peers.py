@@ -4,13 +4,16 @@
 core, Crossfade one per core but one. `haproxy-1` and `crossfade-1` run a single thread, as PgBouncer always does, and
 `crossfade-all` one per core. `crossfade-split` sends every second read over a connection to green (the same server under
 its second name), so that choosing a side is part of the figure. `pgbouncer` and `crossfade` pool by session;
-`pgbouncer-pool` and `crossfade-pool` share 20 connections by transaction.
+`pgbouncer-pool` and `crossfade-pool` share 20 connections by transaction. `beside` and `beside-pool` are another build of
+Crossfade (`--beside PROGRAM`), to see what a change is worth. Under a TLS load HAProxy and the relay pass the clients'
+TLS through to the server; PgBouncer and Crossfade end it and speak plainly to the server.
 """
 
 import os
 import shutil
 import subprocess
 
+from certificates import make_certificate
 from processes import Process, free_port
 
 HAPROXY = """
@@ -43,6 +46,9 @@ pool_mode = {pool}
 max_client_conn = 4000
 default_pool_size = {pool_size}
 ignore_startup_parameters = extra_float_digits
+client_tls_sslmode = allow
+client_tls_cert_file = {certificate}
+client_tls_key_file = {key}
 log_connections = 0
 log_disconnections = 0
 """
@@ -57,10 +63,11 @@ pairs:
   bench:
     dialect: postgres
     listen: 127.0.0.1:{port}
-    blue: {{host: 127.0.0.1, port: {server_port}}}
-    green: {{host: 127.0.0.1, port: {server_port}}}
+    blue: {{host: 127.0.0.1, port: {server_port}, tls: {{mode: disable}}}}
+    green: {{host: 127.0.0.1, port: {server_port}, tls: {{mode: disable}}}}
     allow_same_endpoint: true
     authentication: trust
+    tls: {{mode: prefer, certificate_file: {certificate}, key_file: {key}}}
     pool: {{mode: {pool}, size: {pool_size}}}
     health: {{interval: 1h}}
     users:
@@ -82,11 +89,12 @@ def write(path, text):
 
 class Setting:
     """Where the peers of one server live: its port, a directory, the user and the built programs; and the words before a
-    peer's command, with the descriptors that they need, when it is to run under a tool."""
+    peer's command, with the descriptors that they need, when it is to run under a tool; another build of Crossfade."""
 
-    def __init__(self, name, server_port, directory, user, build, wrapper=(), inherited=()):
+    def __init__(self, name, server_port, directory, user, build, wrapper=(), inherited=(), beside=None):
         self.name, self.server_port, self.directory, self.user, self.build = name, server_port, directory, user, build
-        self.wrapper, self.inherited = wrapper, inherited
+        self.wrapper, self.inherited, self.beside = wrapper, inherited, beside
+        self.certificate, self.key = make_certificate(directory, user)
         self.threads = os.cpu_count() or 1
 
 
@@ -129,17 +137,18 @@ def pgbouncer(setting, name="pgbouncer", pool="session", pool_size=400):
     write(directory + "/users.txt", '"bench" ""\n')
     file = write(directory + "/pgbouncer.ini",
                  PGBOUNCER.format(port=port, server_port=setting.server_port, directory=directory,
-                                  pool=pool, pool_size=pool_size))
+                                  pool=pool, pool_size=pool_size, certificate=setting.certificate, key=setting.key))
     return start(name, setting, [shutil.which("pgbouncer", path="/usr/sbin:" + os.environ["PATH"]), "-q", file],
                  port, setting.user)
 
 
-def crossfade(setting, name="crossfade", workers="auto", green=0, stickiness="session", pool="session", pool_size=0):
+def crossfade(setting, name="crossfade", workers="auto", green=0, stickiness="session", pool="session", pool_size=0, program=None):
     port = free_port()
     file = write(f"{setting.directory}/{name}.{setting.name}.yaml",
                  CROSSFADE.format(workers=workers, port=port, server_port=setting.server_port,
-                                  green=green, stickiness=stickiness, pool=pool, pool_size=pool_size))
-    return start(name, setting, [f"{setting.build}/proxy/crossfade", "run", file], port, setting.user)
+                                  green=green, stickiness=stickiness, pool=pool, pool_size=pool_size,
+                                  certificate=setting.certificate, key=setting.key))
+    return start(name, setting, [program or f"{setting.build}/proxy/crossfade", "run", file], port, setting.user)
 
 
 PEERS = {
@@ -154,6 +163,8 @@ PEERS = {
     "crossfade-split": lambda setting: crossfade(setting, "crossfade-split", "auto", 50, "statement"),
     "pgbouncer-pool": lambda setting: pgbouncer(setting, "pgbouncer-pool", "transaction", 20),
     "crossfade-pool": lambda setting: crossfade(setting, "crossfade-pool", pool="transaction", pool_size=20),
+    "beside": lambda setting: crossfade(setting, "beside", program=setting.beside),
+    "beside-pool": lambda setting: crossfade(setting, "beside-pool", pool="transaction", pool_size=20, program=setting.beside),
 }
 DEFAULT_PEERS = ["direct", "relay", "haproxy", "pgbouncer", "crossfade"]
 

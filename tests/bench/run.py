@@ -40,12 +40,15 @@ def arguments():
     parser.add_argument("--syscalls", action="store_true", help="count system calls instead of times (perf, strace)")
     parser.add_argument("--json", help="also write every single figure to this file")
     parser.add_argument("--build", help="a build folder to take instead of building one (below the repository's root)")
+    parser.add_argument("--beside", help="another program of Crossfade, for the peers beside and beside-pool")
     parser.add_argument("--list", action="store_true", help="name the workloads and end")
     options = parser.parse_args()
     options.peers = options.peers.split(",") if options.peers else list(proxies.DEFAULT_PEERS)
     unknown = [peer for peer in options.peers if peer not in proxies.PEERS]
     if unknown:
         parser.error("no such peer: " + ", ".join(unknown))
+    if any(peer.startswith("beside") for peer in options.peers) and not options.beside:
+        parser.error("which program is beside? --beside PROGRAM")
     options.rounds = options.rounds or (2 if options.quick else 3)
     options.seconds = options.seconds or (1.0 if options.quick else 2.0)
     # A name holds a comma, so a number after one belongs to it.
@@ -84,7 +87,7 @@ def start_all(options, build, directory, user):
             server = servers.Postgres(directory, user, options.scale)
         else:
             server = servers.NullServer(f"{build}/tests/bench/bench_null_server", directory)
-        setting = proxies.Setting(kind, server.port, directory, user, str(build))
+        setting = proxies.Setting(kind, server.port, directory, user, str(build), beside=options.beside)
         fleets[kind] = [proxies.PEERS[name](setting) for name in options.peers]
     return fleets
 

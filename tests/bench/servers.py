@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 
+from certificates import make_certificate
 from processes import Process, free_port, user_options
 
 # Nothing here waits for a disk or wakes up by itself, so that rounds are alike.
@@ -25,6 +26,9 @@ max_wal_size = 16GB
 checkpoint_timeout = 1h
 autovacuum = off
 jit = off
+ssl = on
+ssl_cert_file = '{directory}/server.crt'
+ssl_key_file = '{directory}/server.key'
 logging_collector = off
 log_checkpoints = off
 log_min_messages = fatal
@@ -43,6 +47,7 @@ class Postgres:
     def __init__(self, directory, user, scale, settings=SETTINGS):
         self.programs, self.user, self.port = find_programs(), user, free_port()
         store = f"{directory}/postgres"
+        make_certificate(directory, user)
         self.run("initdb", "-D", store, "-U", "bench", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
         with open(store + "/postgresql.auto.conf", "w") as file:
             file.write(settings.format(port=self.port, directory=directory))
