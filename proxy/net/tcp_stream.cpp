@@ -99,7 +99,8 @@ void TcpStream::close() {
 }
 
 void TcpStream::on_event(evutil_socket_t /*fd*/, short what, void* stream) noexcept {
-  static_cast<TcpStream*>(stream)->handle_event(what);
+  auto* const self = static_cast<TcpStream*>(stream);
+  self->loop_.run_event([self, what] { self->handle_event(what); });  // which may destroy the stream
 }
 
 void TcpStream::handle_event(short what) {

@@ -96,28 +96,6 @@ class EventTimer final : public Timer {
 
 }  // namespace
 
-void Ticked::link_before(Ticked& anchor) {
-  previous_ = anchor.previous_;
-  next_ = &anchor;
-  previous_->next_ = this;
-  anchor.previous_ = this;
-}
-
-void Ticked::unlink() {
-  if (next_ == nullptr) return;
-  previous_->next_ = next_;
-  next_->previous_ = previous_;
-  previous_ = next_ = nullptr;
-}
-
-EventLoop::TickRing::TickRing() { previous_ = next_ = this; }
-
-EventLoop::TickRing::~TickRing() {
-  while (Ticked* const left = first()) left->unlink();
-}
-
-Ticked* EventLoop::TickRing::first() { return next_ == this ? nullptr : next_; }
-
 void EventLoop::BaseDeleter::operator()(event_base* base) const { event_base_free(base); }
 void EventLoop::EventDeleter::operator()(event* event) const { event_free(event); }
 
@@ -149,10 +127,16 @@ std::unique_ptr<Timer> EventLoop::make_timer(std::function<void()> on_expiry) {
   return std::make_unique<EventTimer>(base_.get(), std::move(on_expiry));
 }
 
-void EventLoop::defer(std::function<void()> work) {
+Instant EventLoop::now() const {
+  if (!is_in_event_) return Clock::now();
+  if (!event_time_) event_time_ = Clock::now();
+  return *event_time_;
+}
+
+void EventLoop::defer(Deferred& work) {
   if (has_ended_) return;
   assert(is_loop_thread());
-  deferred_.push_back(std::move(work));
+  deferred_.push_back(work);
   if (drain_ != DrainState::idle) return;
   drain_ = DrainState::scheduled;
   event_active(deferred_event_.get(), EV_TIMEOUT, 0);
@@ -208,16 +192,13 @@ void EventLoop::on_wake() {
 
 void EventLoop::run_deferred() {
   drain_ = DrainState::running;
-  for (int round = 0; round < defer_rounds_max && !deferred_.empty(); ++round) {
-    draining_.swap(deferred_);
-    for (std::function<void()>& work : draining_) {
-      work();
-      work = nullptr;
-    }
-    draining_.clear();
+  Ring<Deferred> due;
+  for (int round = 0; round < defer_rounds_max && !deferred_.is_empty(); ++round) {
+    due.take_all(deferred_);
+    while (Deferred* const work = due.pop_front()) work->run();
   }
   drain_ = DrainState::idle;
-  if (deferred_.empty()) return;
+  if (deferred_.is_empty()) return;
   drain_ = DrainState::scheduled;
   const timeval at_once{0, 0};
   event_add(deferred_event_.get(), &at_once);
@@ -226,23 +207,19 @@ void EventLoop::run_deferred() {
 void EventLoop::enroll(Ticked& ticked) {
   assert(is_loop_thread());
   if (ticked.is_enrolled()) return;
-  ticked.link_before(enrolled_);
+  enrolled_.push_back(ticked);
   if (!tick_timer_->is_armed()) tick_timer_->arm(now() + tick_interval_);
 }
 
 void EventLoop::tick() {
   // Each is moved back before it is called, so that a call may withdraw or destroy whatever it likes.
-  TickRing due;
-  while (Ticked* const ticked = enrolled_.first()) {
-    ticked->unlink();
-    ticked->link_before(due);
-  }
+  Ring<Ticked> due;
+  due.take_all(enrolled_);
   while (Ticked* const ticked = due.first()) {
-    ticked->unlink();
-    ticked->link_before(enrolled_);
+    enrolled_.push_back(*ticked);
     ticked->on_tick();
   }
-  if (enrolled_.first() != nullptr && !tick_timer_->is_armed()) tick_timer_->arm(now() + tick_interval_);
+  if (!enrolled_.is_empty() && !tick_timer_->is_armed()) tick_timer_->arm(now() + tick_interval_);
 }
 
 void EventLoop::destroy_unrun_work() {
@@ -254,8 +231,7 @@ void EventLoop::destroy_unrun_work() {
   }
   // What dies here may post or defer from its destructor; both drop it now.
   posted.clear();
-  std::vector<std::function<void()>> deferred;
-  deferred.swap(deferred_);
+  while (Deferred* const work = deferred_.pop_front()) work->drop();
 }
 
 }  // namespace proxy::runtime

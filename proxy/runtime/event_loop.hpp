@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -18,24 +19,17 @@ class EventLoop;
 
 /// Something that wants a call about once a second while it is enrolled with a loop: for checks too cheap and
 /// too rarely needed to deserve a timer each. Its destructor withdraws it.
-class Ticked {
+class Ticked : public RingMember {
  public:
-  Ticked() = default;
-  virtual ~Ticked() { unlink(); }
-  Ticked(const Ticked&) = delete;
-  Ticked& operator=(const Ticked&) = delete;
+  virtual ~Ticked() = default;
 
  protected:
   /// May withdraw and destroy this or any other.
   virtual void on_tick() = 0;
-  [[nodiscard]] bool is_enrolled() const { return next_ != nullptr; }
+  [[nodiscard]] bool is_enrolled() const { return is_linked(); }
 
  private:
   friend class EventLoop;
-  void link_before(Ticked& anchor);
-  void unlink();
-  Ticked* previous_ = nullptr;
-  Ticked* next_ = nullptr;
 };
 
 /// One thread's libevent loop. Made on any thread, run on one. Everything but post() and stop() belongs to the
@@ -50,11 +44,13 @@ class EventLoop final : public Loop {
   EventLoop(const EventLoop&) = delete;
   EventLoop& operator=(const EventLoop&) = delete;
 
-  [[nodiscard]] Instant now() const override { return Clock::now(); }
+  /// Inside a callback of a socket the clock is read at the first call only: a transaction asks half a dozen times.
+  [[nodiscard]] Instant now() const override;
   [[nodiscard]] std::unique_ptr<Timer> make_timer(std::function<void()> on_expiry) override;
   /// Costs no system call. Work deferred by deferred work gets its turn in the same round, up to
   /// `defer_rounds_max` rounds; then sockets and timers come first.
-  void defer(std::function<void()> work) override;
+  void defer(Deferred& work) override;
+  using Loop::defer;
   void post(std::function<void()> work) override;
 
   /// Until stop(). Once only. What was posted before stop() is run; what comes after it may be destroyed unrun,
@@ -69,6 +65,19 @@ class EventLoop final : public Loop {
   /// tick.
   void enroll(Ticked& ticked);
   void withdraw(Ticked& ticked) { ticked.unlink(); }
+
+  /// The callback of a socket as a whole: `callback` and then what it deferred, without a turn through libevent.
+  template <class Callback>
+  void run_event(Callback callback) {
+    const bool is_free = drain_ == DrainState::idle;
+    if (is_free) drain_ = DrainState::in_event;
+    event_time_.reset();
+    is_in_event_ = true;
+    callback();
+    if (is_free) drain_ = DrainState::idle;
+    if (is_free && !deferred_.is_empty()) run_deferred();
+    is_in_event_ = false;
+  }
 
   /// For what registers events of its own: sockets, timers.
   [[nodiscard]] event_base* base() { return base_.get(); }
@@ -95,20 +104,14 @@ class EventLoop final : public Loop {
   std::unique_ptr<event, EventDeleter> wake_event_;
   std::unique_ptr<event, EventDeleter> deferred_event_;
 
-  enum class DrainState { idle, scheduled, running };
+  enum class DrainState { idle, in_event, scheduled, running };
   DrainState drain_ = DrainState::idle;
-  std::vector<std::function<void()>> deferred_;
-  std::vector<std::function<void()>> draining_;
+  Ring<Deferred> deferred_;
+  bool is_in_event_ = false;
+  mutable std::optional<Instant> event_time_;
 
-  /// The head of a ring.
-  struct TickRing final : Ticked {
-    TickRing();
-    ~TickRing() override;
-    void on_tick() override {}
-    [[nodiscard]] Ticked* first();
-  };
   const std::chrono::milliseconds tick_interval_;
-  TickRing enrolled_;
+  Ring<Ticked> enrolled_;
   std::unique_ptr<Timer> tick_timer_;
 
   std::mutex mutex_;

@@ -5,7 +5,6 @@
 
 #include <cassert>
 #include <coroutine>
-#include <memory>
 #include <utility>
 
 namespace proxy::runtime {
@@ -17,8 +16,8 @@ namespace proxy::runtime {
 /// notification that it missed stays for the next wait. A Signal outlives the wait on it.
 class Signal {
  public:
-  explicit Signal(Loop& loop) : loop_(loop), state_(std::make_shared<State>()) {}
-  ~Signal() { assert(state_->waiting == nullptr && "a signal was destroyed under its waiter"); }
+  explicit Signal(Loop& loop) : loop_(loop) {}
+  ~Signal() { assert(state_.waiting == nullptr && "a signal was destroyed under its waiter"); }
   Signal(const Signal&) = delete;
   Signal& operator=(const Signal&) = delete;
 
@@ -29,23 +28,20 @@ class Signal {
   /// Wakes the waiter after the current callback. Safe from anywhere on the loop's thread, the waiter's own
   /// task included.
   void notify() {
-    state_->is_notified = true;
-    if (state_->waiting == nullptr || state_->is_wake_deferred) return;
-    state_->is_wake_deferred = true;
-    loop_.defer([state = state_] {
-      state->is_wake_deferred = false;
-      state->wake();
-    });
+    state_.is_notified = true;
+    if (state_.waiting == nullptr || state_.is_deferred()) return;
+    loop_.defer(state_);
   }
 
   /// Resumes the waiter inside this call. For callbacks of the loop, which have nothing else on the stack.
   void notify_now() {
-    state_->is_notified = true;
-    state_->wake();  // the waiter may destroy this Signal
+    state_.is_notified = true;
+    state_.wake();  // the waiter may destroy this Signal
   }
 
  private:
-  struct State {
+  struct State final : Deferred {
+    void run() override { wake(); }
     /// Touches nothing of its own once the waiter runs, which may destroy the Signal and with it this.
     void wake() {
       if (waiting == nullptr || !is_notified) return;
@@ -56,11 +52,10 @@ class Signal {
     std::coroutine_handle<> waiting;
     TaskChain* chain = nullptr;
     bool is_notified = false;
-    bool is_wake_deferred = false;
   };
 
   Loop& loop_;
-  std::shared_ptr<State> state_;  ///< shared with deferred wake-ups, which may come after this Signal's end
+  State state_;
 };
 
 /// See Signal::wait().
@@ -93,6 +88,6 @@ class Signal::Wait {
   bool is_waiting_ = false;
 };
 
-inline Signal::Wait Signal::wait() { return Wait(*state_); }
+inline Signal::Wait Signal::wait() { return Wait(state_); }
 
 }  // namespace proxy::runtime

@@ -287,7 +287,8 @@ Session::Served Session::prepare_link(const routing::Route& route, const routing
     return Served::blocked;
   }
   restoring_.reset();
-  deadline_timer_.reset();
+  // Kept for the next wait: at a pool that is always short every transaction waits.
+  if (deadline_timer_) deadline_timer_->disarm();
   if (state == protocol::RestoreState::failed) {
     return give_up_on(route, now, protocol::failure(ErrorCode::restore_failed, Blame::backend, "the session's state"));
   }

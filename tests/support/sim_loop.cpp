@@ -40,10 +40,9 @@ class SimLoop::SimTimer final : public proxy::runtime::Timer {
 
 SimLoop::~SimLoop() {
   // What dies here may defer and post again; it is dropped as a real loop's end drops it.
-  for (int i = 0; i < 1000 && !(deferred_.empty() && posted_.empty()); ++i) {
-    std::deque<std::function<void()>> doomed = std::exchange(deferred_, {});
-    doomed.clear();
-    doomed = std::exchange(posted_, {});
+  for (int i = 0; i < 1000 && !(deferred_.is_empty() && posted_.empty()); ++i) {
+    while (proxy::runtime::Deferred* const doomed = deferred_.pop_front()) doomed->drop();
+    const std::deque<std::function<void()>> doomed = std::exchange(posted_, {});
   }
 }
 
@@ -52,10 +51,14 @@ std::unique_ptr<proxy::runtime::Timer> SimLoop::make_timer(std::function<void()>
 }
 
 bool SimLoop::step() {
-  for (std::deque<std::function<void()>>* queue : {&deferred_, &posted_}) {
-    if (queue->empty()) continue;
-    const std::function<void()> work = std::move(queue->front());
-    queue->pop_front();
+  if (proxy::runtime::Deferred* const work = deferred_.pop_front()) {
+    work->run();
+    finish_event();
+    return true;
+  }
+  if (!posted_.empty()) {
+    const std::function<void()> work = std::move(posted_.front());
+    posted_.pop_front();
     work();
     finish_event();
     return true;

@@ -28,7 +28,8 @@ class SimLoop final : public proxy::runtime::Loop {
 
   [[nodiscard]] Instant now() const override { return now_; }
   [[nodiscard]] std::unique_ptr<proxy::runtime::Timer> make_timer(std::function<void()> on_expiry) override;
-  void defer(std::function<void()> work) override { deferred_.push_back(std::move(work)); }
+  void defer(proxy::runtime::Deferred& work) override { deferred_.push_back(work); }
+  using Loop::defer;
   void post(std::function<void()> work) override { posted_.push_back(std::move(work)); }
 
   /// Runs the next event that is due now. False: there is none.
@@ -62,7 +63,7 @@ class SimLoop final : public proxy::runtime::Loop {
   void finish_event();
 
   Instant now_{std::chrono::hours(1)};  // not zero: a default Instant must not look like now
-  std::deque<std::function<void()>> deferred_;
+  proxy::runtime::Ring<proxy::runtime::Deferred> deferred_;
   std::deque<std::function<void()>> posted_;
   std::map<TimerKey, SimTimer*> timers_;
   std::uint64_t next_timer_number_ = 0;

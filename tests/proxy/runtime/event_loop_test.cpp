@@ -9,6 +9,8 @@
 #include <vector>
 
 using namespace std::chrono_literals;
+using proxy::runtime::Clock;
+using proxy::runtime::Deferred;
 using proxy::runtime::EventLoop;
 using proxy::runtime::Instant;
 using proxy::runtime::Timer;
@@ -136,6 +138,67 @@ TEST_CASE("event loop: work that defers itself for ever → posts and timers sti
   });
   loop.run();
   CHECK(has_timer_run);
+}
+
+namespace {
+
+struct Counted final : Deferred {
+  explicit Counted(int& runs) : runs_(runs) {}
+  void run() override { ++runs_; }
+  int& runs_;
+};
+
+}  // namespace
+
+TEST_CASE("event loop: work of an owner, deferred twice and then its owner gone → once, and not at all") {
+  EventLoop loop;
+  int runs_of_kept = 0;
+  int runs_of_gone = 0;
+  Counted kept(runs_of_kept);
+  loop.post([&] {
+    loop.defer(kept);
+    loop.defer(kept);
+    Counted gone(runs_of_gone);
+    loop.defer(gone);
+  });
+  loop.post([&] { loop.defer([&] { loop.stop(); }); });
+  loop.run();
+  CHECK(runs_of_kept == 1);
+  CHECK(runs_of_gone == 0);
+}
+
+TEST_CASE("event loop: work deferred inside an event → runs at its end, before the next event") {
+  EventLoop loop;
+  std::vector<int> order;
+  loop.post([&] {
+    loop.run_event([&] {
+      loop.defer([&] { order.push_back(2); });
+      order.push_back(1);
+    });
+    order.push_back(3);
+    loop.stop();
+  });
+  loop.run();
+  CHECK(order == std::vector<int>{1, 2, 3});
+}
+
+TEST_CASE("event loop: time asked for inside an event → stands still there and what it defers, goes on behind it") {
+  EventLoop loop;
+  loop.post([&] {
+    Instant first{};
+    Instant last{};
+    loop.run_event([&] {
+      first = loop.now();
+      while (Clock::now() == first) {
+      }
+      loop.defer([&] { last = loop.now(); });
+    });
+    CHECK(first == last);
+    CHECK(loop.now() > first);
+    loop.run_event([&] { CHECK(loop.now() > first); });
+    loop.stop();
+  });
+  loop.run();
 }
 
 TEST_CASE("timer: several deadlines → expire in order and never early") {
