@@ -100,6 +100,7 @@ void read_limits(const Node& node, Reading& reading, Limits& limits) {
   section->read_size("statement_bytes_max", kibibyte, 64 * mebibyte, limits.statement_bytes_max);
   section->read_size("session_state_bytes_max", 4 * kibibyte, 1024 * mebibyte,
                      limits.session_state_bytes_max);
+  section->read_size("held_bytes_max", 64 * kibibyte, 1024 * 1024 * mebibyte, limits.held_bytes_max);
   section->read_count("statement_cache_entries", 16, 10'000'000, limits.statement_cache_entries);
   section->read_duration("tcp_keepalive_idle", 1s, 2h, limits.tcp_keepalive_idle);
   section->read_duration("tcp_keepalive_interval", 1s, 2h, limits.tcp_keepalive_interval);

@@ -24,13 +24,14 @@ bool has_control_character(std::string_view text) {
 
 /// Where a key belongs that was found elsewhere; only keys whose home is beyond doubt.
 std::string_view home_of(std::string_view key) {
-  constexpr std::array<std::pair<std::string_view, std::string_view>, 32> homes{{
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 33> homes{{
       {"clients_max", "limits"},
       {"login_timeout", "limits"},
       {"connect_timeout", "limits"},
       {"shutdown_timeout", "limits"},
       {"statement_bytes_max", "limits"},
       {"session_state_bytes_max", "limits"},
+      {"held_bytes_max", "limits"},
       {"statement_cache_entries", "limits"},
       {"tcp_keepalive_idle", "limits"},
       {"tcp_keepalive_interval", "limits"},

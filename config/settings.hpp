@@ -56,6 +56,7 @@ struct Limits {
   std::size_t statement_bytes_max = std::size_t{1} << 20;  ///< longer texts are not analysed: they are writes
   std::size_t session_state_bytes_max = std::size_t{16}
                                         << 20;  ///< settings and prepared statements of one session
+  std::size_t held_bytes_max = std::size_t{256} << 20;  ///< of requests that wait, of all sessions together
   std::uint32_t statement_cache_entries = 10'000;            ///< per pair and worker
   std::chrono::seconds tcp_keepalive_idle{60};
   std::chrono::seconds tcp_keepalive_interval{10};

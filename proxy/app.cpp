@@ -62,7 +62,7 @@ PairSettings App::settings_of(const std::shared_ptr<const config::Settings>& set
 }
 
 std::shared_ptr<AppPair> App::make_pair(const PairSettings& settings) {
-  return std::make_shared<AppPair>(settings, AppPair::Surroundings{workers_, names_, nonces_, clients_open_, log_, process_tag_, predecessors_});
+  return std::make_shared<AppPair>(settings, AppPair::Surroundings{workers_, names_, nonces_, clients_open_, held_bytes_, log_, process_tag_, predecessors_});
 }
 
 /// Before the pair is open.

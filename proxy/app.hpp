@@ -169,6 +169,7 @@ class App final : public admin::Control, private admin::SwitchoverControl {
   protocol::postgres::SystemNonceSource nonces_;
   net::NameTable names_;
   std::atomic<std::uint32_t> clients_open_{0};
+  session::HeldBytes held_bytes_;
   std::vector<std::unique_ptr<runtime::Worker>> workers_;
   std::vector<std::unique_ptr<AppConsole>> consoles_;  ///< of the pairs that have one; sessions use them to their end
   std::vector<std::shared_ptr<AppSwitchover>> switchovers_;  ///< of the pairs with a durable state

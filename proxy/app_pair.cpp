@@ -32,6 +32,8 @@ AppPair::AppPair(const PairSettings& settings, Surroundings surroundings)
       mirror_(settings.pair->mirror ? std::make_unique<AppMirror>(*settings.pair, surroundings_.log) : nullptr),
       types_(name_, surroundings_.log),
       refresher_(make_refresher()) {
+  surroundings_.held_bytes.set_max(settings.limits->held_bytes_max);
+  shared_.held_bytes = &surroundings_.held_bytes;
   if (mirror_) shared_.mirror = mirror_terms_from(*settings.pair->mirror, mirror_->mirror());
 }
 

@@ -52,6 +52,7 @@ class AppPair final : public backend::CredentialsSource {
     net::NameTable& names;
     protocol::postgres::NonceSource& nonces;
     std::atomic<std::uint32_t>& clients_open;
+    session::HeldBytes& held_bytes;
     telemetry::Log& log;
     std::uint32_t process_tag = 0;  ///< in the keys of its clients
     /// Processes before this one, whose sessions still live.

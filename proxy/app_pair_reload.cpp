@@ -45,6 +45,7 @@ void AppPair::put_in_force(Prepared& prepared) {
   const config::Limits& limits = *prepared.settings.limits;
   failed_logins_.set_options(failed_login_options_from(limits));
   shared_.clients_max = limits.clients_max;
+  surroundings_.held_bytes.set_max(limits.held_bytes_max);
   shared_.connections.set_limits(connection_limits_from(prepared.settings.pair->pool));
   admission_ = std::move(prepared.admission);
   // Where TLS was switched off, handshakes under way go on with what they began with.

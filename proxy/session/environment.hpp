@@ -8,6 +8,7 @@
 #include "proxy/runtime/loop.hpp"
 #include "proxy/session/capture_stream.hpp"
 #include "proxy/session/console_door.hpp"
+#include "proxy/session/held_bytes.hpp"
 #include "proxy/session/hold_desk.hpp"
 #include "proxy/session/kept_requests.hpp"
 #include "proxy/telemetry/inventory.hpp"
@@ -104,6 +105,7 @@ struct Environment {
   std::vector<protocol::Completion> completed{};
   const MirrorTerms* mirror = nullptr;  ///< null: no mirror
   backend::Health* health = nullptr;  ///< a side that is down takes no reads; null: nothing is known
+  HeldBytes* held_bytes = nullptr;    ///< null: as much may wait as there are clients
 };
 
 }  // namespace proxy::session

@@ -61,6 +61,7 @@ PairWorker::PairWorker(PairShared& shared, Identity identity, runtime::Loop& loo
                    table_, shared.clients, scratch, shared.name, shared.log, &shared.on_schema_change, encryption.to_clients, shared.failed_logins, shared.console} {
   environment_.mirror = &shared.mirror;
   environment_.health = shared.health;
+  environment_.held_bytes = shared.held_bytes;
 }
 
 PairWorker::~PairWorker() {

@@ -35,6 +35,7 @@ struct PairShared {
   backend::Health* health = nullptr;    ///< null: nothing is known of the sides
   ClientCounts clients{};
   MirrorTerms mirror = {};  ///< set before any worker of the pair is made
+  HeldBytes* held_bytes = nullptr;  ///< of the whole process; null: no limit
 };
 
 /// The sessions of one pair on one worker: takes in clients, finds sessions by their cancel keys, ends them.

@@ -263,6 +263,7 @@ Task<> Session::converse() {
     relay_replies();
     if (!is_over_) read_requests();
     if (!is_over_) look_around();
+    if (!is_over_) count_held_bytes();
     if (is_over_) co_return;
     ask_about_doubts();
     give_back_idle();
@@ -277,6 +278,7 @@ Task<> Session::converse() {
 /// The last bytes leave to a client that takes them in time; backends get their goodbye from the links' end.
 Task<> Session::farewell() {
   give_back_all();
+  (void)held_share_.set(0);
   note_boundary();
   watch_timer_.reset();
   is_expired_ = false;

@@ -174,6 +174,7 @@ class Session final : public net::StreamListener,
   void begin_hold();
   void end_hold();
   [[nodiscard]] bool is_released();
+  void count_held_bytes();
   [[nodiscard]] static protocol::Error held_too_long();
   void note_boundary();
   void count_wait(runtime::Instant since);
@@ -242,6 +243,7 @@ class Session final : public net::StreamListener,
   std::optional<Stop> stop_;
   std::optional<runtime::Instant> turn_deadline_;  ///< while the session waits for a connection
 
+  HeldBytes::Share held_share_{environment_.held_bytes};  ///< what of its client's waits inside the proxy
   std::optional<runtime::Instant> held_since_;     ///< while the session waits for the end of a hold
   std::uint64_t hold_epoch_ = 0;                   ///< of the hold that was in force when it last judged
 

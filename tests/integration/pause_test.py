@@ -172,3 +172,27 @@ class Impatient(Pausing):
             self.connect()
         self.hold("resume")
         side_of(idle)
+
+
+class Bounded(Pausing):
+    @classmethod
+    def settings(cls):
+        return proxy.configuration(limits={"held_bytes_max": "64KiB"})
+
+    def test_bound(self):
+        """requests that wait, together beyond the limit of the process → the last is told 53400, the others are answered"""
+        asked = query(f"SELECT length('{'x' * 40_000}')")
+        wires = [Wire(self.proxy.address()) for _ in range(3)]
+        for wire in wires:
+            self.addCleanup(wire.close)
+            wire.log_in()
+        self.pause()
+        wires[0].send(asked)
+        self.until_held(1)
+        wires[1].send(asked)
+        self.assertEqual([each.fields["C"] for each in wires[1].read_all() if each.kind == "E"], ["53400"])
+        wires[2].send(query("SELECT 1"))  # what fits is still taken
+        self.until_held(2)
+        self.hold("resume")
+        for wire, row in ((wires[0], b"40000"), (wires[2], b"1")):
+            self.assertEqual([each.row for each in wire.read_until("Z") if each.kind == "D"], [[row]])
