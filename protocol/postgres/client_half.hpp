@@ -206,7 +206,7 @@ class PostgresClientHalf final : public ClientHalf {
   }
   void note_unseen_change(PostgresBackendHalf& source, const StatementFacts& facts);
   void note_where_pins_live(PostgresBackendHalf& source);
-  void drop_sequence_values(PostgresBackendHalf& target, Gather& to_backend);
+  void drop_sequence_values(const BatchFacts& batch, PostgresBackendHalf& target, Gather& to_backend);
   void note_draw(const StatementFacts* facts, PostgresBackendHalf& target) const;
   [[nodiscard]] bool holds_anothers_values(const PostgresBackendHalf& target) const {
     return target.drawn_by != 0 && target.drawn_by != id_;

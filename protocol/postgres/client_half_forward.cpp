@@ -91,7 +91,7 @@ void PostgresClientHalf::forward(const NextRequest& request, ByteView unread, Ba
   if (request.verdict == RequestVerdict::route) {
     writes_ = request.writes;
     if (backend.tracker.is_at_boundary()) backend.prepared_names.clear();
-    drop_sequence_values(backend, to_backend);
+    drop_sequence_values(request.facts, backend, to_backend);
   }
   backend.last_session = id_;
   for (ScannedRequest& scanned : scan_) {

@@ -34,6 +34,12 @@ void forget_unnamed_of(PostgresBackendHalf& target) {
   if (unnamed != target.statements.end()) target.statements.erase(unnamed);
 }
 
+/// The batch draws values, or begins a transaction that may.
+bool may_draw(const BatchFacts& batch) {
+  return batch.statement_class >= StatementClass::write || batch.transaction_effect == TransactionEffect::begin_read_write ||
+         batch.transaction_effect == TransactionEffect::unclear;
+}
+
 }  // namespace
 
 PinReason PostgresClientHalf::pin() const {
@@ -118,13 +124,21 @@ void PostgresClientHalf::note_unseen_change(PostgresBackendHalf& source, const S
   if (!is_known_by_name || analyser_.questions().is_due(facts.fingerprint)) state_.doubt_everything(facts.fingerprint);
 }
 
-/// On a connection where another was the last that may have drawn values, those are thrown away first: the session gets
-/// PostgreSQL's own error rather than another's value. Within a transaction, too; in one that has failed, the question fails
-/// by itself. Source: PostgreSQL 15 manual, DISCARD SEQUENCES; 9.17 currval.
-void PostgresClientHalf::drop_sequence_values(PostgresBackendHalf& target, Gather& to_backend) {
-  if (!wants_sequence_value_ || !holds_anothers_values(target)) return;
+/// On a connection where others may have drawn values, those are thrown away before the session asks for its own: it gets
+/// PostgreSQL's own error rather than another's value. Once anybody has asked, they go before a session draws beside them, so
+/// that a later question finds its own. Within a transaction, too; in one that has failed, the question fails by itself.
+/// Source: PostgreSQL 15 manual, DISCARD SEQUENCES; 9.17 currval.
+void PostgresClientHalf::drop_sequence_values(const BatchFacts& batch, PostgresBackendHalf& target, Gather& to_backend) {
+  if (wants_sequence_value_) analyser_.questions().note_sequences_wanted();
+  if (!holds_anothers_values(target)) return;
+  const bool is_first_draw = analyser_.questions().are_sequences_wanted() && may_draw(batch);
+  if (!wants_sequence_value_ && !is_first_draw) return;
+  // Behind what brings the connection in line, which cannot fail, but not behind what is the client's.
+  const auto may_fail = [](const ExpectedReply& owed) {
+    return owed.disposition != Disposition::restore && owed.disposition != Disposition::swallow;
+  };
   const ReplyTracker& tracker = target.tracker;
-  const bool is_clear = !tracker.is_batch_open() && !tracker.is_owing() && tracker.status() != TransactionStatus::failed;
+  const bool is_clear = !tracker.is_batch_open() && !tracker.is_any_owed(may_fail) && tracker.status() != TransactionStatus::failed;
   if (!is_clear) return;
   to_backend.own(query_message("DISCARD SEQUENCES"));
   forget_unnamed_of(target);
@@ -134,8 +148,8 @@ void PostgresClientHalf::drop_sequence_values(PostgresBackendHalf& target, Gathe
 
 /// What only reads draws nothing. Null: nobody knows what it is.
 void PostgresClientHalf::note_draw(const StatementFacts* facts, PostgresBackendHalf& target) const {
-  const bool may_draw = facts == nullptr || facts->statement_class >= StatementClass::write || facts->may_change_settings;
-  if (may_draw) target.drawn_by = id_;
+  const bool is_draw_possible = facts == nullptr || facts->statement_class >= StatementClass::write || facts->may_change_settings;
+  if (is_draw_possible) target.drawn_by = id_;
 }
 
 }  // namespace protocol::postgres

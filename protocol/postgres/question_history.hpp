@@ -29,6 +29,11 @@ class QuestionHistory {
     entry.clean_count = 0;
   }
 
+  /// Some session has asked for values of sequences that it has drawn (currval, lastval). Until then nobody pays for keeping
+  /// those of different sessions apart.
+  void note_sequences_wanted() { are_sequences_wanted_ = true; }
+  [[nodiscard]] bool are_sequences_wanted() const { return are_sequences_wanted_; }
+
   static constexpr std::uint8_t clean_enough = 4;
   static constexpr std::uint8_t asked_every = 32;
 
@@ -47,6 +52,7 @@ class QuestionHistory {
     return entry;
   }
   std::vector<Entry> entries_;
+  bool are_sequences_wanted_ = false;
 };
 
 }  // namespace protocol::postgres

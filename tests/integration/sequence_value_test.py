@@ -39,6 +39,28 @@ class SequenceValues(Through):
         self.query(clients["second"], "DISCARD SEQUENCES")
         self.assertEqual(self.proxy.status()["pinned"].get("sequence_value"), 2)
 
+    def test_beside_anothers(self):
+        """once anybody has asked, a session that writes where another has drawn, and asks what it never drew → 55000"""
+        crossfade = proxy.Proxy({**proxy.configuration(proxy.pair(pool={"mode": "transaction", "size": 1})), "workers": 1})
+        self.addCleanup(crossfade.stop)
+        host, port = crossfade.address()
+        clients = [psycopg2.connect(host=host, port=port, user="postgres", dbname="shop", sslmode="disable") for _ in range(2)]
+        for each in clients:
+            each.autocommit = True
+            self.addCleanup(each.close)
+        drawing, other = clients
+        with self.assertRaises(psycopg2.errors.ObjectNotInPrerequisiteState):
+            self.value(other, "SELECT lastval()")
+        self.query(other, "DISCARD SEQUENCES")  # which ends its pin
+        for begin, end in (("SELECT 1", "SELECT 1"), ("BEGIN", "ROLLBACK")):
+            self.insert(drawing, f"beside {begin}")
+            self.query(other, begin)
+            self.query(other, "INSERT INTO log VALUES ('beside')")
+            with self.assertRaises(psycopg2.errors.ObjectNotInPrerequisiteState):
+                self.value(other, "SELECT currval('notes_id_seq')")
+            self.query(other, end)
+            self.query(other, "DISCARD SEQUENCES")
+
     def test_never_anothers(self):
         """a session that has drawn nothing, on the connection where another has, behind a read and inside a transaction → 55000"""
         shop = proxy.pair(pool={"mode": "transaction", "size": 1})

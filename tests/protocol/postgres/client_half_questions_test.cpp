@@ -282,6 +282,22 @@ TEST_CASE("sequence value: another has drawn there and this session only read, o
   CHECK(beginning.send(query_message("SELECT lastval()"), beginning.blue) == asked);
 }
 
+TEST_CASE("sequence value: once anybody has asked → another's values go before a session draws beside them, in front of its BEGIN too") {
+  const Bytes insert = query_message("INSERT INTO t VALUES (1)");
+  Conversation it;
+  it.blue.drawn_by = 4711;
+  CHECK(it.send(insert, it.blue) == text_of(insert));  // nobody has asked yet, so nobody pays
+  it.answer(complete("INSERT 0 1") + ready_message('I'), it.blue);
+  run(it, it.blue, "SELECT lastval()");
+  for (const char* text : {"INSERT INTO t VALUES (1)", "BEGIN"}) {
+    it.blue.drawn_by = 4711;
+    CHECK(it.send(query_message(text), it.blue) == text_of(query_message("DISCARD SEQUENCES") + query_message(text)));
+    it.answer(complete("DISCARD SEQUENCES") + ready_message('I') + complete("BEGIN") + ready_message('I'), it.blue);
+  }
+  it.blue.drawn_by = 4711;
+  CHECK(it.send(query_message("SELECT 1"), it.blue) == text_of(query_message("SELECT 1")));  // draws nothing
+}
+
 TEST_CASE("sequence value: asked behind replies that are still owed → they are awaited first") {
   Conversation it;
   it.blue.drawn_by = 4711;
