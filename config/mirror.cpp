@@ -95,7 +95,14 @@ void read_sync(Section& pair_section, Reading& reading, Pair& pair) {
 }
 
 void check_mirrored_rules(const Section& pair_section, Reading& reading, const Pair& pair) {
-  if (!pair.mirror) return;
+  if (!pair.mirror) {
+    for (const routing::Rule& rule : pair.plan.rules) {
+      if (rule.causal_wait.count() == 0) continue;
+      reading.findings.error(pair_section.mark_of("rules"),
+                             about(pair_section.path_of("rules"), "the rule " + quote(rule.name) + " has `causal_wait`, which has no effect without `sync: mirror`"));
+    }
+    return;
+  }
   for (const routing::Rule& rule : pair.plan.rules) {
     if (rule.writes == pair.plan.default_writes) continue;
     reading.findings.error(pair_section.mark_of("rules"),

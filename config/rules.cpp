@@ -4,6 +4,7 @@
 #include "routing/network.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 
 namespace config {
@@ -16,6 +17,9 @@ using routing::Stickiness;
 
 /// decide() walks the rules from the first; more would be felt by every statement.
 constexpr std::size_t rule_count_max = 256;
+
+/// A client waits so long at the worst for an answer that the other side could give at once.
+constexpr std::chrono::milliseconds causal_wait_max{10'000};
 
 const std::vector<std::pair<std::string_view, StatementClass>> class_choices{
     {"read", StatementClass::read},
@@ -228,6 +232,7 @@ Rule read_rule(const Node& node, const std::string& path, const Pair& pair, Read
     rule.reads.green = rule.writes == routing::Side::green ? routing::weight_total : 0;
   }
   read_stickiness(section, reading, rule);
+  section.read_duration("causal_wait", std::chrono::milliseconds(0), causal_wait_max, rule.causal_wait);
   section.finish();
   return rule;
 }

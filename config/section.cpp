@@ -56,6 +56,7 @@ std::string_view home_of(std::string_view key) {
       {"catalogue", "pairs.<pair>"},
       {"scram_verifier", "pairs.<pair>.users.<user>"},
       {"stickiness", "pairs.<pair>.rules[]"},
+      {"causal_wait", "pairs.<pair>.rules[]"},
       {"application_name", "pairs.<pair>.rules[].match"},
       {"match", "pairs.<pair>.rules[]"},
   }};

@@ -226,7 +226,8 @@ Route apply(const Rule& rule, std::uint32_t rule_index, const Subject& subject, 
   const std::optional<Side>& behind = subject.circumstances.behind;
   if (behind == side) {
     recorder.tell("own writes", [&] {
-      return std::string(name_of(side)) + " does not have the session's own writes yet, to " + std::string(name_of(other(side)));
+      const std::string first = rule.causal_wait.count() == 0 ? "" : "after at most " + std::to_string(rule.causal_wait.count()) + " ms of waiting ";
+      return std::string(name_of(side)) + " does not have the session's own writes yet, " + first + "to " + std::string(name_of(other(side)));
     });
     return {other(side), RouteReason::own_writes, rule_index};
   }

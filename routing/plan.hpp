@@ -5,6 +5,7 @@
 #include "routing/facts.hpp"
 #include "routing/side.hpp"
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -65,6 +66,8 @@ struct Rule {
   Side writes = Side::blue;
   Stickiness stickiness = Stickiness::session;
   std::string stickiness_tag;  ///< for Stickiness::tag
+  /// So long a read may wait for its side to have what its session has written, before the other side answers it; 0: not at all.
+  std::chrono::milliseconds causal_wait{0};
   bool operator==(const Rule&) const = default;
 };
 

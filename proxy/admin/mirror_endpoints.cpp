@@ -99,6 +99,10 @@ constexpr Gauge gauges[] = {
      [](const MirrorStatus& status) { return static_cast<double>(status.retries_total); }},
     {"crossfade_mirror_late_acknowledgements_total", MetricType::counter, "Commits answered before the follower had them (ack: both).",
      [](const MirrorStatus& status) { return static_cast<double>(status.late_acknowledgements_total); }},
+    {"crossfade_mirror_reads_waited_total", MetricType::counter, "Reads that waited for what their session had written (causal_wait).",
+     [](const MirrorStatus& status) { return static_cast<double>(status.reads_waited_total); }},
+    {"crossfade_mirror_reads_given_up_total", MetricType::counter, "Of these, those that waited too long and went to the authority.",
+     [](const MirrorStatus& status) { return static_cast<double>(status.reads_given_up_total); }},
 };
 
 std::optional<std::uint64_t> number_from(const std::string& text) {
@@ -126,6 +130,8 @@ json::object mirror_json(const MirrorStatus& status) {
           {"units_set_aside", status.units_set_aside_total},
           {"retries", status.retries_total},
           {"late_acknowledgements", status.late_acknowledgements_total},
+          {"reads_waited", status.reads_waited_total},
+          {"reads_given_up", status.reads_given_up_total},
           {"ledger_open", status.ledger_open}};
 }
 

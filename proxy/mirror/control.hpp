@@ -76,6 +76,8 @@ struct MirrorStatus {
   std::uint64_t units_dropped_total = 0;  ///< rolled back on the authority
   std::uint64_t retries_total = 0;
   std::uint64_t late_acknowledgements_total = 0;
+  std::uint64_t reads_waited_total = 0;   ///< for the follower to have what their session had written
+  std::uint64_t reads_given_up_total = 0; ///< of these: went to the authority, since it took too long
   std::uint64_t ledger_open = 0;
 };
 

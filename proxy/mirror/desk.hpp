@@ -53,6 +53,11 @@ class Desk {
   virtual void settle_and_await(CommitSequence sequence, std::function<void(bool)> when_applied) = 0;
   /// All units up to this one are settled, and those that were committed are on the follower. One atomic load.
   [[nodiscard]] virtual CommitSequence applied_through() const = 0;
+  /// `when_due` is called once, on any thread, when applied_through() has come to `position`, or when waiting for that is of no
+  /// use any more; it must not call the desk. The ticket is for stop_waiting(). 0: one of both is so already, and nothing is called.
+  [[nodiscard]] virtual std::uint64_t await_applied(CommitSequence position, std::function<void()> when_due) = 0;
+  /// Whoever waits with this ticket does not any more. A call may be under way.
+  virtual void stop_waiting(std::uint64_t ticket) = 0;
   /// Something was written that the follower does not get: its entry goes to the ledger.
   virtual void note_unmirrored(Unmirrored entry) = 0;
 };

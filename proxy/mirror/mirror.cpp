@@ -178,9 +178,32 @@ void Mirror::update_applied() {
   if (through == applied_through_.load()) return;
   applied_through_.store(through, std::memory_order_release);
   applied_.notify_all();
+  wake_reads(through);
 }
 
-void Mirror::note_missing(CommitSequence position) { missing_floor_ = std::min(missing_floor_, position); }
+void Mirror::note_missing(CommitSequence position) {
+  missing_floor_ = std::min(missing_floor_, position);
+  wake_reads(all_positions);  // some will never see theirs; they ask again
+}
+
+/// Whoever is called only leaves word with its own loop.
+void Mirror::wake_reads(CommitSequence through) {
+  if (waiting_reads_.empty()) return;
+  for (const WaitingReads::WhenDue& when_due : waiting_reads_.take_due(through)) when_due();
+}
+
+std::uint64_t Mirror::await_applied(CommitSequence position, std::function<void()> when_due) {
+  const std::lock_guard lock(mutex_);
+  const bool is_hopeless = !is_open_ || position >= missing_floor_ || breaker_.is_open();
+  if (is_hopeless || applied_through_.load() >= position) return 0;
+  ++counts_.reads_waited_total;
+  return waiting_reads_.add(position, std::move(when_due));
+}
+
+void Mirror::stop_waiting(std::uint64_t ticket) {
+  const std::lock_guard lock(mutex_);
+  if (waiting_reads_.remove(ticket)) ++counts_.reads_given_up_total;
+}
 
 void Mirror::note_unmirrored(Unmirrored unmirrored) {
   LedgerEntry entry;

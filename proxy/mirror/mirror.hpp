@@ -12,6 +12,7 @@
 #include "proxy/mirror/options.hpp"
 #include "proxy/mirror/sequencer.hpp"
 #include "proxy/mirror/state_file.hpp"
+#include "proxy/mirror/waiting_reads.hpp"
 #include "proxy/telemetry/log.hpp"
 
 #include <atomic>
@@ -51,6 +52,8 @@ class Mirror final : public Desk, public MirrorControl {
   void settle(CommitSequence sequence, UnitOutcome outcome) override;
   void settle_and_await(CommitSequence sequence, std::function<void(bool)> when_applied) override;
   [[nodiscard]] CommitSequence applied_through() const override { return applied_through_.load(std::memory_order_acquire); }
+  [[nodiscard]] std::uint64_t await_applied(CommitSequence position, std::function<void()> when_due) override;
+  void stop_waiting(std::uint64_t ticket) override;
   void note_unmirrored(Unmirrored entry) override;
 
   [[nodiscard]] MirrorStatus status() const override;
@@ -70,6 +73,7 @@ class Mirror final : public Desk, public MirrorControl {
     marked,
   };
   using WhenAdmitted = std::function<void(Admittance)>;
+  static constexpr CommitSequence all_positions = ~CommitSequence{0};
   /// A unit that waits until the journal has room; its place in the order is taken.
   struct Blocked {
     CommitSequence sequence = 0;
@@ -104,6 +108,7 @@ class Mirror final : public Desk, public MirrorControl {
   [[nodiscard]] bool has_room_for(std::uint64_t bytes) const;
   void update_applied();
   void note_missing(CommitSequence position);
+  void wake_reads(CommitSequence through);
 
   // mirror_apply.cpp: on an applier's thread.
   void run_applier(const std::stop_token& stop);
@@ -149,6 +154,7 @@ class Mirror final : public Desk, public MirrorControl {
   std::condition_variable_any doubted_;
   Sequencer sequencer_;
   Awaiting awaiting_;
+  WaitingReads waiting_reads_;
   Breaker breaker_;
   std::deque<CommitSequence> doubts_;
   Breakage breakage_ = Breakage::none;

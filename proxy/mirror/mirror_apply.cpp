@@ -113,6 +113,7 @@ void Mirror::apply_group(std::vector<UnitToApply> units, Sessions& sessions, con
       const std::lock_guard lock(mutex_);
       breaker_.fail(Clock::now());
       unreachable_cause_ = report.cause;
+      wake_reads(all_positions);
       continue;
     }
     const bool is_last_try = retries >= (units.size() > 1 ? 1 : retries_max);
@@ -171,6 +172,7 @@ FollowerSession* Mirror::session_for(const std::string& database, Sessions& sess
     }
     breaker_.fail(Clock::now());
     unreachable_cause_ = opened.error().detail;
+    wake_reads(all_positions);
   }
   return nullptr;
 }

@@ -27,6 +27,7 @@ CaptureStream::CaptureStream(std::unique_ptr<net::Stream> plain, std::unique_ptr
 }
 
 CaptureStream::~CaptureStream() {
+  stop_awaiting_follower();
   forsake_unit();
   *self_ = nullptr;
 }
@@ -188,6 +189,27 @@ void CaptureStream::note_end(Capture::End end) {
 }
 
 void CaptureStream::note_applied() { capture_->acknowledge(); }
+
+bool CaptureStream::await_follower() {
+  if (has_unmirrored_) return false;
+  runtime::Loop& loop = loop_;
+  const std::uint64_t number = ++follower_wait_number_;
+  follower_ticket_ = terms_.desk->await_applied(last_unit_, [&loop, number, self = std::weak_ptr<CaptureStream*>(self_)] {
+    loop.post([number, self] {
+      const std::shared_ptr<CaptureStream*> stream = self.lock();
+      if (stream == nullptr || *stream == nullptr || (*stream)->follower_wait_number_ != number) return;
+      (*stream)->follower_ticket_ = 0;
+      if ((*stream)->listener_ != nullptr) (*stream)->listener_->on_stream_ready();
+    });
+  });
+  return follower_ticket_ != 0;
+}
+
+void CaptureStream::stop_awaiting_follower() {
+  if (follower_ticket_ == 0) return;
+  ++follower_wait_number_;  // a call that is under way comes too late
+  terms_.desk->stop_waiting(std::exchange(follower_ticket_, 0));
+}
 
 void CaptureStream::send_replies() {
   if (!unsent_.empty()) {

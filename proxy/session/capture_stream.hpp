@@ -6,6 +6,7 @@
 #include "proxy/runtime/loop.hpp"
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -41,6 +42,10 @@ class CaptureStream final : public net::Stream, private net::StreamListener {
   [[nodiscard]] mirror::CommitSequence last_unit() const { return last_unit_; }
   /// Something was committed that the follower does not get.
   [[nodiscard]] bool has_unmirrored() const { return has_unmirrored_; }
+  /// The listener is told when the follower has last_unit(), or it is known that it will not. False: one of both is so now.
+  [[nodiscard]] bool await_follower();
+  [[nodiscard]] bool is_awaiting_follower() const { return follower_ticket_ != 0; }
+  void stop_awaiting_follower();
   /// It has closed its side. The reader is told later, when what came before is answered.
   [[nodiscard]] bool has_client_left() const { return has_client_left_; }
 
@@ -93,6 +98,8 @@ class CaptureStream final : public net::Stream, private net::StreamListener {
   bool has_failed_ = false;
   bool is_recorded_ = false;        ///< it was admitted, and must be settled
   mirror::CommitSequence last_unit_ = 0;
+  std::uint64_t follower_ticket_ = 0;  ///< of the desk, while the follower is awaited
+  std::uint64_t follower_wait_number_ = 0;
   std::shared_ptr<CaptureStream*> self_;  ///< for what is posted: null once it is gone
 };
 

@@ -157,7 +157,6 @@ class Session final : public net::StreamListener,
   void drop_unready_but(routing::Side side);
   [[nodiscard]] routing::Side write_side() const;
   [[nodiscard]] bool is_avoided(routing::Side side) const;
-  [[nodiscard]] bool is_follower_behind() const;
   void forward(const protocol::NextRequest& request);
   void flush_to_backend();
   [[nodiscard]] bool is_still_blocked() const;
@@ -178,6 +177,12 @@ class Session final : public net::StreamListener,
   [[nodiscard]] static protocol::Error held_too_long();
   void note_boundary();
   void count_wait(runtime::Instant since);
+
+  // Reads that wait for the follower: session_causal.cpp.
+  [[nodiscard]] Served await_follower(const protocol::NextRequest& request, const routing::Route& route, const routing::Circumstances& now);
+  void end_follower_wait();
+  [[nodiscard]] bool is_follower_behind() const;
+  [[nodiscard]] bool is_still_waiting_for_follower() const;
 
   // Reads made again: session_repeat.cpp.
   [[nodiscard]] std::uint32_t keep_for_repeat(const protocol::NextRequest& request);
@@ -246,9 +251,11 @@ class Session final : public net::StreamListener,
   HeldBytes::Share held_share_{environment_.held_bytes};  ///< what of its client's waits inside the proxy
   std::optional<runtime::Instant> held_since_;     ///< while the session waits for the end of a hold
   std::uint64_t hold_epoch_ = 0;                   ///< of the hold that was in force when it last judged
+  bool is_waiting_for_follower_ = false;           ///< a read is
+  mirror::CommitSequence given_up_unit_ = 0;       ///< no read of the session's waits for this one any more
 
   /// What the front of the client's bytes waits for.
-  enum class Blocked : std::uint8_t { nothing, replies, some_reply, link, turn, hold };
+  enum class Blocked : std::uint8_t { nothing, replies, some_reply, link, turn, hold, follower };
   Blocked blocked_ = Blocked::nothing;
   routing::Side blocked_on_ = routing::Side::blue;  ///< for Blocked::link and Blocked::turn
 

@@ -83,6 +83,7 @@ void Session::on_side_down(Side side) {
     blocked_ = Blocked::nothing;  // judged again: a read need not wait for that connection
     signal_.notify();
   }
+  if (blocked_ == Blocked::follower) signal_.notify();
   backend::Connection* link = current_link();
   if (link == nullptr || link->side() != side || !can_repeat(*link)) return;
   repeat_reads(side);

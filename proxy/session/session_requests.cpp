@@ -27,6 +27,7 @@ bool Session::is_still_blocked() const {
     case Blocked::some_reply:
     case Blocked::turn: return false;  // asking again is the way to find out
     case Blocked::hold: return hold_epoch_ == environment_.holds.epoch();
+    case Blocked::follower: return is_still_waiting_for_follower();
     case Blocked::replies: {
       const backend::Connection* link = current_link();
       return link != nullptr && link->half().is_owing();
@@ -153,12 +154,17 @@ routing::Circumstances Session::circumstances(const protocol::NextRequest& reque
 }
 
 Session::Served Session::route_batch(const protocol::NextRequest& request) {
+  end_follower_wait();
   if (is_held(request)) return wait_for_release(request.transaction);
   end_hold();
   const routing::Plan& plan = environment_.plans.plan();
   if (request.transaction == protocol::TransactionState::none) is_transaction_misplaced_ = false;
   const routing::Circumstances now = circumstances(request);
   const routing::Route route = routing::decide(plan, facts_, request.facts, now);
+  if (route.reason == RouteReason::own_writes) {
+    const Served waiting = await_follower(request, route, now);
+    if (waiting != Served::forwarded) return waiting;
+  }
   give_way();
   backend::Connection* current = current_link();
   if (request.transaction == protocol::TransactionState::unsettled) {
@@ -346,12 +352,6 @@ Side Session::write_side() const {
   write.statement_class = protocol::StatementClass::write;
   const protocol::CommentTags no_tags;
   return routing::decide(environment_.plans.plan(), facts_, protocol::batch_facts_of(write, no_tags), {}).side;
-}
-
-/// The follower does not have the session's own last write yet, or will not get one of its writes at all.
-bool Session::is_follower_behind() const {
-  if (capture_ == nullptr) return false;
-  return capture_->has_unmirrored() || capture_->last_unit() > environment_.mirror->desk->applied_through();
 }
 
 /// A side that is down takes no reads of anybody; one that could not serve this session takes none of it for a while.

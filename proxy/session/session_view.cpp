@@ -21,7 +21,7 @@ std::chrono::microseconds since(runtime::Instant then, runtime::Instant now) {
 ClientState Session::client_state() const {
   if (console_role_ && stage_ == protocol::SessionStage::conversing) return ClientState::console;
   if (held_since_) return ClientState::held;
-  if (blocked_ == Blocked::turn || turn_deadline_) return ClientState::waiting;
+  if (blocked_ == Blocked::turn || turn_deadline_ || is_waiting_for_follower_) return ClientState::waiting;
   if (stage_ != protocol::SessionStage::conversing) return ClientState::logging_in;
   return is_working() ? ClientState::active : ClientState::idle;
 }

@@ -70,3 +70,15 @@ TEST_CASE("mirror: a rule that writes to the follower, or one server for both â†
   parts.rules = "      - {name: r, writes: green}\n";
   CHECK(is_in(problems_of(check(text_of(parts))), "sends writes to the side"));
 }
+
+TEST_CASE("mirror: causal_wait of a rule â†’ taken with a mirror; without one, or longer than ten seconds, said") {
+  Parts parts = pair_lines(least);
+  parts.rules = "      - {name: r, reads: {green: 10}, causal_wait: 50ms}\n";
+  const config::Outcome outcome = check(text_of(parts));
+  REQUIRE(outcome.settings.has_value());
+  CHECK(outcome.settings->pairs[0].plan.rules[0].causal_wait.count() == 50);
+  parts.pair = "";
+  CHECK(is_in(problems_of(check(text_of(parts))), "no effect without `sync: mirror`"));
+  parts.rules = "      - {name: r, causal_wait: 11s}\n";
+  CHECK(is_in(problems_of(check(text_of(parts))), "causal_wait"));
+}

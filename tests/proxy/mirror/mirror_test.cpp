@@ -395,3 +395,42 @@ TEST_CASE("mirror: ack both → told when the follower has it; late when it has 
   patient.mirror.settle_and_await(recorded.sequence, [&](bool has_it) { applied.set_value(has_it); });
   CHECK(applied.get_future().get());
 }
+
+TEST_CASE("mirror: a read waits for a unit → told when the follower has it; at once when it has, or never will, or cannot be reached") {
+  const Scratch scratch;
+  FakeFollower follower;
+  Opened opened(options_of(scratch.path()), follower);
+  Mirror& mirror = opened.mirror;
+  const auto unsettled = opened.record(put("1", "a"));
+  std::promise<void> due;
+  const std::uint64_t ticket = mirror.await_applied(unsettled.sequence, [&] { due.set_value(); });
+  const std::uint64_t given_up = mirror.await_applied(unsettled.sequence, [] { FAIL("it has given up"); });
+  REQUIRE(ticket != 0);
+  REQUIRE(given_up != 0);
+  mirror.stop_waiting(given_up);
+  mirror.settle(unsettled.sequence, UnitOutcome::committed);
+  REQUIRE(due.get_future().wait_for(patience) == std::future_status::ready);
+  CHECK(mirror.applied_through() >= unsettled.sequence);
+  CHECK(mirror.await_applied(unsettled.sequence, [] { FAIL("it has it"); }) == 0);
+  CHECK(mirror.status().reads_waited_total == 2);
+  CHECK(mirror.status().reads_given_up_total == 1);
+
+  follower.refuse("never");
+  const CommitSequence refused = opened.commit(put("2", "never"));
+  REQUIRE(opened.wait_for(LedgerKind::unit_failed));
+  CHECK(mirror.await_applied(refused, [] { FAIL("it never will"); }) == 0);
+}
+
+TEST_CASE("mirror: the follower goes while a read waits for it → the read is told so, and the next ones need not wait") {
+  const Scratch scratch;
+  FakeFollower follower;
+  Opened opened(options_of(scratch.path()), follower);
+  const auto recorded = opened.record(put("1", "a"));
+  std::promise<void> due;
+  REQUIRE(opened.mirror.await_applied(recorded.sequence, [&] { due.set_value(); }) != 0);
+  follower.set_reachable(false);
+  opened.mirror.settle(recorded.sequence, UnitOutcome::committed);
+  REQUIRE(due.get_future().wait_for(patience) == std::future_status::ready);
+  CHECK(opened.mirror.applied_through() < recorded.sequence);
+  CHECK(opened.mirror.await_applied(recorded.sequence, [] { FAIL("nobody is there"); }) == 0);
+}
