@@ -52,6 +52,7 @@ bool Backend::is_idle() const {
 
 void Backend::kill(test_support::CutKind kind) {
   plain_->cut(kind);
+  server_.abandon();
   is_closed_ = true;
   stream_->close();
 }
@@ -76,6 +77,7 @@ void Backend::on_stream_ready() {
   }
   flush();
   if (!is_open || server_.is_over()) {
+    server_.abandon();
     is_closed_ = true;
     stream_->close();
   }

@@ -30,6 +30,7 @@ class Backend final : public proxy::net::StreamListener {
   /// Reads nothing and says nothing from now on.
   void stall() { is_stalled_ = true; }
   void kill(test_support::CutKind kind);
+  void keep_rows_in(RowStore& store) { server_.keep_rows_in(store); }
   /// Whatever is asked first is answered with `words`, and the connection ends. Empty: it is answered.
   void answer_with(std::string words) { last_words_ = std::move(words); }
 

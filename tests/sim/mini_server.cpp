@@ -33,6 +33,20 @@ std::string data_row(std::string_view value) {
   return message('D', std::string("\0\1", 2) + model::int32_be(static_cast<std::uint32_t>(value.size())) + std::string(value));
 }
 
+std::string int16_be(std::size_t value) { return {static_cast<char>(value >> 8), static_cast<char>(value & 0xFF)}; }
+
+std::string description_of(const std::vector<std::string>& names) {
+  std::string payload = int16_be(names.size());
+  for (const std::string& name : names) payload += name + std::string(1 + 18, '\0');
+  return message('T', payload);
+}
+
+std::string row_of(const std::vector<std::string>& values) {
+  std::string payload = int16_be(values.size());
+  for (const std::string& value : values) payload += model::int32_be(static_cast<std::uint32_t>(value.size())) + value;
+  return message('D', payload);
+}
+
 std::string trimmed(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\n')) text.remove_prefix(1);
   while (!text.empty() && (text.back() == ' ' || text.back() == '\n')) text.remove_suffix(1);
@@ -51,6 +65,16 @@ std::string quoted_part(std::string_view text) {
   const std::size_t begin = text.find('\'');
   if (begin == std::string_view::npos) return "";
   return std::string(text.substr(begin + 1, text.find('\'', begin + 1) - begin - 1));
+}
+
+std::vector<std::string> quoted_parts(std::string_view text) {
+  std::vector<std::string> parts;
+  for (std::size_t begin = text.find('\''); begin != std::string_view::npos; begin = text.find('\'', begin)) {
+    const std::size_t end = text.find('\'', begin + 1);
+    parts.emplace_back(text.substr(begin + 1, end - begin - 1));
+    begin = end + 1;
+  }
+  return parts;
 }
 
 std::string word(std::string_view text, std::size_t number) {
@@ -107,7 +131,11 @@ void MiniServer::end_transaction(bool is_committed) {
     settings_ = committed_;
   }
   portals_.clear();
+  if (store_ != nullptr && transaction_ != 0) store_->end(transaction_, is_committed ? RowStore::Fate::committed : RowStore::Fate::aborted);
+  transaction_ = 0;
 }
+
+void MiniServer::abandon() { end_transaction(false); }
 
 bool MiniServer::fail(std::string_view code, std::string_view words, std::string& out) {
   out += message('E', text_z("SERROR") + text_z("VERROR") + text_z("C" + std::string(code)) +
@@ -212,6 +240,9 @@ void MiniServer::take_extended(char tag, std::string_view payload, std::string& 
 bool MiniServer::run(std::string_view statement, Rows rows, std::string& out) {
   if (status_ == 'E' && !ends_transaction(statement)) return fail("25P02", "transaction is aborted", out);
   if (statement.starts_with("INSERT") && is_read_only_ && status_ == 'T') return fail("25006", "read-only transaction", out);
+  if (store_ != nullptr) {
+    if (const std::optional<bool> is_done = run_on_rows(statement, out)) return *is_done;
+  }
   executed_.emplace_back(statement);
   if (statement.starts_with("SELECT")) return run_select(statement, rows, out);
   if (statement.starts_with("INSERT")) {
@@ -240,6 +271,41 @@ bool MiniServer::run(std::string_view statement, Rows rows, std::string& out) {
     return true;
   }
   return run_setting(statement, rows, out);
+}
+
+std::optional<bool> MiniServer::run_on_rows(std::string_view statement, std::string& out) {
+  const auto answer = [&](const std::vector<std::string>& names, const std::vector<std::string>& row) {
+    out += description_of(names) + row_of(row) + message('C', text_z("SELECT 1"));
+    return true;
+  };
+  // What the capture asks for a table, and of how numbers are written.
+  if (statement.starts_with("SELECT n.nspname")) {
+    return answer({"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"}, {"public", "t", "f", "id\x1fv", "id", "", "", "", "f", ""});
+  }
+  if (statement.starts_with("SELECT pg_catalog.current_setting('extra_float_digits')")) return answer({"a"}, {"f"});
+  if (statement.starts_with("INSERT") || statement.starts_with("UPDATE")) return run_write(statement, out);
+  if (!statement.starts_with("SELECT v FROM t")) return std::nullopt;
+  const std::string value = store_->read(transaction_, quoted_parts(statement).front()).value_or("none");
+  return answer({"v"}, {value + "@" + mark_});
+}
+
+bool MiniServer::run_write(std::string_view statement, std::string& out) {
+  const bool is_insert = statement.starts_with("INSERT");
+  std::vector<std::string> parts = quoted_parts(statement);
+  if (!is_insert) std::swap(parts[0], parts[1]);
+  if (transaction_ == 0) transaction_ = store_->begin();
+  switch (store_->write(transaction_, is_insert ? RowStore::Verb::insert : RowStore::Verb::update, parts[0], parts[1])) {
+    case RowStore::Write::done: break;
+    case RowStore::Write::locked: return fail("55P03", "locked", out);
+    case RowStore::Write::duplicate: return fail("23505", "duplicate", out);
+    case RowStore::Write::fenced: return fail("25006", "read-only", out);
+  }
+  if (statement.find("RETURNING") != std::string_view::npos) {
+    out += description_of({"_crossfade_transaction", "_crossfade_row"}) +
+           row_of({std::to_string(transaction_), "(" + parts[0] + "," + parts[1] + ")"});
+  }
+  out += message('C', text_z(is_insert ? "INSERT 0 1" : "UPDATE 1"));
+  return true;
 }
 
 bool MiniServer::run_select(std::string_view statement, Rows rows, std::string& out) {

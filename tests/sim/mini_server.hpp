@@ -1,6 +1,9 @@
 #pragma once
 
+#include "tests/sim/row_store.hpp"
+
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +23,12 @@ class MiniServer {
  public:
   /// `mark` is written into every row and error; one character.
   explicit MiniServer(char mark);
+  /// From now on there is a table t (id, v) too, whose rows are those of `store`, and what the capture asks of a server:
+  ///
+  ///     SELECT v FROM t WHERE id = 'k'   INSERT INTO t VALUES ('k', 'v')   UPDATE t SET v = 'v' WHERE id = 'k'   [RETURNING …]
+  void keep_rows_in(RowStore& store) { store_ = &store; }
+  /// The connection is gone: what is open is rolled back.
+  void abandon();
 
   /// AuthenticationOk up to the first ReadyForQuery.
   [[nodiscard]] std::string greeting() const;
@@ -38,6 +47,8 @@ class MiniServer {
   bool run(std::string_view statement, Rows rows, std::string& out);
   bool run_select(std::string_view statement, Rows rows, std::string& out);
   bool run_setting(std::string_view statement, Rows rows, std::string& out);
+  [[nodiscard]] std::optional<bool> run_on_rows(std::string_view statement, std::string& out);
+  bool run_write(std::string_view statement, std::string& out);
   bool fail(std::string_view code, std::string_view words, std::string& out);
   void end_transaction(bool is_committed);
   void say_ready(std::string& out);
@@ -55,6 +66,8 @@ class MiniServer {
   std::map<std::string, std::string> prepared_;
   std::map<std::string, std::string> portals_;
   std::vector<std::string> executed_;
+  RowStore* store_ = nullptr;
+  RowStore::TransactionId transaction_ = 0;  ///< in the store; 0: it has written nothing
 };
 
 /// What a server that goes says last: an ErrorResponse of severity FATAL ('E') or a NoticeResponse ('N').
