@@ -24,7 +24,7 @@ bool has_control_character(std::string_view text) {
 
 /// Where a key belongs that was found elsewhere; only keys whose home is beyond doubt.
 std::string_view home_of(std::string_view key) {
-  constexpr std::array<std::pair<std::string_view, std::string_view>, 33> homes{{
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 34> homes{{
       {"clients_max", "limits"},
       {"login_timeout", "limits"},
       {"connect_timeout", "limits"},
