@@ -137,6 +137,7 @@ void ServeLoop::on_takeover(TakeoverServer::Event event) {
     case TakeoverServer::Event::handed_over:
       supervisor_.tell_main_process(process);
       app_.leave();
+      takeover_->tell_left();
       stage_ = Stage::leaving;
       leave_deadline_ = Clock::now() + app_.takeover().session_timeout;
       log_.write(LogLevel::info, "a new process has taken over, the sessions here go on to their end",

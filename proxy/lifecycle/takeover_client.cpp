@@ -70,6 +70,11 @@ protocol::Status TakeoverClient::ask_to_go() {
   return {};
 }
 
-protocol::Status TakeoverClient::tell_accepting() { return send_message(line_.get(), word_accepting); }
+protocol::Status TakeoverClient::tell_accepting() {
+  if (protocol::Status sent = send_message(line_.get(), word_accepting); !sent) return sent;
+  // The other one closes the line when it accepts nothing more; one that takes too long for that does not keep this one.
+  (void)receive_message(line_.get(), timeout_);
+  return {};
+}
 
 }  // namespace proxy::lifecycle

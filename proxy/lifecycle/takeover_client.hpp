@@ -32,6 +32,7 @@ class TakeoverClient {
 
   /// Everything is made and could begin. Fails when the running process has given up on this one.
   [[nodiscard]] protocol::Status ask_to_go();
+  /// Returns when the running process accepts nothing more, or has taken too long for that.
   [[nodiscard]] protocol::Status tell_accepting();
 
   InheritedSockets sockets;           ///< by the names of pairs, and "admin"

@@ -81,10 +81,11 @@ TakeoverServer::Event TakeoverServer::hear() {
   }
   if (message->text != word_accepting || phase_ != Phase::going) return give_up();
   phase_ = Phase::handed_over;
-  line_.close();
   listening_.close();
   return Event::handed_over;
 }
+
+void TakeoverServer::tell_left() { line_.close(); }
 
 TakeoverServer::Event TakeoverServer::give_up() {
   line_.close();

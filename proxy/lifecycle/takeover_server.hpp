@@ -45,6 +45,8 @@ class TakeoverServer {
   using Parts = std::function<std::vector<Part>(std::string& refusal)>;
   [[nodiscard]] Event on_readable(int descriptor, const Parts& parts);
   [[nodiscard]] Event on_time(Clock::time_point now);
+  /// After Event::handed_over, when this process accepts nothing more: the new one waits for it before it says that it is ready.
+  void tell_left();
 
   void set_start_timeout(std::chrono::milliseconds timeout) { start_timeout_ = timeout; }
   [[nodiscard]] int listening() const { return listening_.get(); }
@@ -61,7 +63,7 @@ class TakeoverServer {
   net::FileDescriptor listening_;
   std::chrono::milliseconds start_timeout_;
   Phase phase_ = Phase::idle;
-  net::FileDescriptor line_;  ///< while preparing and going
+  net::FileDescriptor line_;  ///< while preparing and going, and until tell_left()
   Clock::time_point deadline_{};
   long peer_process_ = 0;
 };
