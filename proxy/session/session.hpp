@@ -159,6 +159,8 @@ class Session final : public net::StreamListener,
   [[nodiscard]] bool is_avoided(routing::Side side) const;
   void forward(const protocol::NextRequest& request);
   void flush_to_backend();
+  /// The current backend owes something that it gives without a further word from the client.
+  [[nodiscard]] bool is_reply_to_come() const;
   [[nodiscard]] bool is_still_blocked() const;
   [[nodiscard]] routing::Circumstances circumstances(const protocol::NextRequest& request) const;
   [[nodiscard]] backend::Connection* current_link() const;

@@ -21,6 +21,11 @@ bool is_refusal(const routing::Route& route) { return route.reason == RouteReaso
 
 backend::Connection* Session::current_link() const { return current_ ? links_[*current_].get() : nullptr; }
 
+bool Session::is_reply_to_come() const {
+  const backend::Connection* link = current_link();
+  return link != nullptr && link->half().is_owing() && !link->half().is_awaiting_client();
+}
+
 bool Session::is_still_blocked() const {
   switch (blocked_) {
     case Blocked::nothing:
@@ -28,10 +33,7 @@ bool Session::is_still_blocked() const {
     case Blocked::turn: return false;  // asking again is the way to find out
     case Blocked::hold: return hold_epoch_ == environment_.holds.epoch();
     case Blocked::follower: return is_still_waiting_for_follower();
-    case Blocked::replies: {
-      const backend::Connection* link = current_link();
-      return link != nullptr && link->half().is_owing();
-    }
+    case Blocked::replies: return is_reply_to_come();
     case Blocked::link: {
       const backend::Connection* link = links_[blocked_on_].get();
       if (link == nullptr || link->phase() == backend::Connection::Phase::failed) return false;
@@ -81,7 +83,7 @@ void Session::look_around() {
   if (client_.state() == net::Channel::State::ended && !is_waiting) {
     // What came whole is answered first, as the server does; then the client is gone. A batch without its Sync, or COPY
     // without its end, gets no more: as with the server it is undone.
-    if (link == nullptr || !link->half().is_owing() || link->half().is_awaiting_client()) end();
+    if (!is_reply_to_come()) end();
   }
   if (!stop_ || is_over_) return;
   const bool is_unbegun = blocked_ == Blocked::hold;  // what a hold keeps back was not begun, and is not
@@ -125,7 +127,7 @@ Session::Served Session::serve_one() {
     case RequestVerdict::terminate:
       // What was asked before the goodbye is answered before it, as the server does. A question of ours that is on its way is
       // waited for too, so that the connection stays of use.
-      if (link != nullptr && link->half().is_owing() && !link->half().is_awaiting_client()) {
+      if (is_reply_to_come()) {
         blocked_ = Blocked::replies;
       } else {
         end();

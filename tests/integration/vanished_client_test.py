@@ -20,6 +20,8 @@ DEPARTURES = {
     "COPY by messages": (COPY + FLUSH, "G", DATA),
     "COPY by messages, ended, no Sync": (COPY + FLUSH, "G", DATA + message("c")),
     "goodbye within a batch": (INSERT + TERMINATE, None, b""),
+    "goodbye within a batch, behind a request in the same write": (query("SELECT 1") + INSERT + TERMINATE, None, b""),
+    "goodbye in COPY, behind a request in the same write": (query("SELECT 1") + COPY + DATA + TERMINATE, None, b""),
     "goodbye in COPY": (query("COPY log FROM STDIN"), "G", DATA + TERMINATE),
 }
 

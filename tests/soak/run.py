@@ -16,6 +16,8 @@ import subprocess
 import sys
 import time
 
+import psycopg2
+
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "integration")]
 
@@ -54,7 +56,7 @@ class Run:
         pool = {"mode": "transaction", "size": self.size, "queue_timeout": f"{QUEUE_SECONDS}s"}
         if options.pool == "session":
             pool = {"mode": "session"}
-        self.settings = {**proxy.configuration(proxy.pair(pool=pool)), "workers": options.workers}
+        self.settings = {**proxy.configuration(proxy.pair(pool=pool, console={"admins": ["postgres"]})), "workers": options.workers}
         helped = subprocess.run([proxy.CROSSFADE, "run", "--help"], capture_output=True, text=True, check=True).stdout
         self.can_renew = "--takeover" in helped
         if self.can_renew:
@@ -63,6 +65,15 @@ class Run:
 
     def is_over(self):
         return time.monotonic() >= self.until
+
+    def look(self, command):
+        """Rows of the console."""
+        host, port = self.proxy.address()
+        connection = psycopg2.connect(host=host, port=port, user="postgres", dbname="crossfade", sslmode="disable")
+        connection.autocommit = True
+        with connection, connection.cursor() as cursor:
+            cursor.execute(command)
+            return cursor.fetchall()
 
     async def aside(self, *call):
         """A blocking call, off the loop."""
@@ -125,7 +136,11 @@ def server_sessions():
 def check_end(run, descriptors):
     """What is left over when everybody has left."""
     wrong = run.ledger.wrong
-    status = until(lambda: (lambda now: now if now["clients"] == 0 else None)(run.proxy.status()), "all sessions have ended", 90)
+    try:
+        status = until(lambda: (lambda now: now if now["clients"] == 0 else None)(run.proxy.status()), "all sessions have ended", 90)
+    except AssertionError:
+        print("left behind:", *run.look("SHOW CLIENTS"), *run.look("SHOW SERVERS"), sep="\n  ")
+        raise
     for each in run.before:
         until(lambda gone=each: gone.process.poll() is not None, "the process before the takeover has ended", 90)
         each.stop()
