@@ -128,6 +128,8 @@ class AppPair final : public backend::CredentialsSource {
   /// Before open().
   void set_console(session::ConsoleDoor& door) { shared_.console = &door; }
   [[nodiscard]] session::HoldPublisher& hold() { return shared_.hold; }
+  /// Of all connections to `side`.
+  [[nodiscard]] std::vector<std::uint32_t> backend_processes(routing::Side side) { return shared_.processes.processes(side); }
 
   [[nodiscard]] protocol::BackendCredentials credentials_for(const protocol::Login& login,
                                                              routing::Side side) const override;

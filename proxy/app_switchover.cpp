@@ -343,22 +343,6 @@ void AppSwitchover::renew(Side side) {
   app_.ask_workers([&pair = pair_, side](std::size_t index) { pair.worker(index).renew_connections(side); });
 }
 
-/// Asked twice: a connection on its way from one worker to another is with neither.
-std::vector<std::uint32_t> AppSwitchover::backend_processes(Side side) {
-  struct Sum {
-    std::mutex mutex;
-    std::vector<std::uint32_t> processes;
-  };
-  const auto sum = std::make_shared<Sum>();
-  for (int times = 0; times < 2; ++times) {
-    app_.ask_workers([&pair = pair_, sum, side](std::size_t index) {
-      const std::vector<std::uint32_t> part = pair.worker(index).backend_processes(side);
-      const std::lock_guard lock(sum->mutex);
-      sum->processes.insert(sum->processes.end(), part.begin(), part.end());
-    });
-  }
-  const std::lock_guard lock(sum->mutex);
-  return sum->processes;
-}
+std::vector<std::uint32_t> AppSwitchover::backend_processes(Side side) { return pair_.backend_processes(side); }
 
 }  // namespace proxy

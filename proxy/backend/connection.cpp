@@ -62,12 +62,13 @@ std::optional<Connection::Parcel> Connection::pack(Connection& connection) {
   --connection.surroundings_.metrics.sides[connection.side_].connections_open;
   return Parcel{connection.side_,      connection.born_,           connection.client_,
                 std::move(stream),     std::move(connection.half_), std::move(connection.reservation_),
-                connection.generation_, connection.endpoint_};
+                connection.generation_, connection.endpoint_,           std::move(connection.process_)};
 }
 
 Connection::Connection(Surroundings& surroundings, Parcel parcel, Keeper& keeper)
     : surroundings_(surroundings),
       reservation_(std::move(parcel.reservation)),
+      process_(std::move(parcel.process)),
       borrower_(nullptr),
       keeper_(&keeper),
       side_(parcel.side),
@@ -211,6 +212,7 @@ void Connection::log_in() {
       half_ = login_->take_half();
       login_.reset();
       phase_ = Phase::ready;
+      note_process();
       if (trouble_ != nullptr) trouble_->retry_at = {};
       trouble_.reset();
       ++surroundings_.metrics.sides[side_].connects_total;
@@ -223,6 +225,11 @@ void Connection::log_in() {
       return;
     }
   }
+}
+
+void Connection::note_process() {
+  const protocol::CancelKey* const key = half_->cancel_key();
+  if (key != nullptr && surroundings_.processes != nullptr) process_ = surroundings_.processes->enter(side_, key->process_id);
 }
 
 telemetry::BackendView Connection::view(runtime::Instant now) const {

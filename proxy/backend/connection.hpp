@@ -62,6 +62,7 @@ class Connection final : private net::StreamListener {
     ConnectionCounts::Reservation reservation;
     std::uint32_t generation = 0;
     net::Endpoint endpoint;
+    ProcessRegister::Entry process;
   };
   /// What `connection` is, taken out of it; nothing when its stream cannot be moved. Precondition: with its keeper, ready
   /// and at a boundary. Afterwards it is good for nothing.
@@ -115,12 +116,14 @@ class Connection final : private net::StreamListener {
   void on_stream_ready() override;
   void connect(protocol::EncryptionWish wish);
   void log_in();
+  void note_process();
   void fail(protocol::Error error);
   /// Connects again in the other way, if there is one for this failure.
   [[nodiscard]] bool try_other_way(const protocol::Error& error);
 
   Surroundings& surroundings_;
   ConnectionCounts::Reservation reservation_;
+  ProcessRegister::Entry process_;
   net::StreamListener* borrower_;
   Keeper* keeper_ = nullptr;
   routing::Side side_;

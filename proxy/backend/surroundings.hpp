@@ -2,6 +2,7 @@
 
 #include "protocol/dialect.hpp"
 #include "proxy/backend/health.hpp"
+#include "proxy/backend/process_register.hpp"
 #include "proxy/net/connector.hpp"
 #include "proxy/net/tls.hpp"
 #include "proxy/runtime/loop.hpp"
@@ -53,6 +54,7 @@ struct Surroundings {
   std::chrono::milliseconds connect_timeout{5'000};  ///< from connect until the backend is logged in
   Encryption encryption{};
   Health* health = nullptr;  ///< hears of connections that fail; null: nobody does
+  ProcessRegister* processes = nullptr;  ///< of the pair; null: nobody asks
   /// What is connected to the side from now on may write, although the side's databases begin read-only: it is about to have the
   /// authority. See Dialect::login_for_writes().
   routing::PerSide<bool> is_opened_for_writes{};

@@ -32,7 +32,7 @@ class PairDatabases {
 
   using Findings = std::vector<routing::SwitchoverFinding>;
   using Processes = std::vector<std::uint32_t>;
-  /// Processes of Crossfade's connections, asked for after the server was: they come and go.
+  /// Processes of Crossfade's connections, asked for beside the question to the server, since they come and go.
   using OwnProcesses = std::function<Processes()>;
   /// Everything that speaks against moving the authority away from `from`. `ours`: there.
   [[nodiscard]] Findings findings(routing::Side from, const OwnProcesses& ours, Clock::time_point deadline, const std::stop_token& stop);

@@ -118,6 +118,7 @@ void PairDatabases::find_fences(const Inquiry& inquiry, Side side) {
 }
 
 void PairDatabases::find_activity(const Inquiry& inquiry) {
+  const Processes ours_before = inquiry.ours();  // and again behind the question: they come and go meanwhile
   const std::string seconds = std::to_string(std::chrono::duration_cast<std::chrono::seconds>(options_.transaction_age_max).count());
   const auto rows = ask(
       inquiry, inquiry.from, options_.home,
@@ -140,7 +141,8 @@ void PairDatabases::find_activity(const Inquiry& inquiry) {
                                 "\", database " + value_of(row, 3) + ", " + value_of(row, 4);
     const std::string statement = value_of(row, 5).empty() ? "" : ": " + value_of(row, 5);
     const auto process = static_cast<std::uint32_t>(std::strtoul(value_of(row, 0).c_str(), nullptr, 10));
-    const bool is_ours = value_of(row, 8) == "t" || std::ranges::find(ours, process) != ours.end();
+    const bool is_ours = value_of(row, 8) == "t" || std::ranges::find(ours, process) != ours.end() ||
+                         std::ranges::find(ours_before, process) != ours_before.end();
     const std::size_t before = inquiry.found.size();
     if (std::strtoll(value_of(row, 6).c_str(), nullptr, 10) > std::strtoll(seconds.c_str(), nullptr, 10)) {
       inquiry.found.push_back({"long_transaction:" + value_of(row, 0), "a transaction of " + value_of(row, 6) + " s may not end within a drain: " +

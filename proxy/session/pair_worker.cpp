@@ -53,7 +53,7 @@ PairWorker::PairWorker(PairShared& shared, Identity identity, runtime::Loop& loo
       plans_(shared.plan),
       holds_(shared.hold),
       surroundings_{loop,    dialect, connector,  credentials, metrics_, std::move(endpoints),
-                    scratch, options.connect_timeout, encryption, shared.health},
+                    scratch, options.connect_timeout, encryption, shared.health, &shared.processes},
       pool_(std::make_unique<backend::Pool>(surroundings_, shared.connections, pool_options)),
       options_(options),
       table_(shared.terms),
@@ -163,18 +163,6 @@ std::size_t PairWorker::end_writing() {
     session->end_writing();
   }
   return count;
-}
-
-std::vector<std::uint32_t> PairWorker::backend_processes(routing::Side side) const {
-  std::vector<telemetry::BackendView> views;
-  const runtime::Instant now = environment_.loop.now();
-  for (const auto& [address, session] : sessions_) session->add_backends(views, now);
-  pool_->add_idle(views, now);
-  std::vector<std::uint32_t> processes;
-  for (const telemetry::BackendView& view : views) {
-    if (view.side == side && view.process_id != 0) processes.push_back(view.process_id);
-  }
-  return processes;
 }
 
 std::size_t PairWorker::sessions_writing() const {

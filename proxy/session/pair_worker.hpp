@@ -36,6 +36,7 @@ struct PairShared {
   ClientCounts clients{};
   MirrorTerms mirror = {};  ///< set before any worker of the pair is made
   HeldBytes* held_bytes = nullptr;  ///< of the whole process; null: no limit
+  backend::ProcessRegister processes{};
 };
 
 /// The sessions of one pair on one worker: takes in clients, finds sessions by their cancel keys, ends them.
@@ -103,7 +104,6 @@ class PairWorker final : public SessionOwner, public SessionRegistry {
   void open_as_usual(routing::Side side) { surroundings_.is_opened_for_writes[side] = false; }
   [[nodiscard]] backend::Pool& pool() { return *pool_; }
   /// The server's numbers of the processes behind the pair's connections to `side` on this worker.
-  [[nodiscard]] std::vector<std::uint32_t> backend_processes(routing::Side side) const;
   [[nodiscard]] std::size_t sessions_writing() const;
   /// Ends them; so many were.
   std::size_t end_writing();
