@@ -66,16 +66,13 @@ class EventLoop final : public Loop {
   void enroll(Ticked& ticked);
   void withdraw(Ticked& ticked) { ticked.unlink(); }
 
-  /// The callback of a socket as a whole: `callback` and then what it deferred, without a turn through libevent.
+  /// The callback of a socket as a whole. What it defers runs behind the other sockets of the round, so that what several of them
+  /// have for one connection goes in one write.
   template <class Callback>
   void run_event(Callback callback) {
-    const bool is_free = drain_ == DrainState::idle;
-    if (is_free) drain_ = DrainState::in_event;
     event_time_.reset();
     is_in_event_ = true;
     callback();
-    if (is_free) drain_ = DrainState::idle;
-    if (is_free && !deferred_.is_empty()) run_deferred();
     is_in_event_ = false;
   }
 
@@ -104,7 +101,7 @@ class EventLoop final : public Loop {
   std::unique_ptr<event, EventDeleter> wake_event_;
   std::unique_ptr<event, EventDeleter> deferred_event_;
 
-  enum class DrainState { idle, in_event, scheduled, running };
+  enum class DrainState { idle, scheduled, running };
   DrainState drain_ = DrainState::idle;
   Ring<Deferred> deferred_;
   bool is_in_event_ = false;
