@@ -4,6 +4,7 @@
 #include "config/userlist.hpp"
 #include "proxy/mirror/options.hpp"
 #include "proxy/net/tls_options.hpp"
+#include "routing/guard.hpp"
 #include "routing/plan.hpp"
 #include "routing/side.hpp"
 #include "routing/switchover.hpp"
@@ -213,9 +214,6 @@ struct Health {
   std::string database = "postgres";
 };
 
-/// What follows when something in a soak is not as it should be.
-enum class OnBreach : std::uint8_t { page, freeze, reverse };
-
 /// How the authority of a pair moves.
 struct Switchover {
   std::optional<BackendLogin> login;   ///< nothing: that of the catalogue, of `auth_query`, or of the probes
@@ -231,7 +229,7 @@ struct Switchover {
   std::uint32_t soak_errors_max = 0;                ///< percent of requests; 0: not looked at
   std::chrono::milliseconds soak_latency_max{0};    ///< of 99 % of the requests; 0: not looked at
   std::vector<std::string> soak_questions;
-  OnBreach on_breach = OnBreach::page;
+  routing::OnBreach on_breach = routing::OnBreach::page;
   std::chrono::milliseconds verification_age_max{0};  ///< 0: none is needed
   std::uint32_t sequence_headroom = 100;
 };

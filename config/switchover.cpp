@@ -52,6 +52,7 @@ void read_switchover(Section& pair_section, Reading& reading, Pair& pair) {
   if (section->has("soak_questions")) {
     for (Section::Item& item : section->take_list("soak_questions")) switchover.soak_questions.push_back(std::move(item.text));
   }
+  using routing::OnBreach;
   section->read_choice<OnBreach>("on_breach", {{"page", OnBreach::page}, {"freeze", OnBreach::freeze}, {"reverse", OnBreach::reverse}}, switchover.on_breach);
   section->read_duration("verification_age_max", 0ms, 8'760h, switchover.verification_age_max);
   section->read_count("sequence_headroom", 0, 1'000'000'000, switchover.sequence_headroom);

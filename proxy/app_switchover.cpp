@@ -2,6 +2,7 @@
 
 #include "proxy/app.hpp"
 #include "proxy/app_users.hpp"
+#include "proxy/switchover/wall_clock.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -73,20 +74,6 @@ routing::SwitchoverTerms terms_of(const config::Switchover& configured) {
   terms.soak = configured.soak;
   terms.cooldown = configured.cooldown;
   return terms;
-}
-
-switchover::Controller::Soak::OnBreach on_breach_of(config::OnBreach configured) {
-  using OnBreach = switchover::Controller::Soak::OnBreach;
-  switch (configured) {
-    case config::OnBreach::page: return OnBreach::page;
-    case config::OnBreach::freeze: return OnBreach::freeze;
-    case config::OnBreach::reverse: return OnBreach::reverse;
-  }
-  return OnBreach::page;
-}
-
-std::int64_t wall_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
 }  // namespace
@@ -175,7 +162,7 @@ AppSwitchover::AppSwitchover(App& app, AppPair& pair, Options options, telemetry
   wanted.pair = pair.name();
   wanted.terms = terms_of(pair.settings().pair->switchover);
   const config::Switchover& configured = pair.settings().pair->switchover;
-  wanted.soak.on_breach = on_breach_of(configured.on_breach);
+  wanted.soak.on_breach = configured.on_breach;
   wanted.soak.guard.errors_percent_max = configured.soak_errors_max;
   wanted.soak.guard.latency_max = configured.soak_latency_max;
   wanted.soak.questions = configured.soak_questions;
@@ -209,7 +196,7 @@ protocol::Result<AuthorityRecord> AppSwitchover::read_record(const switchover::S
   first.pair = pair_.name();
   first.authority = configured;
   first.target = configured;
-  first.since_ms = wall_ms();
+  first.since_ms = switchover::wall_ms();
   const switchover::StateFile::Written written = file.write(first);
   if (written.outcome == routing::SwitchoverOutcome::done) return first;
   return protocol::failure(ErrorCode::configuration_invalid, Blame::operator_, written.words);

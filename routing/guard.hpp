@@ -7,6 +7,9 @@
 
 namespace routing {
 
+/// What follows when something in a soak is not as it should be.
+enum class OnBreach : std::uint8_t { page, freeze, reverse };
+
 /// What the traffic of a side may be like after the authority has come to it.
 struct GuardTerms {
   std::uint32_t errors_percent_max = 0;       ///< of its requests; 0: not looked at

@@ -263,7 +263,7 @@ Task<> Session::converse() {
     relay_replies();
     if (!is_over_) read_requests();
     if (!is_over_) look_around();
-    if (!is_over_) count_held_bytes();
+    if (!is_over_) limit_held_bytes();
     if (is_over_) co_return;
     ask_about_doubts();
     give_back_idle();

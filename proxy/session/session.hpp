@@ -175,7 +175,7 @@ class Session final : public net::StreamListener,
   void begin_hold();
   void end_hold();
   [[nodiscard]] bool is_released();
-  void count_held_bytes();
+  void limit_held_bytes();
   [[nodiscard]] static protocol::Error held_too_long();
   void note_boundary();
   void count_wait(runtime::Instant since);

@@ -142,7 +142,7 @@ bool Session::is_released() {
 }
 
 /// What the client has sent and waits for the end of a hold, a turn or a connection counts against what the process may keep.
-void Session::count_held_bytes() {
+void Session::limit_held_bytes() {
   const bool is_kept_waiting = blocked_ == Blocked::hold || blocked_ == Blocked::turn || blocked_ == Blocked::link;
   if (held_share_.set(is_kept_waiting ? client_.held_bytes() : 0) == HeldBytes::Share::Outcome::fits) return;
   fail(protocol::failure(ErrorCode::memory_limit_reached, Blame::operator_, "the requests that wait are beyond held_bytes_max"));

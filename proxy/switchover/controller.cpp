@@ -1,5 +1,7 @@
 #include "proxy/switchover/controller.hpp"
 
+#include "proxy/switchover/wall_clock.hpp"
+
 #include <csignal>
 #include <utility>
 
@@ -23,10 +25,6 @@ constexpr std::chrono::seconds stop_patience{8};
 
 protocol::Error refused(std::string words) {
   return protocol::failure(protocol::ErrorCode::configuration_invalid, protocol::Blame::operator_, std::move(words));
-}
-
-std::int64_t wall_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
 }  // namespace

@@ -27,7 +27,7 @@ class Controller {
  public:
   /// What a soak looks at, and what follows when something is not as it should be.
   struct Soak {
-    enum class OnBreach : std::uint8_t { page, freeze, reverse } on_breach = OnBreach::page;
+    routing::OnBreach on_breach = routing::OnBreach::page;
     routing::GuardTerms guard;
     std::vector<std::string> questions;  ///< asked of the new authority
   };

@@ -1,5 +1,7 @@
 #include "proxy/switchover/controller.hpp"
 
+#include "proxy/switchover/wall_clock.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -178,8 +180,7 @@ AuthorityRecord Controller::flipped() const {
   changed.epoch = std::max(changed.epoch, around_.traffic.epoch()) + 1;
   changed.remains = SwitchoverRemains::flip;
   changed.last_change = LastChange::switchover;
-  changed.since_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
-                         std::chrono::system_clock::now().time_since_epoch()).count();
+  changed.since_ms = wall_ms();
   return changed;
 }
 

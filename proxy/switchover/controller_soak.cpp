@@ -60,8 +60,8 @@ void Controller::watch_soak(std::unique_lock<std::mutex>& lock) {
 void Controller::end_soak(const std::string& trouble) {
   const Side back = routing::other(record_.authority);
   // What has come back stays, whatever is found there: otherwise the authority would go to and fro.
-  const bool is_reversing = options_.soak.on_breach == Soak::OnBreach::reverse && !std::exchange(is_brought_back_, false);
-  const bool is_freezing = options_.soak.on_breach == Soak::OnBreach::freeze;
+  const bool is_reversing = options_.soak.on_breach == routing::OnBreach::reverse && !std::exchange(is_brought_back_, false);
+  const bool is_freezing = options_.soak.on_breach == routing::OnBreach::freeze;
   machine_.note(soak_->number, SwitchoverOutcome::failed, trouble, now());
   soak_.reset();
   guard_.reset();

@@ -1,5 +1,7 @@
 #include "proxy/switchover/controller.hpp"
 
+#include "proxy/switchover/wall_clock.hpp"
+
 #include <utility>
 
 // What operators, and a soak, have said of the pair, and what that means for the next switchover.
@@ -11,10 +13,6 @@ using routing::SwitchoverStep;
 using Weight = routing::SwitchoverFinding::Weight;
 
 namespace {
-
-std::int64_t wall_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
 
 std::string age_text(std::chrono::milliseconds age) {
   using std::chrono::floor;

@@ -8,7 +8,6 @@ The resident memory of the process before and after the clients, divided by thei
 
 import argparse
 import json
-import os
 import pathlib
 import resource
 import select
@@ -19,13 +18,8 @@ import subprocess
 import sys
 import tempfile
 
-EC = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+from certificates import make_certificate
+from processes import free_port
 
 
 def resident(process):
@@ -61,7 +55,7 @@ def measure(options, scratch, server_port, context):
                                 "green": {"host": "127.0.0.1", "port": server_port, "tls": {"mode": "disable"}},
                                 "users": {"bench": {"authentication": "trust"}}, "rules": [{"name": "r"}]}}}
     if context is not None:
-        settings["pairs"]["p"]["tls"] = {"certificate_file": str(scratch / "s.crt"), "key_file": str(scratch / "s.key")}
+        settings["pairs"]["p"]["tls"] = {"certificate_file": str(scratch / "server.crt"), "key_file": str(scratch / "server.key")}
     (scratch / "c.yaml").write_text(json.dumps(settings))
     ready = scratch / "ready.json"
     ready.unlink(missing_ok=True)
@@ -93,9 +87,7 @@ def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     with tempfile.TemporaryDirectory() as folder:
         scratch = pathlib.Path(folder)
-        subprocess.run(["openssl", "req", "-x509", *EC, "-nodes", "-keyout", scratch / "s.key", "-out", scratch / "s.crt", "-days", "1",
-                        "-subj", "/CN=localhost"], check=True, stderr=subprocess.DEVNULL)
-        os.chmod(scratch / "s.key", 0o600)
+        make_certificate(scratch, None)
         port = free_port()
         server = subprocess.Popen([options.null_server, str(port)], stdout=subprocess.DEVNULL)
         try:

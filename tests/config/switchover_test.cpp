@@ -47,7 +47,7 @@ TEST_CASE("switchover: everything → taken") {
   CHECK(switchover.soak_errors_max == 5);
   CHECK(switchover.soak_latency_max == 250ms);
   CHECK(switchover.soak_questions == std::vector<std::string>{"SELECT true"});
-  CHECK(switchover.on_breach == config::OnBreach::freeze);
+  CHECK(switchover.on_breach == routing::OnBreach::freeze);
   CHECK(switchover.verification_age_max == 24h);
 }
 

@@ -25,7 +25,7 @@ TEST_CASE("controller: a question of the soak is not answered, and the operator 
 TEST_CASE("controller: requests fail in the soak, and the operator wants it so → the authority goes back, by a switchover with its checks") {
   Scene scene;
   Controller::Soak soak;
-  soak.on_breach = Controller::Soak::OnBreach::reverse;
+  soak.on_breach = routing::OnBreach::reverse;
   soak.guard.errors_percent_max = 5;
   Controller& controller = scene.start(soak, routing::SwitchoverTime{3'600'000});
   REQUIRE(controller.begin(Scene::request()));
@@ -47,7 +47,7 @@ TEST_CASE("controller: a soak fails, and the operator wants all to stay → froz
   Scene scene;
   scene.fake.failing = "test";
   Controller::Soak soak;
-  soak.on_breach = Controller::Soak::OnBreach::freeze;
+  soak.on_breach = routing::OnBreach::freeze;
   soak.questions = {"SELECT false"};
   Controller& controller = scene.start(soak, routing::SwitchoverTime{3'600'000});
   REQUIRE(controller.begin(Scene::request()));
