@@ -61,6 +61,11 @@ StatementClass routed_class(const StatementFacts& facts) {
   return std::max(facts.statement_class, StatementClass::write);
 }
 
+const std::vector<LoginChange>& everybody() {
+  static const std::vector<LoginChange> any(1);
+  return any;
+}
+
 }  // namespace
 
 BatchFacts batch_facts_of(const StatementFacts& facts, const CommentTags& tags) {
@@ -71,6 +76,7 @@ BatchFacts batch_facts_of(const StatementFacts& facts, const CommentTags& tags) 
   batch.tags = &tags;
   batch.fingerprint = facts.fingerprint;
   batch.wants_empty_database = facts.wants_empty_database;
+  if (!facts.login_changes.empty()) batch.login_changes = &facts.login_changes;
   return batch;
 }
 
@@ -89,6 +95,7 @@ void merge_into(BatchFacts& batch, const StatementFacts& facts, std::vector<std:
   }
   batch.statement_class = std::max(batch.statement_class, further);
   batch.wants_empty_database = batch.wants_empty_database || facts.wants_empty_database;
+  if (!facts.login_changes.empty()) batch.login_changes = batch.login_changes == nullptr ? &facts.login_changes : &everybody();
   if (facts.tables.empty()) return;
   if (batch.tables != &table_storage) {
     table_storage.assign(batch.tables->begin(), batch.tables->end());

@@ -103,6 +103,14 @@ struct SessionChange {
   std::shared_ptr<const StatementFacts> prepared = {};  ///< for prepare: the facts of the statement inside
 };
 
+/// What a session is given at its login has been changed, or its right to one, for this role and database; an empty name
+/// stands for every one, or one that the text does not tell.
+struct LoginChange {
+  std::string role;
+  std::string database;
+  bool operator==(const LoginChange&) const = default;
+};
+
 /// What the analyser found out about one text (which may hold several statements). Immutable, shared by
 /// every request with the same text or the same fingerprint.
 struct StatementFacts {
@@ -128,6 +136,8 @@ struct StatementFacts {
   bool may_change_settings = false;
   /// Refused while others are connected to the database that it names: it is dropped, copied, renamed or moved.
   bool wants_empty_database = false;
+  /// Whose connections are not what new ones would be, once it is committed.
+  std::vector<LoginChange> login_changes;
   /// Why it is not a read, in words for `explain`; empty for a read. Holds no literal of the text.
   std::string because;
 };
@@ -144,6 +154,7 @@ struct BatchFacts {
   const CommentTags* tags = nullptr;                  ///< of the first text that has any; never null when handed out
   std::uint64_t fingerprint = 0;                      ///< of the first text
   bool wants_empty_database = false;                  ///< any of its texts
+  const std::vector<LoginChange>* login_changes = nullptr;  ///< null: none of its texts has any
   /// Names or gives out what the sides have under different numbers, types say: an answer of the one means nothing to the other.
   bool has_differing_types = false;
 };

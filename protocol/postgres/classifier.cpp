@@ -35,6 +35,7 @@ void merge(StatementFacts&& one, StatementFacts& all) {
   all.may_leave_read_only = all.may_leave_read_only || one.may_leave_read_only;
   all.may_change_settings = all.may_change_settings || one.may_change_settings;
   all.wants_empty_database = all.wants_empty_database || one.wants_empty_database;
+  move_all(one.login_changes, all.login_changes);
   move_all(one.tables, all.tables);
   move_all(one.functions, all.functions);
   move_all(one.types, all.types);

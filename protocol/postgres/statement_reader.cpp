@@ -1,6 +1,7 @@
 #include "protocol/postgres/statement_reader.hpp"
 
 #include "protocol/postgres/lexer.hpp"
+#include "protocol/postgres/login_change_reader.hpp"
 #include "protocol/postgres/quoting.hpp"
 
 #include <algorithm>
@@ -337,6 +338,7 @@ bool wants_empty_database(const PgQuery__Node& statement) {
 void StatementReader::read_definition(const PgQuery__Node& statement) {
   read_any(statement, StatementClass::schema_change, "changes the schema or maintains it");
   facts_.wants_empty_database = wants_empty_database(statement);
+  facts_.login_changes = read_login_changes(statement);
   const bool is_dropping = statement.node_case == PG_QUERY__NODE__NODE_DROP_STMT ||
                            statement.node_case == PG_QUERY__NODE__NODE_DROP_OWNED_STMT;
   if (is_dropping) facts_.may_end.add(PinReason::temporary_object);

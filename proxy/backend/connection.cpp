@@ -23,6 +23,10 @@ protocol::EncryptionWish first_wish(BackendEncryption when) {
   return protocol::EncryptionWish::none;
 }
 
+std::uint64_t login_epoch_of(const Surroundings& surroundings) {
+  return surroundings.login_changes == nullptr ? 0 : surroundings.login_changes->epoch();
+}
+
 }  // namespace
 
 Connection::Connection(Surroundings& surroundings, routing::Side side, std::shared_ptr<const protocol::Login> login,
@@ -31,6 +35,7 @@ Connection::Connection(Surroundings& surroundings, routing::Side side, std::shar
       borrower_(&borrower),
       side_(side),
       generation_(surroundings.generations[side]),
+      login_epoch_(login_epoch_of(surroundings)),
       endpoint_(surroundings.endpoints[side]),
       born_(surroundings.loop.now()),
       deadline_(born_ + surroundings.connect_timeout),
@@ -43,6 +48,7 @@ Connection::Connection(Surroundings& surroundings, routing::Side side, const Log
       borrower_(nullptr),
       side_(side),
       generation_(surroundings.generations[side]),
+      login_epoch_(login_epoch_of(surroundings)),
       endpoint_(surroundings.endpoints[side]),
       phase_(Phase::failed),
       born_(surroundings.loop.now()),
@@ -62,7 +68,8 @@ std::optional<Connection::Parcel> Connection::pack(Connection& connection) {
   --connection.surroundings_.metrics.sides[connection.side_].connections_open;
   return Parcel{connection.side_,      connection.born_,           connection.client_,
                 std::move(stream),     std::move(connection.half_), std::move(connection.reservation_),
-                connection.generation_, connection.endpoint_,           std::move(connection.process_)};
+                connection.generation_, connection.login_epoch_,      connection.endpoint_,
+                std::move(connection.process_)};
 }
 
 Connection::Connection(Surroundings& surroundings, Parcel parcel, Keeper& keeper)
@@ -73,6 +80,7 @@ Connection::Connection(Surroundings& surroundings, Parcel parcel, Keeper& keeper
       keeper_(&keeper),
       side_(parcel.side),
       generation_(parcel.generation),
+      login_epoch_(parcel.login_epoch),
       endpoint_(std::move(parcel.endpoint)),
       phase_(Phase::ready),
       born_(parcel.born),

@@ -61,6 +61,7 @@ class Connection final : private net::StreamListener {
     std::unique_ptr<protocol::BackendHalf> half;
     ConnectionCounts::Reservation reservation;
     std::uint32_t generation = 0;
+    std::uint64_t login_epoch = 0;
     net::Endpoint endpoint;
     ProcessRegister::Entry process;
   };
@@ -94,6 +95,8 @@ class Connection final : private net::StreamListener {
   [[nodiscard]] telemetry::BackendView view(runtime::Instant now) const;
   /// Its side is reached in another way by now: it serves whom it serves to the next boundary, and nobody else.
   [[nodiscard]] bool is_outdated() const { return generation_ != surroundings_.generations[side_]; }
+  /// Of LoginChanges, when it was begun: what was changed later may be missing in it.
+  [[nodiscard]] std::uint64_t login_epoch() const { return login_epoch_; }
   /// Where it is connected to, which a cancel request must be too.
   [[nodiscard]] const net::Endpoint& endpoint() const { return endpoint_; }
   [[nodiscard]] const protocol::Error& error() const { return error_; }  ///< after failed
@@ -128,6 +131,7 @@ class Connection final : private net::StreamListener {
   Keeper* keeper_ = nullptr;
   routing::Side side_;
   const std::uint32_t generation_;
+  const std::uint64_t login_epoch_;
   const net::Endpoint endpoint_;
   Phase phase_ = Phase::connecting;
   runtime::Instant born_;

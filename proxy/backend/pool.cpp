@@ -47,6 +47,7 @@ void Pool::leave(Group& group) {
 
 std::unique_ptr<Connection> Pool::take(Group& group, Side side, const protocol::ClientHalf* half,
                                        net::StreamListener& borrower, Waiter& waiter) {
+  heed_login_changes();
   if (waiter.side_ != side) leave_queue(waiter);  // the route has changed in the meantime
   waiter.is_turned_away_ = false;
   if (waiter.connection_ != nullptr) return std::exchange(waiter.connection_, nullptr);
@@ -157,6 +158,8 @@ void Pool::put_back(Group& group, std::unique_ptr<Connection> connection) {
                         connection->channel().state() == net::Channel::State::open &&
                         !connection->channel().is_clogged() && connection->channel().held_bytes() == 0;
   if (!is_sound || is_worn(*connection)) return;
+  heed_login_changes();
+  if (is_retired(group, *connection)) return;
   if (connection->is_cancel_under_way()) {
     connection->leave_to(*this);
     ++group.kept_back_count;
@@ -266,6 +269,7 @@ void Pool::arm_sweep() {
 
 void Pool::sweep() {
   is_sweep_armed_ = false;
+  heed_login_changes();
   bool is_needed = false;
   const runtime::Instant now = surroundings_.loop.now();
   for (auto place = groups_.begin(); place != groups_.end();) {

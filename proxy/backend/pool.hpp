@@ -80,6 +80,9 @@ class Pool final : private Keeper {
   void set_options(Options options);
   /// Closes the idle connections to a side that is reached in another way by now; those on loan go when they are back.
   void close_outdated();
+  /// A session has made these changes, and is about to hear that they are made: connections that were begun before are not
+  /// lent again, on any worker. Those on loan go when they are back.
+  void note_login_changes(const std::vector<protocol::LoginChange>& changes);
   /// Opens as many connections of each group to `side` as it has to the other one, as far as the limits allow. They lie idle then.
   void warm(routing::Side side);
   /// So many of them are not there yet.
@@ -115,6 +118,11 @@ class Pool final : private Keeper {
   void arm_sweep();
   [[nodiscard]] bool is_worn(const Connection& connection) const;
 
+  // What has been changed for later logins: pool_retirement.cpp.
+  void heed_login_changes();
+  void retire(const protocol::LoginChange& change, std::uint64_t epoch);
+  [[nodiscard]] static bool is_retired(const Group& group, const Connection& connection);
+
   Surroundings& surroundings_;
   ConnectionCounts& counts_;
   Options options_;
@@ -129,6 +137,7 @@ class Pool final : private Keeper {
   bool is_sweep_armed_ = false;
   std::shared_ptr<Pool*> self_;  ///< what is posted from other threads finds the pool through it, or does not
   std::size_t worker_number_ = 0;
+  std::uint64_t heeded_epoch_ = 0;  ///< of LoginChanges
 };
 
 }  // namespace proxy::backend

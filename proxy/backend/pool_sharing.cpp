@@ -52,7 +52,9 @@ void Pool::receive(Award& award) {
   Group& group = *place->second;
   Shelf& shelf = group.shelves[award.need->side];
   if (award.parcel) {
-    hand_over(group, std::make_unique<Connection>(surroundings_, std::move(*award.parcel), static_cast<Keeper&>(*this)));
+    auto connection = std::make_unique<Connection>(surroundings_, std::move(*award.parcel), static_cast<Keeper&>(*this));
+    heed_login_changes();
+    if (!is_retired(group, *connection)) hand_over(group, std::move(connection));
   } else if (!shelf.waiting.empty()) {
     grant(shelf, nullptr, std::move(award.reservation), surroundings_.loop.now());
   }

@@ -2,6 +2,7 @@
 
 #include "protocol/dialect.hpp"
 #include "proxy/backend/health.hpp"
+#include "proxy/backend/login_changes.hpp"
 #include "proxy/backend/process_register.hpp"
 #include "proxy/net/connector.hpp"
 #include "proxy/net/tls.hpp"
@@ -60,6 +61,7 @@ struct Surroundings {
   routing::PerSide<bool> is_opened_for_writes{};
   /// Counted up when a side is to be reached in another way than before: what was connected earlier is outdated.
   routing::PerSide<std::uint32_t> generations{};
+  LoginChanges* login_changes = nullptr;  ///< of the pair; null: nobody takes note of any
 };
 
 }  // namespace proxy::backend

@@ -59,6 +59,7 @@ PairWorker::PairWorker(PairShared& shared, Identity identity, runtime::Loop& loo
       table_(shared.terms),
       environment_{loop,    dialect,     *pool_,     plans_,                   holds_,  *this,      metrics_, options_,
                    table_, shared.clients, scratch, shared.name, shared.log, &shared.on_schema_change, encryption.to_clients, shared.failed_logins, shared.console} {
+  surroundings_.login_changes = &shared.login_changes;
   environment_.mirror = &shared.mirror;
   environment_.health = shared.health;
   environment_.held_bytes = shared.held_bytes;

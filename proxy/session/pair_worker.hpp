@@ -35,6 +35,7 @@ struct PairShared {
   backend::Health* health = nullptr;    ///< null: nothing is known of the sides
   ClientCounts clients{};
   MirrorTerms mirror = {};  ///< set before any worker of the pair is made
+  backend::LoginChanges login_changes{};
   HeldBytes* held_bytes = nullptr;  ///< of the whole process; null: no limit
   backend::ProcessRegister processes{};
 };

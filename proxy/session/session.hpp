@@ -178,6 +178,10 @@ class Session final : public net::StreamListener,
   void limit_held_bytes();
   [[nodiscard]] static protocol::Error held_too_long();
   void note_boundary();
+
+  // Changes of what others get at their login: session_login_changes.cpp.
+  void add_login_changes(const std::vector<protocol::LoginChange>& changes);
+  void note_login_changes(routing::Side side);
   void count_wait(runtime::Instant since);
 
   // Reads that wait for the follower: session_causal.cpp.
@@ -246,6 +250,7 @@ class Session final : public net::StreamListener,
   bool is_console_cancelled_ = false;
   bool is_transaction_misplaced_ = false;  ///< see routing::Circumstances
   bool has_changed_schema_ = false;  ///< and its transaction has not ended yet
+  std::vector<protocol::LoginChange> login_changes_;  ///< likewise, or it may have ended with them
   routing::PerSide<runtime::Instant> avoid_until_{};  ///< a side that could not serve this session
   std::optional<Stop> stop_;
   std::optional<runtime::Instant> turn_deadline_;  ///< while the session waits for a connection

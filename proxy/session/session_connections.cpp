@@ -82,6 +82,7 @@ void Session::give_back(Side side) {
 
 /// At the session's end. What it leaves behind in a connection ends with that connection.
 void Session::give_back_all() {
+  if (!login_changes_.empty()) environment_.pool.note_login_changes(login_changes_);  // their answer did not come, they may be made
   if (half_ != nullptr && stage_ == protocol::SessionStage::conversing) give_back_idle();
   for (const Side side : routing::both_sides) links_[side].reset();
   current_.reset();

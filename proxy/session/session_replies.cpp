@@ -111,6 +111,7 @@ void Session::note_completions(Side side) {
     counters_->transaction_time += std::chrono::duration_cast<std::chrono::microseconds>(now - *transaction_began_);
     transaction_began_.reset();
   }
+  if (!login_changes_.empty()) note_login_changes(side);
   if (has_changed_schema_ && links_[side]->half().is_at_boundary()) {
     has_changed_schema_ = false;
     if (environment_.on_schema_change != nullptr && *environment_.on_schema_change) {

@@ -209,6 +209,7 @@ Session::Served Session::route_batch(const protocol::NextRequest& request) {
   if (request.transaction != protocol::TransactionState::open) ++batch_number_;
   // The server waits some seconds for others to leave that database; what only lies here leaves now.
   if (request.facts.wants_empty_database) environment_.registry.close_idle_everywhere();
+  if (request.facts.login_changes != nullptr) add_login_changes(*request.facts.login_changes);
   is_transaction_misplaced_ = is_transaction_misplaced_ || is_misplaced;
   protocol::NextRequest routed = request;
   if (is_refusal(route)) routed.writes = protocol::WritePermission::refused;

@@ -348,6 +348,28 @@ TEST_CASE("analyser: what is refused while others are connected to a database �
   }
 }
 
+TEST_CASE("analyser: what changes for later logins → whose") {
+  Analyser analyser;
+  const auto told = [&](const char* text) {
+    std::string result;
+    for (const LoginChange& each : analyser.analyse(text).facts->login_changes) result += each.role + "@" + each.database + " ";
+    return result;
+  };
+  CHECK(told("CREATE ROLE A") == "a@ ");
+  CHECK(told("CREATE USER \"B\" IN ROLE a") == "B@ ");
+  CHECK(told("ALTER ROLE a NOLOGIN") == "a@ ");
+  CHECK(told("ALTER USER a IN DATABASE d SET work_mem = '1MB'") == "a@d ");
+  CHECK(told("ALTER ROLE ALL RESET ALL") == "@ ");
+  CHECK(told("ALTER ROLE CURRENT_USER SET work_mem = '1MB'") == "@ ");
+  CHECK(told("ALTER DATABASE d SET search_path = x") == "@d ");
+  CHECK(told("DROP ROLE IF EXISTS a, b; DROP USER c") == "a@ b@ c@ ");
+  CHECK(told("ALTER ROLE a RENAME TO b") == "a@ b@ ");
+  CHECK(told("REVOKE CONNECT ON DATABASE d, e FROM a") == "@d @e ");
+  for (const char* text : {"GRANT CONNECT ON DATABASE d TO a", "REVOKE ALL ON t FROM a", "ALTER TABLE a RENAME TO b", "GRANT a TO b", "SELECT 1"}) {
+    CHECK(told(text).empty());
+  }
+}
+
 TEST_CASE("analyser: statements in a text → counted") {
   Analyser analyser;
   CHECK(analyser.analyse("").facts->statement_count == 0);

@@ -38,7 +38,7 @@ protocol::postgres::PostgresDialect make_dialect(protocol::postgres::NonceSource
 
 /// A worker's pool and what it needs, with servers that let everybody in.
 struct Worker {
-  Worker(SimLoop& on_loop, ConnectionCounts& counts, std::vector<std::unique_ptr<sim::Backend>>& backends)
+  Worker(SimLoop& on_loop, ConnectionCounts& counts, LoginChanges& changes, std::vector<std::unique_ptr<sim::Backend>>& backends)
       : loop(on_loop),
         dialect(make_dialect(nonces)),
         connector(
@@ -47,7 +47,9 @@ struct Worker {
               backends.push_back(std::make_unique<sim::Backend>(Side::blue, std::move(server), nullptr));
             }),
         surroundings{loop, dialect, connector, credentials, metrics, {}, scratch},
-        pool(std::make_unique<Pool>(surroundings, counts, Pool::Options{.login_retry = 1s})) {}
+        pool(std::make_unique<Pool>(surroundings, counts, Pool::Options{.login_retry = 1s})) {
+    surroundings.login_changes = &changes;
+  }
 
   SimLoop& loop;
   SimConnector::Behaviour behaviour;
@@ -100,13 +102,14 @@ struct Client final : Pool::Waiter, proxy::net::StreamListener {
 };
 
 struct House {
-  explicit House(const ConnectionLimits& limits = {}) : counts(limits), first(loop, counts, backends), second(loop, counts, backends) {}
+  explicit House(const ConnectionLimits& limits = {}) : counts(limits), first(loop, counts, changes, backends), second(loop, counts, changes, backends) {}
   [[nodiscard]] std::size_t open_count() const {
     std::size_t count = 0;
     for (const auto& backend : backends) count += backend->is_closed() ? 0U : 1U;
     return count;
   }
 
+  LoginChanges changes;
   ConnectionCounts counts;  // what is still posted on the loop belongs to it
   SimLoop loop;
   std::vector<std::unique_ptr<sim::Backend>> backends;
@@ -357,4 +360,44 @@ TEST_CASE("pool: warmed beyond a limit → no further; given up → nothing is l
   CHECK(house.first.pool->warming_count() == 2);
   house.first.pool->give_up_warming();
   CHECK(house.first.pool->warming_count() == 0);
+}
+
+TEST_CASE("pool: what logins are given has changed → of whom it concerns nothing is lent again, on no worker; others keep theirs") {
+  House house;
+  constexpr ConnectionTerms three{3, 0, 0};
+  Client here(house.first, "app", three);
+  Client there(house.second, "app", three);
+  Client on_loan(house.second, "app", three);
+  Client other(house.second, "other", three);
+  for (Client* each : {&here, &there, &on_loan, &other}) REQUIRE(each->ask());
+  for (Client* each : {&here, &there, &other}) each->give_back();
+  house.first.pool->note_login_changes({{"app", "elsewhere"}, {"nobody", ""}});
+  CHECK(house.open_count() == 4);
+  house.first.pool->note_login_changes({{"app", "shop"}});
+  CHECK(house.open_count() == 3);  // the other worker has not looked yet
+  REQUIRE(there.ask());
+  CHECK(there.connection->login_epoch() == house.changes.epoch());
+  on_loan.give_back();
+  CHECK(house.open_count() == 2);
+  REQUIRE(other.ask());
+  CHECK(other.connection->login_epoch() == 0);
+  there.give_back();
+  REQUIRE(there.ask());
+  CHECK(house.open_count() == 2);
+}
+
+TEST_CASE("login changes: more than are remembered → everybody's") {
+  LoginChanges changes;
+  changes.note({{"a", ""}});
+  const auto heard_since = [&](std::uint64_t epoch) {
+    std::vector<std::string> roles;
+    const std::uint64_t now = changes.heed_since(epoch, [&](const protocol::LoginChange& each, std::uint64_t) { roles.push_back(each.role); });
+    CHECK(now == changes.epoch());
+    return roles;
+  };
+  CHECK(heard_since(0) == std::vector<std::string>{"a"});
+  CHECK(heard_since(1).empty());
+  for (std::size_t i = 0; i < LoginChanges::remembered_max; ++i) changes.note({{"b", ""}});
+  CHECK(heard_since(0) == std::vector<std::string>{""});
+  CHECK(heard_since(1).size() == LoginChanges::remembered_max);
 }
