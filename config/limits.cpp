@@ -46,6 +46,7 @@ void read_pool(const Node& node, const std::string& path, Reading& reading, Pool
   if (!section) return;
   section->read_choice<PoolMode>("mode", pool_modes, pool.mode);
   read_own_count(*section, "size", pool_size_max, pool.size);
+  section->read_count("size_min", 0, pool_size_max, pool.size_min);
   section->read_count("connections_max", 0, count_max, pool.connections_max);
   section->read_count("queue_clients_max", 0, count_max, pool.queue_clients_max);
   section->read_count("prepared_statements_max", 0, 10'000, pool.prepared_statements_max);
@@ -77,6 +78,7 @@ void read_own_limits(Section& section, Reading& reading, OwnLimits& limits) {
       pool->read_choice<PoolMode>("mode", pool_modes, mode);
       if (pool->has("mode")) limits.pool_mode = mode;
       read_own_count(*pool, "size", pool_size_max, limits.pool_size);
+      read_own_count(*pool, "size_min", pool_size_max, limits.pool_size_min);
       read_own_duration(*pool, "queue_timeout", 1ms, limits.queue_timeout);
       pool->finish();
     }

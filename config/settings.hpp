@@ -117,6 +117,7 @@ enum class PoolMode : std::uint8_t {
 struct OwnLimits {
   std::optional<PoolMode> pool_mode;
   std::optional<std::uint32_t> pool_size;
+  std::optional<std::uint32_t> pool_size_min;
   std::optional<std::chrono::milliseconds> queue_timeout;
   std::optional<std::uint32_t> clients_max;
   std::optional<std::uint32_t> connections_max;
@@ -183,6 +184,7 @@ struct Pool {
   PoolMode mode = PoolMode::transaction;
   /// Per user, database, start-up parameters and side, over all workers; 0: no limit. Nothing: what the mode has.
   std::optional<std::uint32_t> size;
+  std::uint32_t size_min = 0;  ///< of these, kept open as long as there is a client
   /// By transaction: statements on one connection that its sessions share; 0: each prepares under its own names.
   std::uint32_t prepared_statements_max = 200;
   std::uint32_t connections_max = 0;               ///< per side, of everybody; 0: no limit

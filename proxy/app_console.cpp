@@ -35,7 +35,7 @@ console::PairFacts facts_of(const config::Pair& pair, const config::Limits& limi
     const session::TermsPointer terms = table.terms_of(user, database);
     const backend::ConnectionTerms connections = terms->connections();
     return console::PairFacts::OwnPool{terms->pooling == session::Pooling::session ? "session" : "transaction", connections.pool_max,
-                                       terms->user_connections_max, terms->database_connections_max};
+                                       terms->user_connections_max, terms->database_connections_max, connections.pool_min};
   };
   for (const config::User& user : pair.users) {
     if (user.name != config::any_user) facts.users.push_back(user.name);
@@ -50,6 +50,7 @@ console::PairFacts facts_of(const config::Pair& pair, const config::Limits& limi
                     {"max_db_connections", std::to_string(pair.limits.database_connections_max)},
                     {"max_user_client_connections", std::to_string(pair.limits.user_clients_max)},
                     {"max_user_connections", std::to_string(pair.limits.user_connections_max)},
+                    {"min_pool_size", std::to_string(pair.pool.size_min)},
                     {"pool_mode", facts.pool_mode},
                     {"idle_transaction_timeout", seconds_text(pair.limits.idle_in_transaction_timeout)},
                     {"query_timeout", seconds_text(pair.limits.query_timeout)},

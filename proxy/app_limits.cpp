@@ -22,6 +22,7 @@ void take(const std::optional<Value>& given, Value& target) {
 void apply(const config::OwnLimits& own, SessionTerms& terms) {
   if (own.pool_mode) terms.pooling = pooling_from(*own.pool_mode);
   if (own.pool_size) terms.pool_size = own.pool_size;
+  take(own.pool_size_min, terms.pool_size_min);
   take(own.queue_timeout, terms.queue_timeout);
   take(own.query_timeout, terms.times.query);
   take(own.transaction_timeout, terms.times.transaction);
@@ -35,6 +36,7 @@ session::TermsTable terms_table_from(const config::Pair& pair) {
   SessionTerms everybody;
   everybody.pooling = pooling_from(pair.pool.mode);
   everybody.pool_size = pair.pool.size;
+  everybody.pool_size_min = pair.pool.size_min;
   everybody.queue_timeout = pair.pool.queue_timeout;
   everybody.times = {pair.limits.query_timeout, pair.limits.transaction_timeout, pair.limits.idle_in_transaction_timeout,
                      pair.limits.client_idle_timeout};

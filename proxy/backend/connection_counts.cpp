@@ -78,8 +78,24 @@ void ConnectionCounts::discount(const PoolIdentity& pool, Side side, std::size_t
 }
 
 ConnectionCounts::Reservation ConnectionCounts::reserve(const PoolPointer& pool, Side side, std::size_t worker) {
-  Reservation reservation;
   const std::lock_guard lock(mutex_);
+  return reserve_counted(pool, side, worker);
+}
+
+ConnectionCounts::Reservation ConnectionCounts::reserve_for_minimum(const PoolPointer& pool, Side side, std::size_t worker) {
+  const std::lock_guard lock(mutex_);
+  if (count_of(pools_, pool->key, side) >= pool->terms.pool_min) return {};
+  return reserve_counted(pool, side, worker);
+}
+
+std::uint32_t ConnectionCounts::surplus_of(const PoolIdentity& pool, Side side) {
+  const std::lock_guard lock(mutex_);
+  const std::uint32_t count = count_of(pools_, pool.key, side);
+  return count > pool.terms.pool_min ? count - pool.terms.pool_min : 0;
+}
+
+ConnectionCounts::Reservation ConnectionCounts::reserve_counted(const PoolPointer& pool, Side side, std::size_t worker) {
+  Reservation reservation;
   if (!has_room(*pool, side)) return reservation;
   count(*pool, side, worker);
   reservation.counts_ = this;

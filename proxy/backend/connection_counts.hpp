@@ -21,6 +21,7 @@ struct ConnectionTerms {
   std::uint32_t pool_max = 20;  ///< one user and one database with the same start-up parameters
   std::uint32_t user_max = 0;
   std::uint32_t database_max = 0;
+  std::uint32_t pool_min = 0;  ///< kept open while the pool has a session, as far as the limits allow
   bool operator==(const ConnectionTerms&) const = default;
 };
 
@@ -108,6 +109,8 @@ class ConnectionCounts {
 
   /// Empty when a limit is reached.
   [[nodiscard]] Reservation reserve(const PoolPointer& pool, routing::Side side, std::size_t worker);
+  /// Empty also when the pool has its minimum.
+  [[nodiscard]] Reservation reserve_for_minimum(const PoolPointer& pool, routing::Side side, std::size_t worker);
   /// Turns the right to a connection that is given up into one for `pool`; false if that would break a limit.
   [[nodiscard]] bool pass_on(Reservation& reservation, const PoolPointer& pool, std::size_t worker);
   /// Whether other pools' connections can stand in the way of this one's.
@@ -117,6 +120,8 @@ class ConnectionCounts {
 
   /// Connections of a pool to a side on a worker.
   [[nodiscard]] std::uint32_t connections_of(const PoolIdentity& pool, routing::Side side, std::size_t worker);
+  /// How many connections to a side the pool has beyond its minimum, on all workers.
+  [[nodiscard]] std::uint32_t surplus_of(const PoolIdentity& pool, routing::Side side);
   /// One more session waits; false: too many do.
   [[nodiscard]] bool enter_queue();
   void leave_queue() { queue_count_.fetch_sub(1, std::memory_order_relaxed); }
@@ -150,6 +155,7 @@ class ConnectionCounts {
 
   void give_back(Reservation& reservation);
   // Under mutex_.
+  [[nodiscard]] Reservation reserve_counted(const PoolPointer& pool, routing::Side side, std::size_t worker);
   [[nodiscard]] bool has_room(const PoolIdentity& pool, routing::Side side) const;
   void count(const PoolIdentity& pool, routing::Side side, std::size_t worker);
   void discount(const PoolIdentity& pool, routing::Side side, std::size_t worker);

@@ -15,6 +15,8 @@ namespace {
 /// How many idle connections are looked at for one that needs no restoring.
 constexpr std::size_t looked_at_max = 16;
 constexpr std::chrono::milliseconds sweep_interval{5'000};
+/// Whoever has all idle connections closed wants the server, or a database, to be left alone for a moment.
+constexpr std::chrono::milliseconds no_filling{10'000};
 
 }  // namespace
 
@@ -31,6 +33,7 @@ Pool::Group& Pool::enter(const protocol::Login& login, const ConnectionTerms& te
   }
   group->login = std::make_shared<const protocol::Login>(login);
   ++group->session_count;
+  if (terms.pool_min != 0) arm_sweep();
   return *group;
 }
 
@@ -256,6 +259,7 @@ void Pool::add_idle(std::vector<telemetry::BackendView>& backends, runtime::Inst
 }
 
 void Pool::close_idle() {
+  fill_from_ = surroundings_.loop.now() + no_filling;
   for (const auto& [key, group] : groups_) {
     for (const Side side : routing::both_sides) group->shelves[side].idle.clear();
   }
@@ -267,6 +271,22 @@ void Pool::arm_sweep() {
   sweep_timer_->arm(surroundings_.loop.now() + sweep_interval);
 }
 
+/// What is worn goes; what idles for too long, as far as it is more than the pool is to have.
+void Pool::drop_old(Group& group, Side side, runtime::Instant now) {
+  std::vector<std::unique_ptr<Connection>>& idle = group.shelves[side].idle;
+  std::erase_if(idle, [&](const std::unique_ptr<Connection>& each) { return is_worn(*each); });
+  const auto is_idle_too_long = [&](const std::unique_ptr<Connection>& each) {
+    return options_.idle_timeout.count() != 0 && now - each->idle_since() > options_.idle_timeout;
+  };
+  if (std::ranges::none_of(idle, is_idle_too_long)) return;
+  std::uint32_t surplus = counts_.surplus_of(*group.identity, side);
+  std::erase_if(idle, [&](const std::unique_ptr<Connection>& each) {
+    if (surplus == 0 || !is_idle_too_long(each)) return false;
+    --surplus;
+    return true;
+  });
+}
+
 void Pool::sweep() {
   is_sweep_armed_ = false;
   heed_login_changes();
@@ -275,12 +295,11 @@ void Pool::sweep() {
   for (auto place = groups_.begin(); place != groups_.end();) {
     Group& group = *place->second;
     for (const Side side : routing::both_sides) {
-      std::erase_if(group.shelves[side].idle, [&](const std::unique_ptr<Connection>& idle) {
-        const bool is_idle_too_long = options_.idle_timeout.count() != 0 && now - idle->idle_since() > options_.idle_timeout;
-        return is_idle_too_long || is_worn(*idle);
-      });
+      drop_old(group, side, now);
+      fill(group, side);
       is_needed = is_needed || !group.shelves[side].idle.empty();
     }
+    is_needed = is_needed || (group.session_count != 0 && group.identity->terms.pool_min != 0);
     place = group.is_empty() ? groups_.erase(place) : std::next(place);
   }
   if (is_needed) arm_sweep();

@@ -86,7 +86,7 @@ class Pool final : private Keeper {
   /// Opens as many connections of each group to `side` as it has to the other one, as far as the limits allow. They lie idle then.
   void warm(routing::Side side);
   /// So many of them are not there yet.
-  [[nodiscard]] std::size_t warming_count() const { return warming_.size(); }
+  [[nodiscard]] std::size_t warming_count() const;
   void give_up_warming();
   /// A cancel request has arrived, so what was kept back for its sake may serve again.
   void on_cancel_end();
@@ -115,7 +115,12 @@ class Pool final : private Keeper {
   void on_idle_ready(Connection& connection) override;
   void hand_over(Group& group, std::unique_ptr<Connection> connection);
   void sweep();
+  void drop_old(Group& group, routing::Side side, runtime::Instant now);
   void arm_sweep();
+
+  // As many as a pool is to have at least: pool_warming.cpp.
+  void fill(Group& group, routing::Side side);
+  [[nodiscard]] bool may_fill(const Group& group, routing::Side side) const;
   [[nodiscard]] bool is_worn(const Connection& connection) const;
 
   // What has been changed for later logins: pool_retirement.cpp.
@@ -138,6 +143,7 @@ class Pool final : private Keeper {
   std::shared_ptr<Pool*> self_;  ///< what is posted from other threads finds the pool through it, or does not
   std::size_t worker_number_ = 0;
   std::uint64_t heeded_epoch_ = 0;  ///< of LoginChanges
+  runtime::Instant fill_from_{};    ///< nothing is opened for a minimum before
 };
 
 }  // namespace proxy::backend

@@ -34,6 +34,7 @@ class Pool::Group {
   std::shared_ptr<const protocol::Login> login;  ///< the last one, whose proof of who it is is the freshest
   std::size_t session_count = 0;
   std::size_t kept_back_count = 0;
+  routing::PerSide<std::uint32_t> filling_count{};  ///< connections for the pool's minimum that are on their way
   std::uint64_t login_epoch_min = 0;  ///< connections that were begun under an earlier one are retired
   routing::PerSide<Shelf> shelves;
 };

@@ -13,13 +13,20 @@ using routing::Side;
 /// One on its way: the pool's until its login is over.
 class Pool::Warming final : public net::StreamListener {
  public:
-  Warming(Pool& pool, Group& group) : pool_(pool), group_(group) { ++group_.kept_back_count; }
-  ~Warming() override { --group_.kept_back_count; }
+  enum class Cause : std::uint8_t { switchover, minimum };
+  Warming(Pool& pool, Group& group, Side side, Cause cause) : pool_(pool), group_(group), side_(side), cause_(cause) {
+    ++group_.kept_back_count;
+    if (cause_ == Cause::minimum) ++group_.filling_count[side_];
+  }
+  ~Warming() override {
+    --group_.kept_back_count;
+    if (cause_ == Cause::minimum) --group_.filling_count[side_];
+  }
   Warming(const Warming&) = delete;
   Warming& operator=(const Warming&) = delete;
 
-  void begin(Side side, std::shared_ptr<const protocol::Login> login, ConnectionCounts::Reservation reservation) {
-    connection_ = std::make_unique<Connection>(pool_.surroundings_, side, std::move(login), *this);
+  void begin(std::shared_ptr<const protocol::Login> login, ConnectionCounts::Reservation reservation) {
+    connection_ = std::make_unique<Connection>(pool_.surroundings_, side_, std::move(login), *this);
     connection_->keep(std::move(reservation));
   }
   void on_stream_ready() override {
@@ -34,11 +41,15 @@ class Pool::Warming final : public net::StreamListener {
     });
   }
   [[nodiscard]] Group& group() const { return group_; }
+  [[nodiscard]] Side side() const { return side_; }
+  [[nodiscard]] Cause cause() const { return cause_; }
   [[nodiscard]] std::unique_ptr<Connection> take() { return std::move(connection_); }
 
  private:
   Pool& pool_;
   Group& group_;
+  const Side side_;
+  const Cause cause_;
   std::unique_ptr<Connection> connection_;
   bool is_over_ = false;
 };
@@ -77,8 +88,8 @@ void Pool::warm(Side side) {
     for (std::uint32_t has = counts_.connections_of(*group->identity, side, worker_number_); has < wanted; ++has) {
       ConnectionCounts::Reservation reservation = counts_.reserve(group->identity, side, worker_number_);
       if (!reservation) break;
-      warming_.push_back(std::make_unique<Warming>(*this, *group));
-      warming_.back()->begin(side, group->login, std::move(reservation));
+      warming_.push_back(std::make_unique<Warming>(*this, *group, side, Warming::Cause::switchover));
+      warming_.back()->begin(group->login, std::move(reservation));
     }
   }
 }
@@ -86,12 +97,43 @@ void Pool::warm(Side side) {
 void Pool::end_warming(Warming* ended) {
   const auto place = std::find_if(warming_.begin(), warming_.end(), [ended](const auto& each) { return each.get() == ended; });
   if (place == warming_.end()) return;
-  const std::unique_ptr<Warming> warming = std::move(*place);
+  std::unique_ptr<Warming> warming = std::move(*place);
   warming_.erase(place);
   std::unique_ptr<Connection> connection = warming->take();
-  if (connection->phase() == Connection::Phase::ready) put_back(warming->group(), std::move(connection));
+  Group& group = warming->group();
+  const Side side = warming->side();
+  warming.reset();
+  if (connection->phase() != Connection::Phase::ready) return;
+  put_back(group, std::move(connection));
+  fill(group, side);
 }
 
-void Pool::give_up_warming() { warming_.clear(); }
+std::size_t Pool::warming_count() const {
+  return static_cast<std::size_t>(std::ranges::count(warming_, Warming::Cause::switchover, [](const auto& each) { return each->cause(); }));
+}
+
+void Pool::give_up_warming() {
+  std::erase_if(warming_, [](const auto& each) { return each->cause() == Warming::Cause::switchover; });
+}
+
+bool Pool::may_fill(const Group& group, Side side) const {
+  const protocol::Login* login = group.login.get();
+  if (group.identity->terms.pool_min == 0 || group.session_count == 0 || login == nullptr || login->is_replication) return false;
+  // One after the other, as a server that refuses them should not be asked in a crowd; and none where a session would get none.
+  if (group.filling_count[side] != 0) return false;
+  const runtime::Instant now = surroundings_.loop.now();
+  if (now < fill_from_ || now < group.shelves[side].trouble->retry_at) return false;
+  if (surroundings_.health != nullptr && surroundings_.health->is_down(side)) return false;
+  return !surroundings_.is_held || !surroundings_.is_held(login->database);
+}
+
+/// Source: PgBouncer 1.24, config.md, `min_pool_size`: enforced for pools with at least one client, capped at the pool's size.
+void Pool::fill(Group& group, Side side) {
+  if (!may_fill(group, side)) return;
+  ConnectionCounts::Reservation reservation = counts_.reserve_for_minimum(group.identity, side, worker_number_);
+  if (!reservation) return;
+  warming_.push_back(std::make_unique<Warming>(*this, group, side, Warming::Cause::minimum));
+  warming_.back()->begin(group.login, std::move(reservation));
+}
 
 }  // namespace proxy::backend

@@ -13,7 +13,9 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
+#include <string_view>
 
 namespace proxy::backend {
 
@@ -61,6 +63,8 @@ struct Surroundings {
   routing::PerSide<bool> is_opened_for_writes{};
   /// Counted up when a side is to be reached in another way than before: what was connected earlier is outdated.
   routing::PerSide<std::uint32_t> generations{};
+  /// Nothing is to be opened to this database that no session has asked for; empty: it always may be.
+  std::function<bool(std::string_view database)> is_held{};
   LoginChanges* login_changes = nullptr;  ///< of the pair; null: nobody takes note of any
 };
 

@@ -31,10 +31,11 @@ struct PairFacts {
     std::uint32_t size = 0;                     ///< 0: no limit
     std::uint32_t user_connections_max = 0;     ///< per side; 0: no limit
     std::uint32_t database_connections_max = 0;
+    std::uint32_t size_min = 0;
   };
   std::function<OwnPool(const std::string& database, const std::string& user)> own_pool = {};  ///< empty: all have the pair's
   [[nodiscard]] OwnPool pool_of(const std::string& database, const std::string& user) const {
-    return own_pool ? own_pool(database, user) : OwnPool{pool_mode, pool_size, 0, 0};
+    return own_pool ? own_pool(database, user) : OwnPool{pool_mode, pool_size, 0, 0, 0};
   }
   std::string pool_mode;              ///< "session", "transaction"
   std::uint32_t pool_size = 0;        ///< 0: no limit

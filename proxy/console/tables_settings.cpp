@@ -62,7 +62,7 @@ ConsoleTable databases_table(const Moment& moment) {
     // Whichever of the two is reached first.
     const std::uint32_t connections_max = std::min(own.database_connections_max - 1, facts.connections_max - 1) + 1;
     Row row;
-    row << name << facts.sides[Side::blue].host << facts.sides[Side::blue].port << name << "" << own.size << 0 << 0
+    row << name << facts.sides[Side::blue].host << facts.sides[Side::blue].port << name << "" << own.size << own.size_min << 0
         << own.mode << connections_max << connections << (is_paused(moment, name) ? 1 : 0) << 0
         << facts.sides[Side::green].host << facts.sides[Side::green].port;
     table.rows.push_back(row.take());

@@ -60,6 +60,10 @@ PairWorker::PairWorker(PairShared& shared, Identity identity, runtime::Loop& loo
       environment_{loop,    dialect,     *pool_,     plans_,                   holds_,  *this,      metrics_, options_,
                    table_, shared.clients, scratch, shared.name, shared.log, &shared.on_schema_change, encryption.to_clients, shared.failed_logins, shared.console} {
   surroundings_.login_changes = &shared.login_changes;
+  surroundings_.is_held = [this](std::string_view database) {
+    const routing::Hold* hold = holds_.in_force();
+    return hold != nullptr && routing::held_class(*hold, database) == routing::HoldClass::everything;
+  };
   environment_.mirror = &shared.mirror;
   environment_.health = shared.health;
   environment_.held_bytes = shared.held_bytes;

@@ -38,12 +38,13 @@ struct SessionTerms {
   std::uint32_t user_clients_max = 0;      ///< clients of its user; 0: no limit
   std::uint32_t database_clients_max = 0;  ///< clients of its database
   std::optional<std::uint32_t> pool_size;  ///< nothing: 20 by transaction, no limit by session
+  std::uint32_t pool_size_min = 0;         ///< connections that are kept open while the pool has a session
   std::uint32_t user_connections_max = 0;      ///< connections of its user to one side
   std::uint32_t database_connections_max = 0;  ///< and to its database
   [[nodiscard]] backend::ConnectionTerms connections() const {
     constexpr std::uint32_t by_transaction = 20;
     return {pool_size.value_or(pooling == Pooling::transaction ? by_transaction : 0), user_connections_max,
-            database_connections_max};
+            database_connections_max, pool_size_min};
   }
 };
 using TermsPointer = std::shared_ptr<const SessionTerms>;

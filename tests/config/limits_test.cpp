@@ -47,7 +47,7 @@ TEST_CASE("pool: nothing given → by transaction, twenty connections; by sessio
 TEST_CASE("limits: of a pair, a database and a user → taken where they stand") {
   const config::Outcome outcome = read(
       "    limits: {user_clients_max: 5, transaction_timeout: 2m}\n"
-      "    databases:\n      reports:\n        pool: {mode: session, size: 3}\n        limits: {clients_max: 7}\n      \"*\": {}\n",
+      "    databases:\n      reports:\n        pool: {mode: session, size: 3, size_min: 2}\n        limits: {clients_max: 7}\n      \"*\": {}\n",
       "        password: secret\n        pool: {queue_timeout: 1s}\n        limits: {query_timeout: 0s, client_idle_timeout: 5s}\n");
   CAPTURE(config::format_problems(outcome.problems));
   REQUIRE(outcome.settings.has_value());
@@ -58,6 +58,8 @@ TEST_CASE("limits: of a pair, a database and a user → taken where they stand")
   CHECK(pair.databases[0].name == "reports");
   CHECK(pair.databases[0].limits.pool_mode == PoolMode::session);
   CHECK(pair.databases[0].limits.pool_size == 3U);
+  CHECK(pair.databases[0].limits.pool_size_min == 2U);
+  CHECK_FALSE(pair.users[0].limits.pool_size_min.has_value());
   CHECK(pair.databases[0].limits.clients_max == 7U);
   CHECK_FALSE(pair.databases[0].limits.query_timeout.has_value());
   CHECK(pair.users[0].limits.query_timeout == 0ms);

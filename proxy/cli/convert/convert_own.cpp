@@ -16,9 +16,10 @@ struct OwnSetting {
   bool is_time = false;    ///< in seconds there
 };
 
-constexpr std::array<OwnSetting, 10> own_settings{{
+constexpr std::array<OwnSetting, 11> own_settings{{
     {"pool_mode", "", "pool", "mode"},
     {"pool_size", "", "pool", "size"},
+    {"min_pool_size", "", "pool", "size_min"},
     {"max_db_connections", "database", "limits", "connections_max"},
     {"max_db_client_connections", "database", "limits", "clients_max"},
     {"max_user_connections", "user", "limits", "connections_max"},
@@ -40,7 +41,6 @@ bool Converter::is_own_setting(std::string_view key, std::string_view whose) {
 std::string Converter::why_not_for_one(std::string_view key, std::string_view whose) {
   const std::string name(key);
   if (key == "connect_query") return name + ": nothing is run on new connections; `ALTER DATABASE … SET` or `ALTER ROLE … SET` does what settings need";
-  if (key == "min_pool_size") return name + ": connections are opened when they are first needed";
   if (key == "reserve_pool" || key == "reserve_pool_size") return name + ": there is no reserve; raise `pool.size`";
   if (key == "auth_query" || key == "auth_dbname") return name + ": one `auth_query` serves all databases of a server";
   if (key == "client_encoding" || key == "datestyle" || key == "timezone" || key == "application_name") {

@@ -14,7 +14,7 @@ struct PlainSetting {
   std::string_view difference;  ///< what it means here that it does not there; empty: nothing
 };
 
-inline constexpr std::array<PlainSetting, 22> plain_settings{{
+inline constexpr std::array<PlainSetting, 23> plain_settings{{
     {"max_client_conn", "limits", "clients_max", PlainSetting::Unit::count, ""},
     {"client_login_timeout", "limits", "login_timeout", PlainSetting::Unit::seconds, ""},
     {"server_connect_timeout", "limits", "connect_timeout", PlainSetting::Unit::seconds, ""},
@@ -24,6 +24,7 @@ inline constexpr std::array<PlainSetting, 22> plain_settings{{
     {"tcp_user_timeout", "limits", "tcp_user_timeout", PlainSetting::Unit::milliseconds, ""},
     {"default_pool_size", "pool", "size", PlainSetting::Unit::count,
      "sessions with other start-up parameters have a pool of their own, and blue and green are counted each by itself"},
+    {"min_pool_size", "pool", "size_min", PlainSetting::Unit::count, "per side"},
     {"query_wait_timeout", "pool", "queue_timeout", PlainSetting::Unit::seconds, "0 becomes 24h"},
     {"server_idle_timeout", "pool", "idle_timeout", PlainSetting::Unit::seconds, ""},
     {"server_lifetime", "pool", "lifetime", PlainSetting::Unit::seconds, ""},
@@ -47,9 +48,8 @@ struct LostSetting {
   std::string_view words;
 };
 
-inline constexpr std::array<LostSetting, 41> lost_settings{{
+inline constexpr std::array<LostSetting, 40> lost_settings{{
     {"unix_socket_dir", "", "there is no local socket for clients; point them at `listen`"},
-    {"min_pool_size", "0", "connections are opened when they are first needed"},
     {"reserve_pool_size", "0", "there is no reserve; raise `pool.size`"},
     {"auth_dbname", "*", ""},
     {"track_extra_parameters", "*", "every setting of a session is carried"},

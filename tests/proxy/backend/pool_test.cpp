@@ -362,6 +362,36 @@ TEST_CASE("pool: warmed beyond a limit → no further; given up → nothing is l
   CHECK(house.first.pool->warming_count() == 0);
 }
 
+TEST_CASE("pool: a minimum → opened one after the other while a session is there, on both sides, over all workers; kept when idle") {
+  House house;
+  constexpr ConnectionTerms at_least_two{3, 0, 0, 2};
+  {
+    Client one(house.first, "app", at_least_two);
+    Client two(house.second, "app", at_least_two);
+    CHECK(house.open_count() == 0);
+    bool is_held = true;
+    house.first.surroundings.is_held = [&](std::string_view) { return is_held; };
+    house.second.surroundings.is_held = house.first.surroundings.is_held;
+    house.loop.advance(6s);
+    CHECK(house.open_count() == 0);
+    is_held = false;
+    house.loop.advance(6s);
+    CHECK(house.open_count() == 4);
+    REQUIRE(one.ask());
+    CHECK(house.open_count() == 4);
+    one.give_back();
+    Client busy(house.first, "app", at_least_two);
+    Client third(house.first, "app", at_least_two);
+    for (Client* each : {&one, &busy, &third}) REQUIRE(each->ask());
+    for (Client* each : {&one, &busy, &third}) each->give_back();
+    CHECK(house.open_count() == 5);
+    house.first.surroundings.is_held = {};
+    house.second.surroundings.is_held = {};
+  }
+  house.loop.advance(20min);
+  CHECK(house.open_count() == 4);  // idle for longer than idle_timeout, but no more than the minimum
+}
+
 TEST_CASE("pool: what logins are given has changed → of whom it concerns nothing is lent again, on no worker; others keep theirs") {
   House house;
   constexpr ConnectionTerms three{3, 0, 0};

@@ -80,9 +80,9 @@ TEST_CASE("ini: nonsense, missing files, circles of includes → an error with i
 TEST_CASE("convert: sizes and times → our keys, in our units") {
   const Folder folder;
   const Conversion result = converted(folder, one +
-                                                  "max_client_conn = 500\ndefault_pool_size = 7\nquery_wait_timeout = 0\n"
+                                                  "max_client_conn = 500\ndefault_pool_size = 7\nmin_pool_size = 2\nquery_wait_timeout = 0\n"
                                                   "server_idle_timeout = 30.5\nquery_timeout = 9\nmax_db_connections = 30\nclient_idle_timeout = 0\npool_mode = transaction\nlisten_port = 7001\n");
-  for (const char* line : {"listen: \"127.0.0.1:7001\"", "  clients_max: 500", "      size: 7", "      queue_timeout: 24h",
+  for (const char* line : {"listen: \"127.0.0.1:7001\"", "  clients_max: 500", "      size: 7\n      size_min: 2", "      queue_timeout: 24h",
                            "      idle_timeout: 30500ms", "    limits:\n      database_connections_max: 30\n      query_timeout: 9000ms\n", "      mode: transaction", "blue: {host: \"db1\", port: 5432}",
                            "allow_same_endpoint: true", "{database: [\"shop\", \"crossfade\", \"pgbouncer\"], method: trust}"}) {
     CHECK_MESSAGE(has(result.yaml, line), line << "\n" << result.yaml);
@@ -92,9 +92,9 @@ TEST_CASE("convert: sizes and times → our keys, in our units") {
 
 TEST_CASE("convert: what has no counterpart → named with its place; harmless values are not") {
   const Folder folder;
-  const Conversion result = converted(folder, one + "min_pool_size = 5\nmax_user_connections = 0\nnonsense = 1\nserver_reset_query = DISCARD ALL\n"
+  const Conversion result = converted(folder, one + "reserve_pool_size = 5\nmax_user_connections = 0\nnonsense = 1\nserver_reset_query = DISCARD ALL\n"
                                                     "unix_socket_dir = /run\n[peers]\n1 = host=x\n");
-  CHECK(has(result.lost, "pgbouncer.ini:6  min_pool_size = 5"));
+  CHECK(has(result.lost, "pgbouncer.ini:6  reserve_pool_size = 5"));
   CHECK(has(result.lost, "nonsense"));
   CHECK(has(result.lost, "unix_socket_dir"));
   CHECK(has(result.lost, "peers"));
@@ -117,9 +117,9 @@ TEST_CASE("convert: several servers → a pair and a port each, and a word about
 
 TEST_CASE("convert: pools of single databases → under `databases`; by statement becomes by transaction") {
   const Folder folder;
-  const Conversion result = converted(folder, "[databases]\na = host=db1 pool_size=3\nb = host=db1 pool_mode=statement\nc = host=db1 max_db_connections=2\n"
+  const Conversion result = converted(folder, "[databases]\na = host=db1 pool_size=3 min_pool_size=2\nb = host=db1 pool_mode=statement\nc = host=db1 max_db_connections=2\n"
                                               "[pgbouncer]\nlisten_addr=127.0.0.1\nauth_type=trust\npool_mode=session\n");
-  CHECK(has(result.yaml, "    databases:\n      \"a\": {pool: {size: 3}}\n      \"b\": {pool: {mode: transaction}}\n"));
+  CHECK(has(result.yaml, "    databases:\n      \"a\": {pool: {size: 3, size_min: 2}}\n      \"b\": {pool: {mode: transaction}}\n"));
   CHECK(has(result.changed, "several statements"));
   CHECK(has(result.yaml, "      \"c\": {limits: {connections_max: 2}}\n"));
   CHECK(result.lost.empty());
@@ -128,14 +128,14 @@ TEST_CASE("convert: pools of single databases → under `databases`; by statemen
 TEST_CASE("convert: an alias, settings of one database without a counterpart → named, each with what to do instead") {
   const Folder folder;
   const Conversion result = converted(folder, "[databases]\nshort = host=db1 dbname=long pool_size=3\nlong = host=db1 pool_size=4\n"
-                                              "d = host=db1 min_pool_size=2 reserve_pool=1 connect_query='SELECT 1' timezone=UTC odd=1 auth_user=asker\n"
+                                              "d = host=db1 reserve_pool=1 connect_query='SELECT 1' timezone=UTC odd=1 auth_user=asker\n"
                                               "[pgbouncer]\nlisten_addr=127.0.0.1\nauth_type=md5\nauth_file=\nauth_user=asker\n");
   CHECK(has(result.lost, "short: an alias: there are none; clients that connect to it must connect to the database's own name, long"));
   CHECK(has(result.lost, "long: its settings: those of an earlier name of the same database count"));
   CHECK(has(result.yaml, "      \"long\": {pool: {size: 3}}\n"));
   CHECK(has(result.yaml, "database: [\"long\", \"d\", \"crossfade\", \"pgbouncer\"]"));
   CHECK(has(result.yaml, "auth_query:\n      user: \"asker\""));
-  for (const char* words : {"min_pool_size: connections are opened", "reserve_pool: there is no reserve", "connect_query: nothing is run",
+  for (const char* words : {"reserve_pool: there is no reserve", "connect_query: nothing is run",
                             "timezone: the client's own counts", "odd has no counterpart"}) {
     CHECK_MESSAGE(has(result.lost, words), words);
   }
@@ -220,7 +220,7 @@ TEST_CASE("convert command: done, something lost, unreadable → 0, 1, 4; a file
   CHECK(proxy::cli::convert(good, target, out, complaints) == 0);
   CHECK(std::filesystem::status(target).permissions() == (std::filesystem::perms::owner_read | std::filesystem::perms::owner_write));
   CHECK(proxy::cli::convert(good, target, out, complaints) == 2);
-  CHECK(proxy::cli::convert(folder.write("lossy.ini", one + "min_pool_size = 3\n"), "", out, complaints) == 1);
+  CHECK(proxy::cli::convert(folder.write("lossy.ini", one + "reserve_pool_size = 3\n"), "", out, complaints) == 1);
   CHECK(proxy::cli::convert("/nowhere/x.ini", "", out, complaints) == 4);
-  CHECK(has(complaints.str(), "min_pool_size"));
+  CHECK(has(complaints.str(), "reserve_pool_size"));
 }

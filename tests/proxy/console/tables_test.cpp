@@ -78,7 +78,7 @@ TEST_CASE("console tables: pools → one row per database and user, both sides i
 TEST_CASE("console tables: a user and a database with a pool of their own → in POOLS, DATABASES and USERS") {
   proxy::console::PairFacts own = console_test::facts();
   own.own_pool = [](const std::string& database, const std::string& user) {
-    proxy::console::PairFacts::OwnPool pool{"transaction", 20, 0, 0};
+    proxy::console::PairFacts::OwnPool pool{"transaction", 20, 0, 0, 0};
     if (database == "shop") pool = {"session", 7, 0, 40};
     if (user == "app") pool.size = 3;
     if (user == "app") pool.user_connections_max = 9;
