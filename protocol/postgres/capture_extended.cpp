@@ -71,8 +71,8 @@ PostgresCapture::Step PostgresCapture::take_parse(ByteView frame) {
   const std::string_view name = reader.read_text_z();
   const std::string_view text = reader.read_text_z();
   const ByteView types = reader.read_bytes(reader.remaining());
-  if (!reader.ok()) {
-    append(requests_, frame);
+  if (!reader.ok()) {  // the server refuses it
+    forward(frame, Owed{FrontendMessage::parse});
     return Step::done;
   }
   const CaptureReader::Reading reading = read(text);

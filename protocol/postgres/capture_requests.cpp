@@ -155,8 +155,8 @@ CaptureReader::Reading PostgresCapture::read(std::string_view text) {
 PostgresCapture::Step PostgresCapture::take_query(ByteView frame) {
   ByteReader reader(frame.subspan(frame_header_bytes));
   const std::string_view text = reader.read_text_z();
-  if (!reader.is_complete()) {
-    append(requests_, frame);
+  if (!reader.is_complete()) {  // the server refuses it
+    forward(frame, Owed{FrontendMessage::query});
     return Step::done;
   }
   const CaptureReader::Reading reading = read(text);

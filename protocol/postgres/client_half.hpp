@@ -38,6 +38,7 @@ struct ScannedRequest {
   std::size_t available = 0;    ///< bytes of it that are there
   std::size_t frame_bytes = 0;  ///< bytes of it in all
   Analysis analysis;            ///< query and parse
+  bool is_malformed = false;    ///< query and parse: the server refuses it unread
   [[nodiscard]] bool is_whole() const { return available == frame_bytes; }
 };
 

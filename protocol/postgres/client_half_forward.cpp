@@ -209,16 +209,17 @@ PostgresClientHalf::Rewritten PostgresClientHalf::expect_parse(const ScannedRequ
   PreparedStatementPointer known = name.empty() ? state_.find_statement(name) : nullptr;
   const bool is_same = known && scanned.is_whole() && known->parse_message.size() == frame.size() &&
                        std::equal(frame.begin(), frame.end(), known->parse_message.begin());
-  if (!is_same && scanned.is_whole() && library_ != nullptr) {
+  const bool is_readable = scanned.is_whole() && !scanned.is_malformed;
+  if (!is_same && is_readable && library_ != nullptr) {
     known = library_->find_or_make(frame, scanned.analysis, surroundings(), StatementLibrary::Sharing::own_name);
   } else if (!is_same) {
     auto statement = std::make_shared<PreparedStatement>();
     statement->name = name;
     statement->origin = PreparedStatement::Origin::protocol;
-    if (scanned.is_whole()) statement->parse_message.assign(frame.begin(), frame.end());
+    if (is_readable) statement->parse_message.assign(frame.begin(), frame.end());
     statement->facts = scanned.analysis.facts;
     statement->tags = scanned.analysis.tags;
-    if (scanned.is_whole()) statement->assigned_types = assigned_types_of(frame);
+    if (is_readable) statement->assigned_types = assigned_types_of(frame);
     known = std::move(statement);
   }
   const ReplyTracker::Noted noted =

@@ -3,6 +3,7 @@
 #include "protocol/wire/byte_reader.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 namespace protocol::postgres {
@@ -28,7 +29,7 @@ const Analysis& unknown_analysis() {
                                   facts->statement_count = 1;
                                   facts->transaction_effect = TransactionEffect::unclear;
                                   facts->may_leave_read_only = true;
-                                  facts->because = "the text is too large, or in an encoding that cannot be read";
+                                  facts->because = "the text is too large, not whole, or in an encoding that cannot be read";
                                   return facts;
                                 }(),
                                 std::make_shared<const CommentTags>()};
@@ -76,6 +77,21 @@ bool wants_sequence_value(const StatementFacts& facts) {
 
 ByteView payload_of(const ScannedRequest& scanned, ByteView unread) {
   return unread.subspan(scanned.offset + frame_header_bytes, scanned.available - frame_header_bytes);
+}
+
+/// Of a whole Query or Parse; nothing if it is not what the server would read to its end: then it answers with an error (08P01),
+/// and the session goes on. Source: PostgreSQL 15 manual 55.7, Query and Parse; what the server does is observed.
+std::optional<std::string_view> text_of(FrontendMessage tag, ByteView payload) {
+  ByteReader reader(payload);
+  if (tag == FrontendMessage::parse) reader.read_text_z();
+  const std::string_view text = reader.read_text_z();
+  if (tag == FrontendMessage::parse) {
+    constexpr std::size_t type_bytes = 4;
+    const std::uint16_t count = reader.read_u16_be();
+    reader.read_bytes(count * type_bytes);
+  }
+  if (!reader.is_complete()) return std::nullopt;
+  return text;
 }
 
 }  // namespace
@@ -140,16 +156,12 @@ PostgresClientHalf::ScanOutcome PostgresClientHalf::scan_one(ByteView unread, st
       return ScanOutcome::incomplete;
     }
   } else if (has_text) {
-    ByteReader reader(payload_of(scanned, unread));
-    if (tag == FrontendMessage::parse) reader.read_text_z();
-    const std::string_view text = reader.read_text_z();
-    if (!reader.ok() || (tag == FrontendMessage::query && !reader.is_complete())) {
-      return refuse(ErrorCode::message_malformed, "invalid string in message");
-    }
+    const std::optional<std::string_view> text = text_of(tag, payload_of(scanned, unread));
+    scanned.is_malformed = !text;
     if (tag == FrontendMessage::parse && state_.statement_bytes() > options_.session_state_bytes_max) {
       return refuse(ErrorCode::memory_limit_reached, "more prepared statements than one session may have");
     }
-    scanned.analysis = is_encoding_readable_ ? resolve_execute(analyser_.analyse(text)) : unknown_analysis();
+    scanned.analysis = text && is_encoding_readable_ ? resolve_execute(analyser_.analyse(*text)) : unknown_analysis();
   }
   scan_.push_back(std::move(scanned));
   return ScanOutcome::scanned;

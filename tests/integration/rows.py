@@ -124,6 +124,15 @@ ROWS = {
         (message("B", b"\0\0\0\5") + SYNC, 1), (message("D", b"X\0") + SYNC, 1), (message("C", b"X\0") + SYNC, 1), (message("E", b"\0\0") + SYNC, 1),
         (message("S", b"xx"), 1), (parse("", "SELECT $1::text") + bind("", "", [b"a\0b"]) + execute() + SYNC, 1), (message("Q", b"SELECT '\xff'\0"), 1),
         (message("B", b"\0\0" + struct.pack("!hhi", 0, 1, -5) + b"\0\0") + SYNC, 1), (message("F", b"\0\0\0\1"), 1), *asked("SELECT 2")],
+    "A19 texts without their end, or with something behind it": [
+        *[(message("Q", each), 1) for each in (b"SELECT 1", b"", b"SELECT 1\0x", b"\0\0", b"INSERT INTO row_test VALUES (1)\0\0")], COUNT,
+        *[(message("P", each) + bind() + execute() + SYNC, 1)
+          for each in (b"", b"s", b"s\0", b"s\0SELECT 1", b"\0SELECT 1\0", b"s\0SELECT 1\0\0", b"s\0SELECT 1\0\0\1", b"s\0SELECT 1\0\0\0x",
+                       b"s\0SELECT 1\0\0\1\0\0\0\x17x", b"\0SELECT 1\0\xff\xff")],
+        (message("P", b"s\0SELECT 1") + FLUSH, "E"), (query("SELECT 1") + SYNC, 1), (parse("s", "SELECT 3") + bind("", "s") + execute() + SYNC, 1),
+        (message("P", b"s\0SELECT") + SYNC + bind("", "s") + execute() + SYNC, 2),
+        *asked("BEGIN"), (message("Q", b"COMMIT"), 1), *asked("SELECT 1"), (message("Q", b"ROLLBACK"), 1), *asked("ROLLBACK", "BEGIN"),
+        (message("P", b"\0COMMIT\0") + SYNC, 1), *asked("COMMIT", "SELECT 2")],
     "B1 FunctionCall": [
         (call(177, b"1", b"2"), 1), (call(999999), 1), (call(177, b"1"), 1), *asked("BEGIN"), (call(177, b"1", b"x"), 1), (call(177, b"1", b"1"), 1),
         *asked("ROLLBACK"), (run("SELECT 1") + call(177, b"1", b"2") + SYNC, 2)],

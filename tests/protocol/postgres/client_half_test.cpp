@@ -74,11 +74,26 @@ TEST_CASE("client half: a text larger than the bound → streams through as unkn
   CHECK(it.blue.is_at_boundary());
 }
 
-TEST_CASE("client half: unknown type, wrong length, text without its end → violation") {
+TEST_CASE("client half: a text without its end, or with something behind it → goes to the server as it is, as nobody knows what") {
+  using namespace std::string_literals;
+  for (const Bytes& malformed : {message('Q', "no end"), message('Q', "SELECT 1\0more"s), message('P', "s\0SELECT 1"s), message('P', "s\0SELECT 1\0\0\1"s),
+                                 message('P', "s\0SELECT 1\0\0\0more"s)}) {
+    Conversation it;
+    const Bytes batch = malformed[0] == std::byte{'P'} ? malformed + sync_message() : malformed;
+    const NextRequest request = it.judge(batch);
+    CHECK(request.verdict == RequestVerdict::route);
+    CHECK(request.facts.statement_class == StatementClass::unknown);
+    CHECK(it.send(batch, it.blue) == text_of(batch));
+    it.answer(error("ERROR", "08P01") + ready_message('I'), it.blue);
+    CHECK(it.blue.is_at_boundary());
+    CHECK(it.client.state().find_statement("s") == nullptr);
+  }
+}
+
+TEST_CASE("client half: unknown type, wrong length → violation") {
   Conversation it;
   CHECK(it.judge(message('!', "x")).verdict == RequestVerdict::violation);
   CHECK(it.judge(message('p', "x")).verdict == RequestVerdict::violation);
-  CHECK(it.judge(message('Q', "no end")).verdict == RequestVerdict::violation);
   Bytes short_length = sync_message();
   short_length[4] = std::byte{3};
   CHECK(it.judge(short_length).verdict == RequestVerdict::violation);
