@@ -159,6 +159,11 @@ class ClientHalf {
   /// The session stays where it is from now on, for `reason`.
   virtual void pin_for(PinReason reason) = 0;
 
+  /// The batch judged last, about to go to `target`, depends on something that `target` must be asked for first: that is written, and
+  /// after its reply the bytes are to be judged again. False: nothing is, as almost always.
+  /// Precondition: as forward().
+  [[nodiscard]] virtual bool look_ahead(const NextRequest& request, ByteView unread, BackendHalf& target, Gather& to_backend) = 0;
+
   /// Hands the bytes covered by `request` to `target` and notes what it will owe.
   /// Precondition: next_request() was called last, with the same `unread`; after a route, begin_restore() said
   /// not_needed or ahead, or restore_state() is done.

@@ -84,7 +84,8 @@ class PostgresBackendHalf final : public BackendHalf {
 
   // The batch that is being answered.
   std::array<char, 5> error_code{};
-  Bytes refusal;                          ///< what is told of writes that are refused; see Disposition::refuse
+  Bytes refusal;                          ///< what is told of messages that are not run; see Disposition::refuse
+  std::string_view refusal_code;          ///< of it
   Bytes kept_error;                       ///< the error of a message of ours that made the batch fail; see keep_error
   Bytes held_back;                        ///< a warning that the backend goes, and what of the reply came with it
   bool has_answered = false;              ///< see is_answering()

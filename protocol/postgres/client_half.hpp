@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 namespace protocol::postgres {
@@ -79,6 +80,7 @@ class PostgresClientHalf final : public ClientHalf {
   [[nodiscard]] bool is_in_line(const BackendHalf& target) const override;
   [[nodiscard]] RestoreState restore_state(const BackendHalf& target) const override;
   void pin_for(PinReason reason) override { state_.pin_for(reason); }
+  [[nodiscard]] bool look_ahead(const NextRequest& request, ByteView unread, BackendHalf& target, Gather& to_backend) override;
   void forward(const NextRequest& request, ByteView unread, BackendHalf& target, Gather& to_backend) override;
   void abandon(BackendHalf& lost) override;
   void take_back(BackendHalf& source) override;
@@ -148,6 +150,7 @@ class PostgresClientHalf final : public ClientHalf {
   // Refusals: client_half_refusals.cpp.
   [[nodiscard]] bool is_refused(const ScannedRequest& scanned, ByteView unread, const PostgresBackendHalf& target) const;
   void refuse_write(const ScannedRequest& scanned, PostgresBackendHalf& target, Gather& to_backend);
+  static void send_failing(FrontendMessage in_place_of, std::string_view why, PostgresBackendHalf& target, Gather& to_backend);
   [[nodiscard]] Bytes write_refusal() const;
   [[nodiscard]] static bool tell_refusal(PostgresBackendHalf& source, Gather& to_client);
 
@@ -173,6 +176,20 @@ class PostgresClientHalf final : public ClientHalf {
   void take_back_discarded(PostgresBackendHalf& source, std::string_view code);
   [[nodiscard]] static bool tell_renamed_error(PostgresBackendHalf& source, ByteView frame, Gather& to_client);
 
+  // Results that changed their shape: client_half_shapes.cpp.
+  /// What the client was told of a statement's result.
+  struct ToldShape {
+    PreparedStatementPointer statement;  ///< the client's; kept so that its address stays its own
+    std::uint64_t shape = 0;
+  };
+  void note_shape(PostgresBackendHalf& source, const ExpectedReply& answered, BackendMessage tag, ByteView payload);
+  [[nodiscard]] const ToldShape* told_shape_of(const PreparedStatement* statement) const;
+  [[nodiscard]] std::uint64_t held_shape_of(const PreparedStatement& statement, const PostgresBackendHalf& target) const;
+  [[nodiscard]] bool is_shape_as_told(const PreparedStatement& statement, const PostgresBackendHalf& target) const;
+  [[nodiscard]] bool is_misshapen(const ScannedRequest& scanned, ByteView unread, const PostgresBackendHalf& target) const;
+  void refuse_misshapen(PostgresBackendHalf& target, Gather& to_backend) const;
+  void describe_shared(const PreparedStatementPointer& shared, PostgresBackendHalf& target, Gather& to_backend);
+
   // Replies.
   struct FrameStep {
     std::size_t consumed = 0;  ///< 0: the frame is not there yet
@@ -180,6 +197,7 @@ class PostgresClientHalf final : public ClientHalf {
   [[nodiscard]] static std::size_t relay_plain(PostgresBackendHalf& source, ByteView rest, Gather& to_client);
   [[nodiscard]] Result<FrameStep> relay_frame(PostgresBackendHalf& source, ByteView rest, Gather& to_client,
                                               std::vector<Completion>& completed, ReplyProgress& progress);
+  void conclude(PostgresBackendHalf& source, ExpectedReply& entry, BackendMessage tag, Gather& to_client, std::vector<Completion>& completed);
   void relay_asynchronous(PostgresBackendHalf& source, BackendMessage tag, ByteView frame, Gather& to_client);
   [[nodiscard]] ReplyTracker::Verdict judge_error_message(PostgresBackendHalf& source, ByteView frame,
                                                           ReplyProgress& progress);
@@ -258,6 +276,9 @@ class PostgresClientHalf final : public ClientHalf {
   ParameterPointer surrounding_parameters_;
   /// Shared statements of which this session has been told that their result has changed, and when.
   std::vector<std::pair<PreparedStatementPointer, std::uint64_t>> outdated_;
+  std::unordered_map<const PreparedStatement*, ToldShape> told_shapes_;
+  std::size_t told_shapes_max_ = 256;    ///< beyond, those of statements that are gone are forgotten
+  std::vector<const PreparedStatement*> looked_at_;  ///< shared ones, for the batch at hand
   std::size_t ignored_remaining_ = 0;    ///< bytes that are still to come of a frame whose beginning was ignored
   const PostgresBackendHalf* current_ = nullptr;    ///< the backend that was forwarded to last
   const PostgresBackendHalf* home_ = nullptr;      ///< where what pins the session lives

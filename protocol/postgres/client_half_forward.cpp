@@ -66,6 +66,15 @@ PreparedStatementPointer freed_by(const StatementFacts& facts) {
   return nullptr;
 }
 
+/// Whether the client asks what the statement returns in the batch that it prepares it in. `frame` is the Parse, `name` the statement's.
+bool is_described_behind(const std::vector<ScannedRequest>& batch, const ScannedRequest& parse, ByteView frame, std::string_view name) {
+  return std::any_of(batch.begin(), batch.end(), [&](const ScannedRequest& other) {
+    if (other.tag != FrontendMessage::describe || other.offset < parse.offset || !other.is_whole()) return false;
+    ByteReader reader(payload_of(ByteView(frame.data() + (other.offset - parse.offset), other.available)));
+    return reader.read_u8() == 'S' && reader.read_text_z() == name;
+  });
+}
+
 void write_sync(Gather& to_backend) {
   Bytes sync;
   FrameWriter(sync, FrontendMessage::sync).finish();
@@ -92,6 +101,7 @@ void PostgresClientHalf::forward(const NextRequest& request, ByteView unread, Ba
     writes_ = request.writes;
     if (backend.tracker.is_at_boundary()) backend.prepared_names.clear();
     drop_sequence_values(request.facts, backend, to_backend);
+    looked_at_.clear();
   }
   backend.last_session = id_;
   for (ScannedRequest& scanned : scan_) {
@@ -99,6 +109,11 @@ void PostgresClientHalf::forward(const NextRequest& request, ByteView unread, Ba
     if (!scanned.is_whole()) backend.request_remaining = scanned.frame_bytes - scanned.available;
     if (backend.is_request_dropped) {
       refuse_write(scanned, backend, to_backend);
+      continue;
+    }
+    if (is_misshapen(scanned, unread, backend)) {
+      backend.is_request_dropped = true;
+      refuse_misshapen(backend, to_backend);
       continue;
     }
     if (request.verdict == RequestVerdict::route && scanned.analysis.facts) {
@@ -202,8 +217,15 @@ PostgresClientHalf::Rewritten PostgresClientHalf::expect_parse(const ScannedRequ
   if (!name.empty()) provide_statement(name, target, to_backend);
   provide_named_in(*scanned.analysis.facts, target, to_backend);
   if (is_sharable(scanned, name, target)) {
-    expect_shared_parse(library_->find_or_make(frame, scanned.analysis, surroundings(), StatementLibrary::Sharing::shared),
-                        frame, target, to_backend);
+    PreparedStatementPointer statement =
+        library_->find_or_make(frame, scanned.analysis, surroundings(), StatementLibrary::Sharing::shared);
+    // What another has left there may describe itself with an error (0A000), which only reads outside of transactions outlive.
+    const bool is_read = scanned.analysis.facts->statement_class == StatementClass::read;
+    const bool must_be_fresh = !is_read || target.tracker.status() != TransactionStatus::idle || target.tracker.is_transaction_unsettled();
+    if (must_be_fresh && is_described_behind(scan_, scanned, frame, name)) {
+      if (HeldStatement* held = target.held.find(*statement->shared)) held->owner = nobody;
+    }
+    expect_shared_parse(std::move(statement), frame, target, to_backend);
     return Rewritten::yes;
   }
   PreparedStatementPointer known = name.empty() ? state_.find_statement(name) : nullptr;

@@ -16,8 +16,6 @@ namespace protocol::postgres {
 
 namespace {
 
-/// What is sent in the place of a refused text: no grammar takes it, so that the server's transaction fails as it would
-/// have for any error, and its log says why.
 constexpr std::string_view refused_text = "crossfade refuses a write of a session that is tied to the other side";
 constexpr std::string_view refused_name = "_crossfade_0";
 
@@ -64,11 +62,18 @@ bool PostgresClientHalf::is_refused(const ScannedRequest& scanned, ByteView unre
 
 void PostgresClientHalf::refuse_write(const ScannedRequest& scanned, PostgresBackendHalf& target, Gather& to_backend) {
   target.refusal = write_refusal();
-  const bool is_bind = scanned.tag == FrontendMessage::bind;
+  target.refusal_code = sqlstate::read_only_sql_transaction;
+  send_failing(scanned.tag, refused_text, target, to_backend);
+}
+
+/// What is sent in the place of a refused text: no grammar takes it, so that the server's transaction fails as it would
+/// have for any error, and its log says why.
+void PostgresClientHalf::send_failing(FrontendMessage in_place_of, std::string_view why, PostgresBackendHalf& target, Gather& to_backend) {
+  const bool is_bind = in_place_of == FrontendMessage::bind;
   Bytes message;
   FrameWriter frame(message, is_bind ? FrontendMessage::parse : FrontendMessage::query);
   if (is_bind) frame.fields().write_text_z(refused_name);
-  frame.fields().write_text_z(refused_text);
+  frame.fields().write_text_z(why);
   if (is_bind) frame.fields().write_u16_be(0);
   frame.finish();
   to_backend.own(message);
@@ -103,7 +108,7 @@ bool PostgresClientHalf::tell_refusal(PostgresBackendHalf& source, Gather& to_cl
   if (disposition != Disposition::refuse) return false;
   if (!source.held_back.empty()) to_client.own(std::exchange(source.held_back, {}));
   to_client.own(source.refusal);
-  std::copy(sqlstate::read_only_sql_transaction.begin(), sqlstate::read_only_sql_transaction.end(), source.error_code.begin());
+  std::copy(source.refusal_code.begin(), source.refusal_code.end(), source.error_code.begin());
   source.has_answered = true;
   return true;
 }

@@ -35,6 +35,12 @@ void note_tag(PostgresBackendHalf& source, ByteView payload) {
   }
 }
 
+/// Somebody has asked what a shared statement returns.
+bool is_shape_wanted_of(const PostgresBackendHalf& source) {
+  const ExpectedReply* front = source.tracker.front();
+  return front != nullptr && front->kind == ExpectedReply::Kind::describe_statement && front->statement != nullptr;
+}
+
 bool is_whole_frame(ByteView frame) {
   const std::optional<FrameHeader> header = scan_frame_header(frame);
   return header && header->frame_bytes() == frame.size();
@@ -107,7 +113,8 @@ Result<PostgresClientHalf::FrameStep> PostgresClientHalf::relay_frame(PostgresBa
   if (header->length < frame_length_min || header->length > backend_length_max) return misbehaved("a wrong length");
   const std::size_t available = std::min(rest.size(), header->frame_bytes());
   const bool is_whole = available == header->frame_bytes();
-  if (look == Look::whole && !is_whole && header->frame_bytes() <= inspected_frame_bytes_max) return FrameStep{};
+  const bool is_shape_wanted = tag == BackendMessage::row_description && is_shape_wanted_of(source);
+  if ((look == Look::whole || is_shape_wanted) && !is_whole && header->frame_bytes() <= inspected_frame_bytes_max) return FrameStep{};
   const ByteView frame = rest.first(available);
   if (source.question && hear_answer(source, tag, frame, header->frame_bytes()) == Hearing::needs_more) return FrameStep{};
   const ByteView payload = frame.subspan(frame_header_bytes);
@@ -145,13 +152,8 @@ Result<PostgresClientHalf::FrameStep> PostgresClientHalf::relay_frame(PostgresBa
       if (!judgement.completes()) note_tag(source, payload);  // of a query, which may hold several commands
     }
     if (judgement.completes()) {
-      on_completed(source, judgement.completed);
-      if (tag == BackendMessage::ready_for_query) on_ready(source, judgement.completed, completed);
-      if (judgement.completed.disposition == Disposition::restore) {
-        const std::size_t bytes_before = to_client.total_bytes();
-        finish_restore(source, to_client);
-        if (to_client.total_bytes() != bytes_before) note_told_between(source, to_client);
-      }
+      if (is_whole) note_shape(source, judgement.completed, tag, payload);
+      conclude(source, judgement.completed, tag, to_client, completed);
     }
   }
   if (source.restore == RestorePhase::overtaken) {
@@ -167,6 +169,17 @@ Result<PostgresClientHalf::FrameStep> PostgresClientHalf::relay_frame(PostgresBa
   source.frame_verdict = verdict;
   source.frame_remaining = header->frame_bytes() - available;
   return FrameStep{available};
+}
+
+/// What was asked is answered.
+void PostgresClientHalf::conclude(PostgresBackendHalf& source, ExpectedReply& entry, BackendMessage tag, Gather& to_client,
+                                  std::vector<Completion>& completed) {
+  on_completed(source, entry);
+  if (tag == BackendMessage::ready_for_query) on_ready(source, entry, completed);
+  if (entry.disposition != Disposition::restore) return;
+  const std::size_t bytes_before = to_client.total_bytes();
+  finish_restore(source, to_client);
+  if (to_client.total_bytes() != bytes_before) note_told_between(source, to_client);
 }
 
 ReplyTracker::Verdict PostgresClientHalf::judge_error_message(PostgresBackendHalf& source, ByteView frame,

@@ -1,6 +1,7 @@
 #include "protocol/postgres/client_half.hpp"
 
 #include "protocol/postgres/frame_writer.hpp"
+#include "protocol/postgres/sqlstate.hpp"
 #include "protocol/wire/byte_reader.hpp"
 
 #include <algorithm>
@@ -17,7 +18,6 @@ constexpr std::string_view stand_in_name = "_crossfade_0";
 /// Shared statements whose change of result one session remembers; beyond, it is told again.
 constexpr std::size_t outdated_max = 32;
 
-constexpr std::string_view feature_not_supported = "0A000";
 constexpr std::string_view invalid_sql_statement_name = "26000";
 
 }  // namespace
@@ -130,6 +130,7 @@ void PostgresClientHalf::note_held(const PreparedStatementPointer& shared, Postg
   HeldStatement& held = target.held.insert(shared);
   held.was_held = was_held;
   held.is_confirmed = false;
+  held.shape = 0;
   held.owner = is_state_common(target) ? 0 : id_;
   held.schema_version = library_->schema_version();
   held.prepared_segment = target.segment;
@@ -168,10 +169,13 @@ void PostgresClientHalf::take_back_shared(PostgresBackendHalf& source, const Exp
 /// Source: PostgreSQL 15 manual 55.2.3; "cached plan must not change result type" is 0A000, as observed.
 void PostgresClientHalf::on_shared_error(PostgresBackendHalf& source, const PreparedStatement& statement,
                                          std::string_view code) {
+  if (statement.shared == nullptr) return;  // we have asked about it ourselves
   if (code == invalid_sql_statement_name) {
     source.held.erase(*statement.shared);
-  } else if (code == feature_not_supported) {
+  } else if (code == sqlstate::feature_not_supported) {
     library_->note_schema_change();
+    // What was told to this very client is not true any more: it must hear so, now and whenever it uses the statement.
+    if (is_shape_as_told(statement, source)) return;
     if (outdated_.size() == outdated_max) outdated_.erase(outdated_.begin());
     outdated_.emplace_back(statement.shared, library_->schema_version());
     // Its Sync is owed, and nothing behind it.
@@ -198,6 +202,7 @@ void PostgresClientHalf::on_parsed(PostgresBackendHalf& source, ExpectedReply& e
   // Else nothing would bound them: a transaction may prepare and close for as long as it likes.
   const bool may_be_made_again = source.tracker.status() == TransactionStatus::idle && !source.has_freed_name;
   if (may_be_made_again && !entry.statement->name.empty()) source.prepared_names.push_back(entry.statement->name);
+  told_shapes_.erase(entry.statement.get());  // an earlier one of that name and text
   if (entry.statement->shared == nullptr) {
     source.statements.insert_or_assign(entry.statement->name, entry.statement);
   } else if (entry.disposition == Disposition::forward) {

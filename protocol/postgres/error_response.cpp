@@ -26,6 +26,8 @@ void write_report(BackendMessage tag, const ErrorFields& fields, Bytes& target) 
   write_field(writer, 'M', fields.message);
   if (!fields.detail.empty()) write_field(writer, 'D', fields.detail);
   if (!fields.hint.empty()) write_field(writer, 'H', fields.hint);
+  if (!fields.file.empty()) write_field(writer, 'F', fields.file);
+  if (!fields.routine.empty()) write_field(writer, 'R', fields.routine);
   writer.write_u8(0);
   frame.finish();
 }

@@ -19,6 +19,8 @@ struct ErrorFields {
   std::string message;
   std::string detail;  ///< left out when empty
   std::string hint;    ///< left out when empty
+  std::string file = {};     ///< of the server's source; left out when empty
+  std::string routine = {};  ///< likewise
 };
 
 /// Appends an ErrorResponse. NUL bytes inside the fields are dropped, so the result is always well-formed.

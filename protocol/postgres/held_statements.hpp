@@ -15,6 +15,7 @@ struct HeldStatement {
   /// The session that had it prepared in a state of its own (uncommitted settings or tables), and alone may use it.
   std::uint64_t owner = 0;
   std::uint64_t schema_version = 0;  ///< when it was prepared
+  std::uint64_t shape = 0;           ///< of its result, as this connection has described it since; 0: not known
   bool is_confirmed = false;         ///< the server has said that it is prepared
   std::uint32_t prepared_segment = 0;  ///< in which it was sent; see UnderWay
   bool was_held = false;             ///< it is being prepared anew: if that is skipped, the old one is still there

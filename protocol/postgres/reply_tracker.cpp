@@ -154,6 +154,7 @@ bool ReplyTracker::pass_plain(BackendMessage tag) {
   if (!is_owing() || is_in_doubt() || copy_both_) return false;
   const ExpectedReply& front = entries_[front_];
   if (front.disposition != Disposition::forward || front.effects || front.may_change_transaction) return false;
+  if (front.kind == Kind::describe_statement && front.statement) return false;
   const bool is_describe = front.kind == Kind::describe_statement || front.kind == Kind::describe_portal;
   bool is_complete = false;
   switch (tag) {

@@ -197,6 +197,10 @@ Session::Served Session::route_batch(const protocol::NextRequest& request) {
     const Served prepared = prepare_link(route, now);
     if (prepared != Served::forwarded) return prepared;
   }
+  if (half_->look_ahead(request, client_.unread(), current_link()->half(), environment_.to_backend)) {
+    blocked_ = Blocked::some_reply;
+    return Served::blocked;
+  }
   const std::uint32_t kept_bytes = keep_for_repeat(request);
   last_request_ = environment_.loop.now();
   in_flight_.push(InFlight{last_request_, request.facts.statement_class, kept_bytes});

@@ -124,7 +124,8 @@ class SharedStatements(Through):
         self.assertEqual(self.kinds(one, bind("", "r"), execute()), ["2", "C", "Z"])
 
     def test_result_changes_behind_our_back(self):
-        """prepared behind a change that we did not see, in one batch or not, described or not → works at once, though another's was stale"""
+        """prepared behind a change that we did not see, in one batch or not → works at once, though another's was stale; one that its
+        client has described before the change → the server's error"""
         one, others = self.client(), [self.client() for _ in range(4)]
         one.ask("CREATE TABLE unseen_change (a int)")
         self.addCleanup(self.house.blue.query, "DROP TABLE unseen_change")
@@ -136,7 +137,7 @@ class SharedStatements(Through):
             self.house.blue.query(f"ALTER TABLE unseen_change ADD b{number} int")
             self.assertEqual(self.kinds(others[number], parse("r", text), *use), ["1", *kinds])
             self.house.blue.query(f"ALTER TABLE unseen_change ADD c{number} int")
-            self.assertEqual(self.kinds(others[number], *use), kinds)
+            self.assertEqual(self.kinds(others[number], *use), ["t", "0A000", "Z"] if "t" in kinds else kinds)
         self.house.blue.query("ALTER TABLE unseen_change ADD d int")
         one.ask("BEGIN")  # inside a transaction it is as on the server
         self.assertEqual(self.kinds(one, bind("", "r"), execute()), ["0A000", "Z"])
