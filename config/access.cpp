@@ -20,7 +20,8 @@ const std::vector<std::pair<std::string_view, AccessMethod>> method_choices{
     {"password", AccessMethod::password},
     {"md5", AccessMethod::md5},
     {"scram-sha-256", AccessMethod::scram_sha_256},
-    {"cert", AccessMethod::certificate}};
+    {"cert", AccessMethod::certificate},
+    {"peer", AccessMethod::peer}};
 const std::vector<std::pair<std::string_view, AccessTls>> tls_choices{
     {"any", AccessTls::any}, {"required", AccessTls::required}, {"forbidden", AccessTls::forbidden}};
 
@@ -49,6 +50,10 @@ AccessRule read_access_rule(const Node& node, const std::string& path, Reading& 
   for (Section::Item& item : section->take_list("user")) rule.users.push_back(std::move(item.text));
   for (Section::Item& item : section->take_list("database")) rule.databases.push_back(std::move(item.text));
   for (const Section::Item& item : section->take_list("network")) {
+    if (item.text == "local") {  // a peer without an address
+      rule.networks.push_back({{}, 128});
+      continue;
+    }
     const auto network = routing::parse_network(item.text);
     if (network) {
       rule.networks.push_back(*network);

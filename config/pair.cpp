@@ -2,6 +2,8 @@
 #include "config/scalar.hpp"
 
 #include <algorithm>
+#include <charconv>
+#include <optional>
 #include <string>
 
 namespace config {
@@ -38,6 +40,46 @@ std::string socket_path(std::string host, std::uint16_t port) {
   if (host.substr(slash + 1).starts_with(".s.PGSQL.")) return host;
   while (host.size() > 1 && host.back() == '/') host.pop_back();
   return host + "/.s.PGSQL." + std::to_string(port);
+}
+
+/// "0660": who may connect, in octal as chmod has it.
+std::optional<std::uint32_t> parse_mode(std::string_view text) {
+  constexpr int octal = 8;
+  std::uint32_t mode = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), mode, octal);
+  const bool is_whole = parsed.ec == std::errc{} && parsed.ptr == text.data() + text.size();
+  return is_whole && mode <= 0777 ? std::optional(mode) : std::nullopt;
+}
+
+void read_local_socket(Section& pair_section, Reading& reading, Pair& pair) {
+  const Node* node = pair_section.take("local_socket");
+  if (node == nullptr) return;
+  auto section = Section::open(*node, reading.findings, pair_section.path_of("local_socket"));
+  if (!section) return;
+  section->require("directory");
+  const auto directory = section->take_text("directory");
+  LocalSocket local;
+  if (directory && !directory->starts_with('/')) {
+    reading.findings.error(section->mark_of("directory"), about(section->path_of("directory"), "must be a full path"));
+  } else if (directory) {
+    local.path = socket_path(*directory, pair.listen.port);
+    if (local.path.size() > socket_path_bytes_max) {
+      reading.findings.error(section->mark_of("directory"), about(section->path_of("directory"), "is too long for a local socket"));
+    }
+  }
+  if (pair.listen.port == 0 && directory) {
+    reading.findings.error(section->mark_of("directory"),
+                           about(section->path_of("directory"), "needs a port in `listen`: the socket is named after it"));
+  }
+  if (const auto mode = section->take_text("mode")) {
+    const auto parsed = parse_mode(*mode);
+    if (parsed) local.mode = *parsed;
+    if (!parsed) {
+      reading.findings.error(section->mark_of("mode"), about(section->path_of("mode"), quote(*mode) + " must be a mode in octal, such as `\"0770\"`"));
+    }
+  }
+  section->finish();
+  pair.local_socket = std::move(local);
 }
 
 EndpointAddress read_endpoint(const Node& node, const std::string& path, Reading& reading, BackendTls& tls) {
@@ -96,7 +138,8 @@ void read_endpoints(Section& section, Reading& reading, Pair& pair) {
     const Node* node = section.take(key);
     if (node == nullptr) continue;
     pair.endpoints[side] = read_endpoint(*node, section.path_of(key), reading, pair.backend_tls[side]);
-    if (is_own_listener(pair.listen, pair.endpoints[side])) {
+    const bool is_own_local = pair.local_socket && pair.endpoints[side].host == pair.local_socket->path;
+    if (is_own_local || is_own_listener(pair.listen, pair.endpoints[side])) {
       reading.findings.error(node->mark,
                              about(section.path_of(key), "is the address this pair listens on itself"));
     }
@@ -169,6 +212,7 @@ Pair read_pair(const std::string& name, const Node& node, Reading& reading) {
   section.require("listen");
   const auto listen = take_listen(section, "listen");
   if (listen) pair.listen = *listen;
+  read_local_socket(section, reading, pair);
   const Node* tls = section.take("tls");
   if (tls != nullptr) read_client_tls(*tls, section.path_of("tls"), reading, pair.tls);
   read_endpoints(section, reading, pair);

@@ -36,6 +36,13 @@ struct ListenAddress {
   bool operator==(const ListenAddress&) const = default;
 };
 
+/// A local socket for clients.
+struct LocalSocket {
+  std::string path;  ///< .s.PGSQL.PORT in the folder that was named
+  std::uint32_t mode = 0777;
+  bool operator==(const LocalSocket&) const = default;
+};
+
 /// A host name, a literal address or (starting with '/') the full path of a local socket.
 struct EndpointAddress {
   std::string host;
@@ -89,7 +96,7 @@ struct BackendTls {
 enum class Authentication : std::uint8_t { trust, scram_sha_256 };
 
 /// How a client that an access rule matches proves who it is.
-enum class AccessMethod : std::uint8_t { trust, reject, password, md5, scram_sha_256, certificate };
+enum class AccessMethod : std::uint8_t { trust, reject, password, md5, scram_sha_256, certificate, peer };
 enum class AccessTls : std::uint8_t { any, required, forbidden };
 
 /// One rule of `access`; the first that matches decides.
@@ -246,6 +253,7 @@ struct Pair {
   std::string name;
   Dialect dialect = Dialect::postgres;
   ListenAddress listen;
+  std::optional<LocalSocket> local_socket;  ///< nothing: there is none
   ClientTls tls;
   routing::PerSide<EndpointAddress> endpoints;
   routing::PerSide<BackendTls> backend_tls;

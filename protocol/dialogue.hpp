@@ -77,6 +77,8 @@ class GreetingHost {
  public:
   virtual ~GreetingHost() = default;
   [[nodiscard]] virtual const PeerAddress& client_address() const = 0;
+  /// The number of the machine's user whose process the client is; nothing unless it came over a local socket.
+  [[nodiscard]] virtual std::optional<std::uint32_t> local_user_number() const { return std::nullopt; }
   /// Too many logins of `user` from this client's address have failed lately.
   [[nodiscard]] virtual bool is_barred(std::string_view user) = 0;
   /// A greeting that is waiting wants to be advanced. On its own thread, never from inside advance().

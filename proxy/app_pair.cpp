@@ -87,6 +87,13 @@ net::ListenerOptions AppPair::listener_options(const PairSettings& settings) con
   return options;
 }
 
+net::ListenerOptions AppPair::local_listener_options(const config::LocalSocket& local) {
+  net::ListenerOptions options;
+  options.endpoint.host = local.path;
+  options.local_mode = local.mode;
+  return options;
+}
+
 protocol::Result<AppPair::Prepared> AppPair::prepare(PairSettings wanted, const Bind& bind) {
   Prepared prepared;
   prepared.settings = std::move(wanted);
@@ -104,6 +111,13 @@ protocol::Result<AppPair::Prepared> AppPair::prepare(PairSettings wanted, const 
     protocol::Result<net::FileDescriptor> socket = bind(name_, listener_options(prepared.settings));
     if (!socket) return socket.error();
     prepared.socket = *std::move(socket);
+  }
+  const std::optional<config::LocalSocket>& local_before = settings().pair->local_socket;
+  const bool is_local_there = !parts_.empty() && local_before && pair.local_socket && local_before->path == pair.local_socket->path;
+  if (pair.local_socket && !is_local_there) {
+    protocol::Result<net::FileDescriptor> socket = bind(name_, local_listener_options(*pair.local_socket));
+    if (!socket) return socket.error();
+    prepared.local_socket = *std::move(socket);
   }
   // Asked for now, so that no session meets a name that is not resolved yet.
   for (const config::EndpointAddress& endpoint : pair.endpoints.values) {
@@ -143,12 +157,15 @@ protocol::Status AppPair::open(Prepared prepared, const OnWorkers& on_workers) {
   for (session::PairWorker* peer : peers) peer->set_peers(peers);
   listen_port_ = net::Listener::address_of(prepared.socket).port();
   listening_socket_ = prepared.socket.get();
+  local_listening_socket_ = prepared.local_socket.get();
   const auto socket = std::make_shared<net::FileDescriptor>(std::move(prepared.socket));
+  const auto local_socket = std::make_shared<net::FileDescriptor>(std::move(prepared.local_socket));
   listen_to_health();
-  on_workers([this, socket](std::size_t index) {
+  on_workers([this, socket, local_socket](std::size_t index) {
     if (index != 0) return;
     begin_probing();
     listen(std::move(*socket));
+    if (local_socket->is_open()) listen_locally(std::move(*local_socket));
   });
   return {};
 }
@@ -159,7 +176,7 @@ std::vector<net::Listener::Target> AppPair::listener_targets() {
     session::PairWorker* pair_worker = parts_[i]->pair_worker.get();
     targets.push_back({&surroundings_.workers[i]->loop(),
                        [pair_worker](std::unique_ptr<net::Stream> stream, const net::Address& peer) {
-                         pair_worker->take_in(std::move(stream), peer.bytes());
+                         pair_worker->take_in(std::move(stream), peer.bytes(), peer.user_number());
                        }});
   }
   return targets;
@@ -170,13 +187,19 @@ void AppPair::listen(net::FileDescriptor socket) {
   listener_ = net::Listener::adopt(surroundings_.workers.front()->loop(), std::move(socket), listener_targets());
 }
 
+void AppPair::listen_locally(net::FileDescriptor socket) {
+  local_listener_ = net::Listener::adopt(surroundings_.workers.front()->loop(), std::move(socket), listener_targets());
+}
+
 void AppPair::stop_listening() {
   if (listener_) listener_->close();
+  if (local_listener_) local_listener_->close();
 }
 
 void AppPair::close_on(std::size_t index) {
   if (index == 0) {
     listener_.reset();
+    local_listener_.reset();
     lookout_.reset();
   }
   if (index >= parts_.size() || !parts_[index]) return;
@@ -187,6 +210,7 @@ void AppPair::close_on(std::size_t index) {
 void AppPair::stop_asking() {
   refresher_.reset();
   asking_ = {};
+  local_users_.reset();
   asked_earlier_.clear();
 }
 

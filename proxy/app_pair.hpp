@@ -77,6 +77,7 @@ class AppPair final : public backend::CredentialsSource {
     std::shared_ptr<const net::TlsTerms> client_terms;  ///< null: no TLS
     routing::PerSide<std::shared_ptr<const net::TlsTerms>> backend_terms;
     net::FileDescriptor socket;  ///< closed: the listener stays as it is
+    net::FileDescriptor local_socket;  ///< closed: likewise, or there is none
   };
   [[nodiscard]] protocol::Result<Prepared> prepare(PairSettings wanted, const Bind& bind);
 
@@ -99,6 +100,8 @@ class AppPair final : public backend::CredentialsSource {
   [[nodiscard]] std::string listen_text() const;
   /// What listens, for another process. Control side.
   [[nodiscard]] int listening_socket() const { return listening_socket_; }
+  /// -1: the pair has none.
+  [[nodiscard]] int local_listening_socket() const { return local_listening_socket_; }
   [[nodiscard]] session::PairWorker& worker(std::size_t index) { return *parts_[index]->pair_worker; }
   /// On the loop of the worker `index`.
   void stop_sessions(std::size_t index, session::Session::Stop when) {
@@ -179,8 +182,10 @@ class AppPair final : public backend::CredentialsSource {
   void begin_probing();
   [[nodiscard]] protocol::postgres::PostgresDialect::Options dialect_options(std::uint32_t worker) const;
   [[nodiscard]] net::ListenerOptions listener_options(const PairSettings& settings) const;
+  [[nodiscard]] static net::ListenerOptions local_listener_options(const config::LocalSocket& local);
   [[nodiscard]] std::vector<net::Listener::Target> listener_targets();
   void listen(net::FileDescriptor socket);
+  void listen_locally(net::FileDescriptor socket);
   void put_in_force(Prepared& prepared);
   [[nodiscard]] session::PairWorker::Terms terms_for(const PairSettings& before, const PairSettings& after) const;
   void renew_catalogue();
@@ -193,6 +198,7 @@ class AppPair final : public backend::CredentialsSource {
   [[nodiscard]] protocol::postgres::Admission admission_on(std::size_t index) const;
   void renew_asking();
   [[nodiscard]] std::unique_ptr<secrets::SecretDesk> make_secret_desk(const config::Pair& pair) const;
+  void begin_asking_for_local_users();
   [[nodiscard]] protocol::BackendCredentials configured_credentials(const std::string& user_name, routing::Side side,
                                                                     protocol::LoginProofPointer proof) const;
 
@@ -213,6 +219,7 @@ class AppPair final : public backend::CredentialsSource {
   PairSettings settings_;  ///< under settings_mutex_
   std::atomic<std::uint16_t> listen_port_{0};
   int listening_socket_ = -1;  ///< the listener's, which lives elsewhere
+  int local_listening_socket_ = -1;  ///< likewise
   routing::PlanHistory history_;
   std::optional<routing::Side> authority_;  ///< of the durable state; nothing: the configuration says where writes go
   secrets::FailedLogins failed_logins_;
@@ -224,12 +231,14 @@ class AppPair final : public backend::CredentialsSource {
   routing::PerSide<net::TlsSource> backend_tls_;
   mutable secrets::CredentialStore credentials_;
   Asking asking_;                      ///< its desk is null without auth_query
+  std::optional<Asking> local_users_;  ///< who knows the machine's users by their numbers; nothing: no rule asks
   std::vector<Asking> asked_earlier_;  ///< greetings under way may still wait for them
   std::unique_ptr<AppMirror> mirror_;  ///< null: not mirrored; sessions use it to their end
   std::vector<std::unique_ptr<Part>> parts_;  ///< by worker
   std::unique_ptr<Lookout> lookout_;          ///< lives on the first worker's loop
   std::shared_ptr<const protocol::Login> shown_login_;  ///< likewise: of whoever showed first how a login can be made
   std::unique_ptr<net::Listener> listener_;   ///< lives on the first worker's loop
+  std::unique_ptr<net::Listener> local_listener_;  ///< likewise; null: the pair has no local socket
   AppTypes types_;
   std::unique_ptr<catalogue::CatalogueRefresher> refresher_;  ///< last: its thread uses all of the above
 };

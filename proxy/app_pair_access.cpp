@@ -1,7 +1,10 @@
 #include "proxy/app_pair.hpp"
 #include "proxy/app_users.hpp"
+#include "proxy/secrets/local_users.hpp"
 #include "proxy/secrets/secret_query.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <memory>
 #include <utility>
 
@@ -53,6 +56,7 @@ protocol::postgres::AccessMethod method_of(config::AccessMethod method) {
     case config::AccessMethod::md5: return AccessMethod::md5;
     case config::AccessMethod::scram_sha_256: return AccessMethod::scram_sha_256;
     case config::AccessMethod::certificate: return AccessMethod::certificate;
+    case config::AccessMethod::peer: return AccessMethod::peer;
   }
   return AccessMethod::reject;
 }
@@ -139,7 +143,25 @@ protocol::BackendCredentials AppPair::configured_credentials(const std::string& 
 protocol::postgres::Admission AppPair::admission_on(std::size_t index) const {
   protocol::postgres::Admission admission = admission_;
   admission.secrets = asking_.desk ? asking_.windows[index].get() : nullptr;
+  admission.local_users = local_users_ ? local_users_->windows[index].get() : nullptr;
   return admission;
+}
+
+/// The machine may ask a directory somewhere else for a user's name: not on a worker.
+void AppPair::begin_asking_for_local_users() {
+  if (local_users_ || std::ranges::none_of(settings().pair->access, [](const config::AccessRule& rule) {
+        return rule.method == config::AccessMethod::peer;
+      })) {
+    return;
+  }
+  local_users_.emplace();
+  local_users_->desk = std::make_unique<secrets::SecretDesk>(
+      secrets::SecretDesk::Options{.lifetime = std::chrono::seconds(5), .lifetime_unknown = std::chrono::seconds(1)},
+      [](const std::string& number, const std::stop_token&) { return secrets::name_of_local_user(number); },
+      [](const protocol::Error&) {});
+  for (const std::unique_ptr<runtime::Worker>& worker : surroundings_.workers) {
+    local_users_->windows.push_back(std::make_unique<secrets::WorkerSecretSource>(*local_users_->desk, worker->loop()));
+  }
 }
 
 /// Precondition: there is an auth_query.

@@ -3,6 +3,8 @@
 #include "proxy/app_pair_options.hpp"
 #include "proxy/app_tls.hpp"
 
+#include <sys/stat.h>
+
 #include <memory>
 #include <utility>
 
@@ -42,6 +44,7 @@ void AppPair::put_in_force(Prepared& prepared) {
     const std::lock_guard lock(settings_mutex_);
     settings_ = prepared.settings;
   }
+  if (const auto& local = prepared.settings.pair->local_socket) static_cast<void>(::chmod(local->path.c_str(), local->mode));
   const config::Limits& limits = *prepared.settings.limits;
   failed_logins_.set_options(failed_login_options_from(limits));
   shared_.clients_max = limits.clients_max;
@@ -74,10 +77,13 @@ void AppPair::apply(Prepared prepared, const OnWorkers& on_workers) {
     listen_port_ = net::Listener::address_of(prepared.socket).port();
     listening_socket_ = prepared.socket.get();
   }
+  if (prepared.local_socket.is_open()) local_listening_socket_ = prepared.local_socket.get();
+  if (!after.pair->local_socket) local_listening_socket_ = -1;
   const auto socket = std::make_shared<net::FileDescriptor>(std::move(prepared.socket));
+  const auto local_socket = std::make_shared<net::FileDescriptor>(std::move(prepared.local_socket));
   std::vector<protocol::postgres::Admission> admissions;
   for (std::size_t i = 0; i < parts_.size(); ++i) admissions.push_back(admission_on(i));
-  on_workers([this, terms, after, socket, admissions = std::move(admissions)](std::size_t index) {
+  on_workers([this, terms, after, socket, local_socket, admissions = std::move(admissions)](std::size_t index) {
     Part& part = *parts_[index];
     part.dialect.reconfigure(dialect_options_from(*after.limits, *after.pair), admissions[index]);
     part.connector.set_options(tcp_options_from(*after.limits));
@@ -87,6 +93,8 @@ void AppPair::apply(Prepared prepared, const OnWorkers& on_workers) {
     // The new one accepts before the one before it stops.
     if (socket->is_open()) listen(std::move(*socket));
     listener_->set_tcp_options(tcp_options_from(*after.limits));
+    if (local_socket->is_open()) listen_locally(std::move(*local_socket));
+    if (!after.pair->local_socket) local_listener_.reset();
   });
   renew_catalogue();
 }
@@ -96,6 +104,7 @@ void AppPair::renew_asking() {
   const PairSettings now = settings();
   const auto deadline = std::chrono::steady_clock::now() - 2 * now.limits->login_timeout;
   std::erase_if(asked_earlier_, [deadline](const Asking& asking) { return asking.retired_at < deadline; });
+  begin_asking_for_local_users();
   if (asking_.desk || !now.pair->auth_query) return;
   asking_.desk = make_secret_desk(*now.pair);
   for (const std::unique_ptr<runtime::Worker>& worker : surroundings_.workers) {

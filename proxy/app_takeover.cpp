@@ -75,6 +75,9 @@ std::vector<lifecycle::TakeoverServer::Part> App::hand_over(int control, std::st
   for (const std::shared_ptr<AppPair>& pair : pairs_) {
     const lifecycle::PairState state = lifecycle::state_of(pair->name(), pair->settings().pair->plan, pair->history());
     parts.push_back({lifecycle::encode_state(state), {pair->listening_socket()}});
+    if (pair->local_listening_socket() >= 0) {
+      parts.push_back({std::string(lifecycle::word_local) + " " + pair->name(), {pair->local_listening_socket()}});
+    }
   }
   if (admin_) parts.push_back({std::string(lifecycle::word_admin), {admin_->listening_socket()}});
   if (state_lock_.is_open()) parts.push_back({std::string(lifecycle::word_state), {state_lock_.get()}});

@@ -25,6 +25,7 @@ bool names_database(const AccessRule& rule, std::string_view database) {
 }
 
 bool matches(const AccessRule& rule, const AccessFacts& facts) {
+  if (rule.method == AccessMethod::peer && !facts.is_local()) return false;
   if (rule.tls == AccessRule::Tls::required && !facts.is_encrypted) return false;
   if (rule.tls == AccessRule::Tls::forbidden && facts.is_encrypted) return false;
   if (!names(rule.users, facts.user) || !names_database(rule, facts.database)) return false;

@@ -19,6 +19,7 @@ enum class AccessMethod : std::uint8_t {
   password,       ///< in clear text
   md5,            ///< MD5, or SCRAM for users of whom only a SCRAM verifier is known
   scram_sha_256,  ///< with or without channel binding, as the client likes
+  peer,           ///< over a local socket, a process of the machine's user of that name; other clients match no such rule
   certificate,    ///< a verified client certificate whose common name is the user
 };
 
@@ -49,6 +50,7 @@ struct AccessFacts {
   std::string_view database;  ///< empty for physical replication, which a rule names `replication`
   PeerAddress address{};
   bool is_encrypted = false;
+  [[nodiscard]] bool is_local() const { return address == PeerAddress{}; }
 };
 
 /// The first rule that matches; null when none does: then nobody is let in. Lifetime: a loan from `rules`.

@@ -71,6 +71,7 @@ bool ClientAuthentication::apply(const AccessRule& rule, Bytes& to_send) {
   switch (rule.method) {
     case AccessMethod::reject: return deny("pg_hba.conf rejects connection for " + describe_connection(), to_send);
     case AccessMethod::certificate: return accept_certificate(to_send);
+    case AccessMethod::peer: return ask_for_peer(to_send);
     case AccessMethod::trust:
       if (const UserCredentials* known = admission_.users->find(login_->user)) proof_ = proof_of(*known);
       return succeed(to_send);
@@ -96,6 +97,22 @@ bool ClientAuthentication::accept_certificate(Bytes& to_send) {
   return succeed(to_send);
 }
 
+/// Source: PostgreSQL 15 manual, 21.9 "Peer Authentication".
+bool ClientAuthentication::ask_for_peer(Bytes& to_send) {
+  const std::optional<std::uint32_t> number = host_.local_user_number();
+  if (!number || admission_.local_users == nullptr) return accept_peer({}, to_send);
+  step_ = Step::awaiting_secret;
+  question_ = admission_.local_users->ask(std::to_string(*number), [this] { host_.wake(); });
+  return question_->answer ? accept_answer(to_send) : true;
+}
+
+bool ClientAuthentication::accept_peer(const SecretAnswer& answer, Bytes& to_send) {
+  const bool is_its_user = answer.kind == SecretAnswer::Kind::found && answer.secret.reveal() == login_->user;
+  if (!is_its_user) return deny("Peer authentication failed for user \"" + login_->user + "\"", to_send);
+  if (const UserCredentials* known = admission_.users->find(login_->user)) proof_ = proof_of(*known);
+  return succeed(to_send);
+}
+
 bool ClientAuthentication::ask_for_secret(Bytes& to_send) {
   step_ = Step::awaiting_secret;
   is_secret_from_source_ = true;
@@ -106,6 +123,7 @@ bool ClientAuthentication::ask_for_secret(Bytes& to_send) {
 bool ClientAuthentication::accept_answer(Bytes& to_send) {
   const SecretAnswer answer = *std::move(question_->answer);
   question_.reset();
+  if (method_ == AccessMethod::peer) return accept_peer(answer, to_send);
   switch (answer.kind) {
     case SecretAnswer::Kind::found: {
       Result<UserCredentials> credentials = admission_.users->make_credentials(login_->user, answer.secret.reveal());

@@ -19,6 +19,7 @@ namespace protocol::postgres {
 struct Admission {
   std::shared_ptr<const AccessRules> rules;
   std::shared_ptr<const UserDirectory> users;
+  SecretSource* local_users = nullptr;  ///< asked for numbers of the machine's users, answers their names; null: nobody can be asked
   SecretSource* secrets = nullptr;  ///< of users not in `users`; null: nobody else is known. Outlives the greetings
 };
 
@@ -30,6 +31,7 @@ struct Admission {
 ///   begin() --rule: trust, certificate--> over
 ///   begin() --any other rule, secret known or not--> reading_password, reading_md5 or reading_initial_response
 ///   begin() --secret must be asked for--> awaiting_secret --answer--> as above
+///   begin() --rule: peer--> awaiting_secret, of the name of the machine's user --answer--> over
 ///   reading_initial_response --with client-first--> reading_final
 ///   reading_initial_response --without--> reading_first --client-first--> reading_final
 ///   reading_password, reading_md5, reading_final --right--> over
@@ -69,6 +71,8 @@ class ClientAuthentication {
   bool apply(const AccessRule& rule, Bytes& to_send);
   bool accept_certificate(Bytes& to_send);
   bool ask_for_secret(Bytes& to_send);
+  bool ask_for_peer(Bytes& to_send);
+  bool accept_peer(const SecretAnswer& answer, Bytes& to_send);
   bool accept_answer(Bytes& to_send);
   bool begin_exchange(UserCredentials credentials, Bytes& to_send);
   void begin_scram(Bytes& to_send);

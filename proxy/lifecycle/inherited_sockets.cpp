@@ -64,13 +64,17 @@ InheritedSockets InheritedSockets::from_environment() {
 }
 
 net::FileDescriptor InheritedSockets::take(const std::string& name, const std::string& host, std::uint16_t port) {
+  if (host.starts_with('/')) return take_if([&](const Entry& entry) { return net::Listener::local_path_of(entry.socket) == host; });
   const std::optional<net::Address> wanted = net::Address::parse(host == "localhost" ? "127.0.0.1" : host, port);
   if (!wanted) return {};
-  const auto is_it = [&](const Entry& entry) {
+  return take_if([&](const Entry& entry) {
     const net::Address address = net::Listener::address_of(entry.socket);
     if (port != 0) return address == *wanted;
     return entry.name == name && address.with_port(0) == *wanted;
-  };
+  });
+}
+
+net::FileDescriptor InheritedSockets::take_if(const std::function<bool(const Entry&)>& is_it) {
   const auto place = std::find_if(entries_.begin(), entries_.end(), is_it);
   if (place == entries_.end()) return {};
   net::FileDescriptor socket = std::move(place->socket);

@@ -3,6 +3,7 @@
 #include "proxy/net/file_descriptor.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -18,7 +19,7 @@ class InheritedSockets {
   void add(std::string name, net::FileDescriptor socket) { entries_.push_back({std::move(name), std::move(socket)}); }
 
   /// The socket that listens on this literal address. Where the system is to choose the port (0), the one of this name
-  /// on that host. Closed when there is none. Each is given once.
+  /// on that host. For a path: the local socket that listens there. Closed when there is none. Each is given once.
   [[nodiscard]] net::FileDescriptor take(const std::string& name, const std::string& host, std::uint16_t port);
   /// The names of those that nobody took; they are closed.
   [[nodiscard]] std::vector<std::string> drop_rest();
@@ -28,6 +29,8 @@ class InheritedSockets {
     std::string name;
     net::FileDescriptor socket;
   };
+  [[nodiscard]] net::FileDescriptor take_if(const std::function<bool(const Entry&)>& is_it);
+
   std::vector<Entry> entries_;
 };
 

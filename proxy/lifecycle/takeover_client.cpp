@@ -50,6 +50,8 @@ protocol::Result<TakeoverClient> TakeoverClient::connect(const std::string& path
       client.states.push_back(*std::move(state));
     } else if (kind == word_admin && has_socket) {
       client.sockets.add(std::string(word_admin), std::move(message->descriptors.front()));
+    } else if (std::string pair; kind == word_local && has_socket && words >> pair) {
+      client.sockets.add(pair, std::move(message->descriptors.front()));
     } else if (kind == word_control && has_socket) {
       client.control = std::move(message->descriptors.front());
     } else if (kind == word_state && has_socket) {

@@ -10,6 +10,7 @@ inline constexpr std::string_view word_hello = "crossfade-takeover-1";
 inline constexpr std::string_view word_refused = "refused";
 inline constexpr std::string_view word_pair = "pair";        ///< with its listening socket
 inline constexpr std::string_view word_admin = "admin";      ///< likewise
+inline constexpr std::string_view word_local = "local";      ///< a pair's name, with its local socket
 inline constexpr std::string_view word_control = "control";  ///< the socket that this conversation came from
 inline constexpr std::string_view word_state = "state";      ///< the lock of the state directory, which both processes have from here on
 inline constexpr std::string_view word_cancels = "cancels";  ///< a tag, and the line to the process that has it

@@ -24,11 +24,19 @@ class Address {
   [[nodiscard]] static std::optional<Address> parse(std::string_view literal, std::uint16_t port);
   /// A literal with its port: "127.0.0.1:5432", "[::1]:5432".
   [[nodiscard]] static std::optional<Address> parse_with_port(std::string_view text);
+  /// A local socket's peer whose process belongs to this user of the machine.
+  [[nodiscard]] static Address local_user(std::uint32_t user_number) {
+    Address address;
+    address.user_number_ = user_number;
+    return address;
+  }
   /// Families other than the three become local.
   [[nodiscard]] static Address from_sockaddr(const sockaddr_storage& source);
 
   [[nodiscard]] Family family() const { return family_; }
   [[nodiscard]] std::uint16_t port() const { return port_; }
+  /// Of a local peer, as far as the system tells.
+  [[nodiscard]] std::optional<std::uint32_t> user_number() const { return user_number_; }
   [[nodiscard]] Address with_port(std::uint16_t port) const {
     Address copy = *this;
     copy.port_ = port;
@@ -50,6 +58,7 @@ class Address {
   std::uint16_t port_ = 0;
   std::uint32_t scope_ = 0;
   std::array<std::uint8_t, 16> bytes_{};
+  std::optional<std::uint32_t> user_number_;
 };
 
 }  // namespace proxy::net

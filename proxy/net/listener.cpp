@@ -10,6 +10,7 @@
 
 #include <cassert>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -74,7 +75,18 @@ Result<FileDescriptor> listen_on_path(const ListenerOptions& options) {
     const int result = ::connect(probe->get(), reinterpret_cast<const sockaddr*>(&address), sizeof local);
     if (result != 0 && errno == ECONNREFUSED) (void)::unlink(path.c_str());
   }
-  return listen_on(address, sizeof local, options);
+  Result<FileDescriptor> socket = listen_on(address, sizeof local, options);
+  if (socket && ::chmod(path.c_str(), options.local_mode) != 0) return cannot_listen(errno);
+  return socket;
+}
+
+/// Source: unix(7) of Linux, SO_PEERCRED: as they were when the peer connected.
+Address address_of_peer(const FileDescriptor& accepted, const sockaddr_storage& peer) {
+  if (peer.ss_family != AF_UNIX) return Address::from_sockaddr(peer);
+  ucred credentials{};
+  socklen_t length = sizeof credentials;
+  const bool is_known = getsockopt(accepted.get(), SOL_SOCKET, SO_PEERCRED, &credentials, &length) == 0;
+  return is_known ? Address::local_user(credentials.uid) : Address();
 }
 
 Result<FileDescriptor> listen_on_port(const ListenerOptions& options) {
@@ -127,6 +139,15 @@ Address Listener::address_of(const FileDescriptor& socket) {
   return Address::from_sockaddr(bound);
 }
 
+std::string Listener::local_path_of(const FileDescriptor& socket) {
+  sockaddr_un bound{};
+  socklen_t length = sizeof bound;
+  if (getsockname(socket.get(), reinterpret_cast<sockaddr*>(&bound), &length) != 0) return {};
+  if (bound.sun_family != AF_UNIX || length <= offsetof(sockaddr_un, sun_path)) return {};
+  const std::size_t room = length - offsetof(sockaddr_un, sun_path);
+  return std::string(bound.sun_path, ::strnlen(bound.sun_path, room));
+}
+
 Result<std::unique_ptr<Listener>> Listener::open(runtime::EventLoop& loop, const ListenerOptions& options,
                                                  OnAccepted on_accepted) {
   std::vector<Target> targets;
@@ -170,7 +191,8 @@ void Listener::accept_some() {
     FileDescriptor accepted(
         ::accept4(socket_.get(), reinterpret_cast<sockaddr*>(&peer), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (accepted.is_open()) {
-      deal(std::move(accepted), Address::from_sockaddr(peer));
+      const Address address = address_of_peer(accepted, peer);
+      deal(std::move(accepted), address);
       if (is_destroyed) return;
       continue;
     }

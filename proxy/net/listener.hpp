@@ -30,6 +30,7 @@ struct ListenerOptions {
   PortSharing sharing = PortSharing::exclusive;
   /// Connections that wait for accept(); the kernel caps it at net.core.somaxconn.
   int backlog_count_max = 4096;
+  unsigned local_mode = 0777;  ///< of a local socket's file: who may connect is who may write to it
   TcpOptions tcp;
 };
 
@@ -75,6 +76,8 @@ class Listener {
 
   /// Where a socket listens.
   [[nodiscard]] static Address address_of(const FileDescriptor& socket);
+  /// Of a local socket; empty for any other.
+  [[nodiscard]] static std::string local_path_of(const FileDescriptor& socket);
 
   /// One event's share, so that a storm of connections does not starve sessions of the accepting loop.
   static constexpr int accepts_per_event_max = 64;

@@ -73,7 +73,7 @@ PairWorker::~PairWorker() {
   sessions_.clear();  // they leave the registry and the pool, which must still be there
 }
 
-void PairWorker::take_in(std::unique_ptr<net::Stream> client, routing::ClientAddress address) {
+void PairWorker::take_in(std::unique_ptr<net::Stream> client, routing::ClientAddress address, std::optional<std::uint32_t> local_user) {
   const std::uint32_t others = shared_.clients_open.fetch_add(1, std::memory_order_relaxed);
   if (others >= shared_.clients_max + told_clients_max) {
     shared_.clients_open.fetch_sub(1, std::memory_order_relaxed);
@@ -85,6 +85,7 @@ void PairWorker::take_in(std::unique_ptr<net::Stream> client, routing::ClientAdd
   const std::uint64_t number = shared_.session_count.fetch_add(1, std::memory_order_relaxed);
   auto session = std::make_unique<Session>(environment_, *this, std::move(client), address, number, admission);
   Session& started = *session;
+  if (local_user) started.set_local_user(*local_user);
   sessions_.emplace(&started, std::move(session));
   started.start();
 }

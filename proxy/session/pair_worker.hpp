@@ -73,7 +73,8 @@ class PairWorker final : public SessionOwner, public SessionRegistry {
   /// All workers of the pair, by index, this one included: who to ask about a cancel key. Before any client.
   void set_peers(std::vector<PairWorker*> peers) { peers_ = std::move(peers); }
 
-  void take_in(std::unique_ptr<net::Stream> client, routing::ClientAddress address);
+  /// `local_user`: whose process a client over a local socket is.
+  void take_in(std::unique_ptr<net::Stream> client, routing::ClientAddress address, std::optional<std::uint32_t> local_user = {});
   /// Reads the plan in force now; true when it has at least this epoch.
   [[nodiscard]] bool acknowledge(std::uint64_t epoch) { return plans_.plan().epoch >= epoch; }
   /// What a reload may change.

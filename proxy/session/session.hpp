@@ -51,6 +51,8 @@ class Session final : public net::StreamListener,
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
+  /// Before start(): the client is a process of this user of the machine.
+  void set_local_user(std::uint32_t user_number) { local_user_number_ = user_number; }
   void start();
   void on_stream_ready() override { signal_.notify_now(); }
   /// Takes what binds its user and database by now; how it is pooled stays.
@@ -108,6 +110,7 @@ class Session final : public net::StreamListener,
   /// A failed login is told late, so that guessing takes time.
   runtime::Task<> hold_back();
   [[nodiscard]] const protocol::PeerAddress& client_address() const override { return facts_.client; }
+  [[nodiscard]] std::optional<std::uint32_t> local_user_number() const override { return local_user_number_; }
   [[nodiscard]] bool is_barred(std::string_view user) override;
   void wake() override { signal_.notify(); }
 
@@ -219,6 +222,7 @@ class Session final : public net::StreamListener,
   SessionOwner& owner_;
   net::Channel client_;
   routing::SessionFacts facts_;
+  std::optional<std::uint32_t> local_user_number_;
   Admission admission_;
   protocol::Login login_;
   TermsPointer terms_;             ///< everybody's until logged in

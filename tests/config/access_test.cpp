@@ -78,6 +78,25 @@ TEST_CASE("access: mistakes → all of them, each with its place") {
   CHECK(is_in(problems, "`pairs.p.access[5]`: must be a map, not text"));
 }
 
+TEST_CASE("access: local sockets → a place, a mode, rules for them alone; mistakes → said") {
+  const std::string rules = "    access:\n      - {network: local, method: peer}\n      - {method: reject}\n";
+  const auto outcome = check(text_of(with_pair("    local_socket: {directory: /run/x/, mode: \"0660\"}\n" + rules)));
+  CAPTURE(problems_of(outcome));
+  REQUIRE(outcome.settings);
+  const config::Pair& pair = outcome.settings->pairs[0];
+  REQUIRE(pair.local_socket);
+  CHECK(pair.local_socket->path == "/run/x/.s.PGSQL." + std::to_string(pair.listen.port));
+  CHECK(pair.local_socket->mode == 0660);
+  CHECK(pair.access[0].method == config::AccessMethod::peer);
+  REQUIRE(pair.access[0].networks.size() == 1);
+  CHECK(pair.access[0].networks[0].prefix_bits == 128);
+  const auto told = [&](const std::string& local) { return problems_of(check(text_of(with_pair("    local_socket: " + local + "\n" + rules)))); };
+  CHECK(told("{directory: run}").find("must be a full path") != std::string::npos);
+  CHECK(told("{directory: /run, mode: \"0888\"}").find("in octal") != std::string::npos);
+  CHECK(told("{mode: \"0600\"}").find("directory") != std::string::npos);
+  CHECK(told("{directory: /" + std::string(120, 'x') + "}").find("too long") != std::string::npos);
+}
+
 TEST_CASE("access: a rule behind one that matches everything → a warning; nobody at all → an error") {
   CHECK(is_in(problems_of(check(text_of(with_pair("    access:\n      - {method: reject}\n      - {method: trust}\n")))),
               "9:9: warning: `pairs.p.access[1]`: is never reached"));

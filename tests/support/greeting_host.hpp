@@ -15,9 +15,11 @@ class FakeGreetingHost final : public protocol::GreetingHost {
  public:
   [[nodiscard]] const protocol::PeerAddress& client_address() const override { return address; }
   [[nodiscard]] bool is_barred(std::string_view user) override { return user == barred_user; }
+  [[nodiscard]] std::optional<std::uint32_t> local_user_number() const override { return user_number; }
   void wake() override { ++wake_count; }
 
   protocol::PeerAddress address{};
+  std::optional<std::uint32_t> user_number;
   std::string barred_user;
   int wake_count = 0;
 };

@@ -89,7 +89,7 @@ void Converter::write_access(const Server& server) {
 }
 
 std::vector<std::string> Converter::access_rules(const std::string& type, const std::string& databases) {
-  static constexpr std::array<std::string_view, 5> methods{"trust", "md5", "scram-sha-256", "cert", "reject"};
+  static constexpr std::array<std::string_view, 6> methods{"trust", "md5", "scram-sha-256", "cert", "peer", "reject"};
   const IniEntry* entry = find("auth_type");
   if (type == "hba") {
     const IniEntry* file = find("auth_hba_file");

@@ -263,6 +263,9 @@ class Converter {
     line(1, yaml_quoted(name) + ":");
     line(2, "dialect: postgres");
     line(2, "listen: " + yaml_quoted(listen));
+    if (const std::string folder = value("unix_socket_dir"); folder.starts_with('/')) {
+      line(2, "local_socket: {directory: " + yaml_quoted(folder) + ", mode: " + yaml_quoted(value("unix_socket_mode", "0777")) + "}");
+    }
     write_tls("client_tls_", "tls: ", 2);
     const std::string tls = server.host.starts_with('/') ? "" : tls_text("server_tls_");
     const std::string endpoint = "{host: " + yaml_quoted(server.host) + ", port: " + server.port + (tls.empty() ? "" : ", tls: " + tls) + "}";

@@ -49,7 +49,7 @@ struct LostSetting {
 };
 
 inline constexpr std::array<LostSetting, 40> lost_settings{{
-    {"unix_socket_dir", "", "there is no local socket for clients; point them at `listen`"},
+    {"unix_socket_dir", "*", ""},
     {"reserve_pool_size", "0", "there is no reserve; raise `pool.size`"},
     {"auth_dbname", "*", ""},
     {"track_extra_parameters", "*", "every setting of a session is carried"},
@@ -87,8 +87,8 @@ inline constexpr std::array<LostSetting, 40> lost_settings{{
     {"pkt_buf", "*", "not needed"},
     {"max_packet_size", "*", "`limits` has the bounds"},
     {"sbuf_loopcnt", "*", "not needed"},
-    {"unix_socket_mode", "*", "there is no local socket for clients"},
-    {"unix_socket_group", "*", "there is no local socket for clients"},
+    {"unix_socket_mode", "*", ""},
+    {"unix_socket_group", "", "the socket is of the group that the process has"},
 }};
 
 }  // namespace proxy::cli

@@ -178,6 +178,34 @@ TEST_CASE("authentication: no rule matches, or one rejects → 28000 in the serv
   CHECK(Client("clear", AccessMethod::reject).has_said("host \"[local]\""));
 }
 
+TEST_CASE("authentication: peer → the machine's user of that name over a local socket; its rule matches nobody who comes otherwise") {
+  class Machine final : public SecretSource {
+   public:
+    std::shared_ptr<SecretQuestion> ask(const std::string& number, std::function<void()>) override {
+      auto question = std::make_shared<SecretQuestion>();
+      question->answer.emplace();
+      if (number == "1000") question->answer = SecretAnswer{SecretAnswer::Kind::found, SecretText("clear")};
+      return question;
+    }
+    void doubt(const std::string&) override {}
+  } machine;
+  const auto client = [&](const std::string& user, std::optional<std::uint32_t> number, PeerAddress address = {}) {
+    FakeGreetingHost host;
+    host.user_number = number;
+    host.address = address;
+    Admission admitted = admission(users(), AccessMethod::peer);
+    admitted.local_users = &machine;
+    return std::make_unique<Client>(user, std::move(admitted), host);
+  };
+  CHECK(client("clear", 1000)->state() == DialogueState::finished);
+  CHECK(client("clear", 1000)->shown<ClearPassword>());
+  for (const auto& [user, number] : {std::pair{"emdee", 1000U}, {"clear", 1001U}}) {
+    CHECK(client(user, number)->has_said("Peer authentication failed for user \"" + std::string(user) + "\""));
+  }
+  CHECK(client("clear", std::nullopt)->state() == DialogueState::failed);
+  CHECK(client("clear", 1000, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 10, 1, 2, 3})->has_said("no pg_hba.conf entry"));
+}
+
 TEST_CASE("authentication: too many failures before → refused before anything is asked, whether or not the user exists") {
   for (const char* user : {"clear", "nobody"}) {
     FakeGreetingHost host;

@@ -96,7 +96,7 @@ TEST_CASE("convert: what has no counterpart → named with its place; harmless v
                                                     "unix_socket_dir = /run\n[peers]\n1 = host=x\n");
   CHECK(has(result.lost, "pgbouncer.ini:6  reserve_pool_size = 5"));
   CHECK(has(result.lost, "nonsense"));
-  CHECK(has(result.lost, "unix_socket_dir"));
+  CHECK(has(result.yaml, "    local_socket: {directory: \"/run\", mode: \"0777\"}\n"));
   CHECK(has(result.lost, "peers"));
   CHECK_FALSE(has(result.lost, "max_user_connections"));
   CHECK(has(result.changed, "server_reset_query"));

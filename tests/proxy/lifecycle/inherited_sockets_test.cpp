@@ -39,6 +39,21 @@ TEST_CASE("inherited sockets: by address, whatever the name; each once") {
   CHECK_FALSE(sockets.take("shop", "127.0.0.1", port).is_open());
 }
 
+TEST_CASE("inherited sockets: a path → the local socket that listens there") {
+  const std::string path = "/tmp/crossfade-inherited-" + std::to_string(::getpid());
+  ListenerOptions options;
+  options.endpoint.host = path;
+  auto socket = Listener::bind(options);
+  REQUIRE(socket);
+  InheritedSockets sockets;
+  sockets.add("shop", listening_socket());
+  sockets.add("shop", *std::move(socket));
+  CHECK_FALSE(sockets.take("shop", path + "x", 0).is_open());
+  CHECK(Listener::local_path_of(sockets.take("shop", path, 0)) == path);
+  CHECK_FALSE(sockets.take("shop", path, 0).is_open());
+  CHECK(::unlink(path.c_str()) == 0);
+}
+
 TEST_CASE("inherited sockets: port 0 → by name, on that host; the rest is named and closed") {
   InheritedSockets sockets;
   sockets.add("one", listening_socket());

@@ -73,12 +73,22 @@ TEST_CASE("listener: local socket → made, used, a dead one replaced, a live on
   NameTable names(unknown);
   TcpConnector connector(loop, names, TcpOptions{});
   std::unique_ptr<Stream> accepted;
-  const auto take = [&](std::unique_ptr<Stream> stream, const Address&) { accepted = std::move(stream); };
+  std::optional<std::uint32_t> user_number;
+  const auto take = [&](std::unique_ptr<Stream> stream, const Address& peer) {
+    accepted = std::move(stream);
+    user_number = peer.user_number();
+  };
   {
-    auto listener = Listener::open(loop, on(path), take);
+    proxy::net::ListenerOptions options = on(path);
+    options.local_mode = 0640;
+    auto listener = Listener::open(loop, options, take);
     REQUIRE(listener.has_value());
+    struct stat made{};
+    REQUIRE(stat(path.c_str(), &made) == 0);
+    CHECK((made.st_mode & 07777U) == 0640);
     const auto client = connector.connect({path, 0});
     turn_until(loop, [&] { return accepted != nullptr; });
+    CHECK(user_number == geteuid());
     REQUIRE(client->try_write(bytes_of("hi")).state == IoState::done);
     turn_until(loop, [&] { return accepted->is_readable(); });
     CHECK(read_text(*accepted).second == "hi");
