@@ -47,7 +47,10 @@ Mirror read_mirror(const Node& node, const std::string& path, Reading& reading) 
   read_directory(*section, reading, options);
   read_login(*section, reading, mirror);
   CaptureOptions& capture = options.capture;
-  section->read_choice<Acknowledgement>("ack", {{"authority", Acknowledgement::authority}, {"both", Acknowledgement::both}}, capture.ack);
+  section->read_choice<Acknowledgement>("ack", {{"authority", Acknowledgement::authority}, {"both", Acknowledgement::both}, {"atomic", Acknowledgement::atomic}},
+                                        capture.ack);
+  const bool is_atomic = capture.ack == Acknowledgement::atomic;
+  if (is_atomic) capture.unsafe_statements = UnsafePolicy::reject;
   section->read_duration("ack_timeout", 1ms, 10min, options.ack_timeout);
   section->read_count("ack_failures_max", 1, 1'000'000, options.ack_failures_max);
   section->read_choice<Durability>("durability", {{"commit", Durability::commit}, {"relaxed", Durability::relaxed}}, options.durability);
@@ -59,6 +62,10 @@ Mirror read_mirror(const Node& node, const std::string& path, Reading& reading) 
   section->read_choice<OnFull>("on_full", {{"break", OnFull::break_off}, {"block", OnFull::block}}, options.on_full);
   section->read_choice<UnsafePolicy>("unsafe_statements", {{"ledger", UnsafePolicy::ledger}, {"reject", UnsafePolicy::reject}},
                                          capture.unsafe_statements);
+  if (is_atomic && capture.unsafe_statements == UnsafePolicy::ledger) {
+    reading.findings.error(section->mark_of("unsafe_statements"),
+                           about(section->path_of("unsafe_statements"), "`ledger` lets one side have what the other has not, which `ack: atomic` excludes"));
+  }
   section->read_choice<SchemaPolicy>(
       "schema_changes",
       {{"mirror", SchemaPolicy::mirror}, {"reject", SchemaPolicy::reject}, {"authority_only", SchemaPolicy::authority_only}},

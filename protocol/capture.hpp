@@ -8,6 +8,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace protocol {
@@ -30,6 +31,7 @@ struct CaptureOptions {
   SchemaPolicy schema_changes = SchemaPolicy::mirror;
   std::size_t unit_bytes_max = std::size_t{64} << 20;   ///< a larger transaction is not carried, and noted
   std::size_t frame_bytes_max = std::size_t{64} << 20;  ///< longer messages pass as they are, and are noted
+  bool is_two_phase = false;  ///< what cannot be carried as a whole is refused at its COMMIT
   std::function<std::uint64_t()> tick;                  ///< the process-wide counter of the mirror; never empty
 };
 
@@ -40,16 +42,24 @@ struct UnmirroredWrite {
   std::string reason;  ///< in words; no literal of a user's
 };
 
+/// What becomes of a transaction that both sides have prepared.
+enum class PhaseDecision : std::uint8_t { commit, roll_back };
+
 /// Stands between a client and its ClientHalf, as one more link of the same protocol: what the client sends is seen, and
 /// changed so that the server tells which rows it has written; what comes back is given to the client without that. Sans I/O;
 /// belongs to one session, on one thread.
 ///
 ///     take_requests(), take_replies() → requests() for the half, replies() for the client
 ///     take_unit() gives a unit → it is recorded → admit() → its COMMIT is sent → take_end() tells how it ended
+///     in two phases: … → admit() with a name → it is prepared → take_prepared() → decide() → take_end()
 class Capture {
  public:
   enum class Admission : std::uint8_t { granted, refused };
-  enum class End : std::uint8_t { committed, rolled_back };
+  enum class End : std::uint8_t {
+    committed,
+    rolled_back,
+    left,  ///< it was prepared and decided, and the server does not carry the decision out: somebody else must
+  };
 
   virtual ~Capture() = default;
   /// Takes all of what the client has sent. What must wait is kept: ask is_waiting() before there is more.
@@ -66,7 +76,14 @@ class Capture {
 
   /// A unit that is to be recorded now; admit() must follow. Once.
   [[nodiscard]] virtual std::optional<MirrorUnit> take_unit() = 0;
-  virtual void admit(Admission admission) = 0;
+  /// `phase_name`: the transaction is prepared under this name, and take_prepared() tells when; empty: it is committed at once.
+  virtual void admit(Admission admission, std::string_view phase_name) = 0;
+  /// The server has prepared it: decide() must follow. Once.
+  [[nodiscard]] virtual bool take_prepared() = 0;
+  /// `cause`: why not, for the client; without literals of anybody's.
+  virtual void decide(PhaseDecision decision, std::string_view cause) = 0;
+  /// Between the two phases: what the session had in its transaction is in no transaction of its connection any more.
+  [[nodiscard]] virtual bool is_between_phases() const = 0;
   /// How the unit that was admitted ended, once it is known. Once. After `committed` the client has not been told yet: it is by
   /// acknowledge().
   [[nodiscard]] virtual std::optional<End> take_end() = 0;

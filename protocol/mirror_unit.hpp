@@ -55,6 +55,7 @@ struct MirrorUnit {
   std::string user;                ///< the client's, for the ledger
   std::string transaction_id;      ///< the authority's number of it (pg_current_xact_id()), to learn of its end; empty: unknown
   std::uint64_t last_write_done = 0;  ///< the process's counter when the reply to its last write had come
+  bool is_two_phase = false;  ///< the authority prepares it, and it is committed when both sides have done so
   /// Settings under which the values in it are to be read: DateStyle, IntervalStyle, TimeZone.
   std::vector<std::pair<std::string, std::string>> settings;
   std::vector<UnitItem> items;

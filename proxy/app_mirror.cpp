@@ -31,7 +31,8 @@ session::MirrorTerms mirror_terms_from(const config::Mirror& mirror, mirror::Des
   const mirror::CaptureOptions& options = mirror.options.capture;
   session::MirrorTerms terms;
   terms.desk = &desk;
-  terms.awaits_follower = options.ack == mirror::Acknowledgement::both;
+  terms.awaits_follower = options.ack != mirror::Acknowledgement::authority;
+  terms.capture.is_two_phase = options.ack == mirror::Acknowledgement::atomic;
   terms.capture.tick = [&desk] { return desk.tick(); };
   terms.capture.unsafe_statements = options.unsafe_statements;
   terms.capture.schema_changes = options.schema_changes;

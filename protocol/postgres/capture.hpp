@@ -56,10 +56,17 @@ class PostgresCapture final : public Capture {
   [[nodiscard]] bool is_waiting() const override { return is_stuck_; }
   [[nodiscard]] std::size_t held_bytes() const override { return inbox_.size(); }
   [[nodiscard]] std::optional<MirrorUnit> take_unit() override;
-  void admit(Admission admission) override;
+  void admit(Admission admission, std::string_view phase_name) override;
+  [[nodiscard]] bool take_prepared() override { return std::exchange(is_prepared_news_, false); }
+  void decide(PhaseDecision decision, std::string_view cause) override;
+  [[nodiscard]] bool is_between_phases() const override {
+    return commit_.is_in_phases() && commit_.stage != CommitStage::none && commit_.stage != CommitStage::telling && commit_.stage != CommitStage::recording;
+  }
   [[nodiscard]] std::optional<End> take_end() override;
   void acknowledge() override;
-  [[nodiscard]] bool is_commit_under_way() const override { return commit_.stage == CommitStage::sent && commit_.is_recorded; }
+  [[nodiscard]] bool is_commit_under_way() const override {
+    return commit_.is_recorded && (commit_.stage == CommitStage::sent || is_between_phases());
+  }
   [[nodiscard]] std::vector<UnmirroredWrite> take_unmirrored() override { return std::exchange(unmirrored_, {}); }
 
  private:
@@ -69,6 +76,9 @@ class PostgresCapture final : public Capture {
     begin,          ///< around an autocommit write
     commit,
     rollback,
+    prepare,        ///< the first phase of a commit in two
+    commit_prepared,
+    rollback_prepared,
     frame,          ///< around a question outside of transactions
     look_up,        ///< for a table
     surroundings,   ///< for search_path, role and the transaction's number
@@ -173,7 +183,14 @@ class PostgresCapture final : public Capture {
   void take_form(ByteView payload);
 
   // Ends of transactions: capture_commit.cpp.
-  enum class CommitStage : std::uint8_t { none, recording, sent, telling };
+  enum class CommitStage : std::uint8_t {
+    none,
+    recording,
+    preparing,  ///< the first phase of two is under way
+    prepared,   ///< it is done; decide() comes
+    sent,
+    telling,
+  };
   struct Commit {
     CommitStage stage = CommitStage::none;
     bool is_own = false;       ///< put in by us: the client knows nothing of it
@@ -182,12 +199,31 @@ class PostgresCapture final : public Capture {
     Bytes frame;               ///< the client's message that ends its transaction
     FrontendMessage message = FrontendMessage::query;
     Bytes ending;              ///< what the client is told once the unit is acknowledged
+    std::string phase_name;    ///< of a commit in two phases
+    bool is_prepared = false;  ///< the first of them succeeded
+    bool has_failed = false;   ///< the last try of the second
+    unsigned tries = 0;        ///< of the second
+    std::string cause;         ///< of a refusal, for the client
+    [[nodiscard]] bool is_in_phases() const { return !phase_name.empty(); }
+    /// The client's Execute of a COMMIT is not forwarded then: it is answered here.
+    [[nodiscard]] bool is_of_batch() const { return !is_own && message == FrontendMessage::execute; }
   };
-  void begin_commit(bool is_own, FrontendMessage message, ByteView frame);
+  void begin_commit(bool is_own, FrontendMessage message, ByteView frame, bool chains = false);
+  void refuse_commit(std::string_view cause);
   void send_commit();
   void end_rollback(ByteView ready);
   void finish_wrapped(char status, ByteView ready);
   void note_commit_ended(End end);
+  // In two phases: capture_phases.cpp.
+  void send_prepare();
+  void end_prepare(ByteView ready);
+  void send_decision(Purpose purpose);
+  /// False: it is none of the two phases' messages.
+  [[nodiscard]] bool take_phase_complete(const Owed& owed, std::string_view tag);
+  [[nodiscard]] bool take_phase_error(const Owed& owed, std::string_view sqlstate, ByteView frame);
+  void end_decision(Purpose purpose, ByteView ready);
+  void give_commit_complete(std::string_view tag);
+
   void note_unit_lost(std::string_view reason);
   [[nodiscard]] UnitBuilder::Settings form_of_values() const;
   void flush_notes();
@@ -245,6 +281,7 @@ class PostgresCapture final : public Capture {
   std::optional<MirrorUnit> unit_to_record_;
   Commit commit_;
   std::optional<End> end_;
+  bool is_prepared_news_ = false;
   std::vector<UnmirroredWrite> unmirrored_;
   std::map<std::string, std::string, std::less<>> parameters_;
 };

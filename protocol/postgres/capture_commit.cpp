@@ -118,7 +118,7 @@ void PostgresCapture::reset_unit() {
 }
 
 /// The transaction is to end, by a COMMIT of ours or by the client's `frame`. Precondition: nothing is owed.
-void PostgresCapture::begin_commit(bool is_own, FrontendMessage message, ByteView frame) {
+void PostgresCapture::begin_commit(bool is_own, FrontendMessage message, ByteView frame, bool chains) {
   if (suspended_tap_ != nullptr) {
     unit_.note(UnmirroredWrite{suspended_tap_->tables, suspended_tap_->fingerprint, "its rows were not all fetched"});
   }
@@ -127,8 +127,16 @@ void PostgresCapture::begin_commit(bool is_own, FrontendMessage message, ByteVie
   commit_.message = message;
   commit_.frame.assign(frame.begin(), frame.end());
   MirrorUnit unit = unit_.take();
+  if (options_.is_two_phase && unit_.has_notes()) {
+    refuse_commit("a part of it cannot be carried to the other side: " + unit_.first_note());
+    return;
+  }
   if (unit.items.empty()) {
     send_commit();
+    return;
+  }
+  if (options_.is_two_phase && chains) {
+    refuse_commit("COMMIT AND CHAIN is not possible in two phases");
     return;
   }
   unit.database = database_;
@@ -141,16 +149,25 @@ void PostgresCapture::begin_commit(bool is_own, FrontendMessage message, ByteVie
 
 std::optional<MirrorUnit> PostgresCapture::take_unit() { return std::exchange(unit_to_record_, std::nullopt); }
 
-void PostgresCapture::admit(Admission admission) {
-  if (admission == Admission::granted) {
+void PostgresCapture::admit(Admission admission, std::string_view phase_name) {
+  if (admission == Admission::granted && !phase_name.empty()) {
+    commit_.phase_name = phase_name;
+    send_prepare();
+  } else if (admission == Admission::granted) {
     send_commit();
   } else {
-    commit_.is_refused = true;
-    commit_.stage = CommitStage::sent;
-    commit_.is_recorded = false;
-    send_hidden("ROLLBACK", Purpose::rollback);
+    refuse_commit({});
   }
   work();
+}
+
+/// `cause`: nothing: the journal did not take it.
+void PostgresCapture::refuse_commit(std::string_view cause) {
+  commit_.is_refused = true;
+  commit_.cause = cause;
+  commit_.stage = CommitStage::sent;
+  commit_.is_recorded = false;
+  send_hidden("ROLLBACK", Purpose::rollback);
 }
 
 void PostgresCapture::send_commit() {
@@ -205,10 +222,14 @@ void PostgresCapture::end_rollback(ByteView ready) {
   reset_unit();
   if (ended.is_refused) {
     held_complete_.clear();
-    write_error_response({"ERROR", "53000", "the transaction could not be recorded for the other side and was rolled back", {},
-                          "The journal of the mirror is full or cannot be written. Trying again is safe."},
-                         replies_);
-    if (!ended.is_own && ended.message == FrontendMessage::execute) {
+    if (ended.cause.empty()) {
+      write_error_response({"ERROR", "53000", "the transaction could not be recorded for the other side and was rolled back", {},
+                            "The journal of the mirror is full or cannot be written. Trying again is safe."},
+                           replies_);
+    } else {
+      write_error_response({"ERROR", "0A000", "the transaction cannot be committed on both sides and was rolled back", ended.cause, {}}, replies_);
+    }
+    if (ended.is_of_batch()) {
       drops_to_sync_ = true;
       return;
     }

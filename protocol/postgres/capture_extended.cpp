@@ -159,7 +159,7 @@ PostgresCapture::Step PostgresCapture::take_execute(ByteView frame) {
   if (tap->statement.kind == Kind::commit) {
     if (await_quiet() == Step::stuck) return Step::stuck;
     if (is_open() && unit_.has_items()) {
-      begin_commit(false, FrontendMessage::execute, frame);
+      begin_commit(false, FrontendMessage::execute, frame, tap->statement.chains);
       return Step::done;
     }
   }

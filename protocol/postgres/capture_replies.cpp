@@ -90,7 +90,10 @@ std::size_t PostgresCapture::take_reply(ByteView bytes) {
     case BackendMessage::empty_query_response: take_extended_reply(FrontendMessage::execute, frame); break;
     case BackendMessage::notice_response:
       // What the server has to say of a COMMIT concerns the client, of our other messages it does not.
-      if (owed_.empty() || !owed_.front().is_hidden() || owed_.front().purpose == Purpose::commit) give(without_insertions(frame));
+      if (owed_.empty() || !owed_.front().is_hidden() || owed_.front().purpose == Purpose::commit ||
+          owed_.front().purpose == Purpose::prepare) {
+        give(without_insertions(frame));
+      }
       break;
     case BackendMessage::parameter_description:
       if (owed_.empty() || !owed_.front().is_hidden()) give(frame);
@@ -283,7 +286,7 @@ void PostgresCapture::take_complete(ByteView frame) {
     if (!is_own) give(frame);
     return;
   }
-  if (owed.is_hidden()) return;
+  if (take_phase_complete(owed, tag) || owed.is_hidden()) return;
   if (owed.tap < owed.taps.size()) {
     const std::shared_ptr<Tap> tap = owed.taps[owed.tap];
     note_done(*tap, tag);
@@ -321,6 +324,7 @@ void PostgresCapture::take_error(ByteView frame) {
     tap->change = RowChange{};
     tap->trouble.clear();
   }
+  if (report && take_phase_error(owed, report->code, frame)) return;
   if (commit_.stage == CommitStage::sent && (owed.purpose == Purpose::commit || owed.is_clients_commit)) {
     held_complete_.clear();
     note_commit_ended(End::rolled_back);
@@ -363,6 +367,9 @@ void PostgresCapture::take_ready(char status, ByteView frame) {
       give_refusal(*std::exchange(refused_message_, std::nullopt));
       return;
     case Purpose::rollback: end_rollback(frame); return;
+    case Purpose::prepare: end_prepare(frame); return;
+    case Purpose::commit_prepared:
+    case Purpose::rollback_prepared: end_decision(owed.purpose, frame); return;
     case Purpose::commit:
       give(frame);
       return;

@@ -79,7 +79,8 @@ PostgresCapture::Step PostgresCapture::take_message(char tag, ByteView frame) {
     append(requests_, frame);
     return Step::done;
   }
-  if (commit_.stage == CommitStage::recording || commit_.stage == CommitStage::telling || refused_message_) return Step::stuck;
+  const bool is_commit_waiting = commit_.stage != CommitStage::none && commit_.stage != CommitStage::sent;
+  if (is_commit_waiting || refused_message_) return Step::stuck;
   // What ends the transaction that we began must be done before anything else begins.
   const auto is_clients_settling = [](const Owed& owed) {
     return !owed.is_hidden() && (owed.message == FrontendMessage::query || owed.message == FrontendMessage::sync);
@@ -89,7 +90,8 @@ PostgresCapture::Step PostgresCapture::take_message(char tag, ByteView frame) {
     return await_quiet();
   }
   const bool may_follow_commit = message == FrontendMessage::sync || message == FrontendMessage::flush;
-  if (commit_.stage == CommitStage::sent && (commit_.is_own || !may_follow_commit)) return await_quiet();
+  const bool must_come_alone = commit_.is_own || commit_.is_in_phases() || !may_follow_commit;
+  if (commit_.stage == CommitStage::sent && must_come_alone) return await_quiet();
   switch (message) {
     case FrontendMessage::query: return take_query(frame);
     case FrontendMessage::parse: return take_parse(frame);
@@ -207,7 +209,7 @@ PostgresCapture::Step PostgresCapture::take_writing_query(const CaptureReader::R
 /// Transaction control in a text of its own. Precondition: nothing is owed.
 PostgresCapture::Step PostgresCapture::take_control(const CaptureStatement& statement, ByteView frame) {
   if (statement.kind == Kind::commit && status_ == 'T' && unit_.has_items()) {
-    begin_commit(false, FrontendMessage::query, frame);
+    begin_commit(false, FrontendMessage::query, frame, statement.chains);
     return Step::done;
   }
   auto tap = std::make_shared<Tap>();
@@ -236,12 +238,17 @@ PostgresCapture::Step PostgresCapture::take_mixed_query(const CaptureReader::Rea
     forward(frame, Owed{FrontendMessage::query, Purpose::none, {}, std::move(taps)});
     return Step::done;
   }
-  if (!is_simple || status_ == 'E') {
+  const bool chains = ends_with_commit && statements.back().chains;
+  if (!is_simple || status_ == 'E' || (options_.is_two_phase && chains)) {
     auto tap = std::make_shared<Tap>();
     tap->statement.kind = Kind::unsafe;
     tap->tables = reading.text->tables;
     tap->fingerprint = reading.text->fingerprint;
     tap->unsafe_because = "several statements with transaction control among them";
+    if (options_.is_two_phase) {
+      refuse(FrontendMessage::query);
+      return Step::done;
+    }
     note_unit_lost(tap->unsafe_because);
     note_unmirrored(*tap);
     forward(frame, Owed{FrontendMessage::query});

@@ -32,6 +32,9 @@ class UnitBuilder {
 
   [[nodiscard]] const std::vector<std::string>& tables() const { return tables_; }
   [[nodiscard]] bool has_items() const { return !unit_.items.empty(); }
+  [[nodiscard]] bool has_notes() const { return !notes_.empty(); }
+  /// The reason of the first; precondition: there is one.
+  [[nodiscard]] const std::string& first_note() const { return notes_.front().reason; }
   [[nodiscard]] bool is_too_large() const { return bytes_ > bytes_max_; }
   [[nodiscard]] bool has_transaction_id() const { return !unit_.transaction_id.empty(); }
   /// Empties it. Of one that is too large, nothing is left to carry, and a note says so.

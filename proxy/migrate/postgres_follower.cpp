@@ -20,6 +20,10 @@ namespace {
 
 constexpr std::size_t prepared_max = 200;
 
+/// Names of prepared transactions are the server's, and both sides' databases might be on one.
+constexpr const char* follower_suffix = "_f";
+constexpr std::string_view undefined_object = "42704";
+
 /// Foreign keys' actions and triggers run on the follower as they ran on the authority. What was acknowledged as applied is
 /// on the follower's disk, whatever its default is; and a follower that is fenced against others takes units.
 /// Source: PostgreSQL 15, 20.5.1 (synchronous_commit), 20.11.1 (row_security, default_transaction_read_only, session_replication_role).
@@ -87,7 +91,7 @@ Status PostgresFollowerSession::prepare() {
   return {};
 }
 
-std::vector<PostgresFollowerSession::Sent> PostgresFollowerSession::plan(const std::vector<UnitToApply>& units) {
+std::vector<PostgresFollowerSession::Sent> PostgresFollowerSession::plan(const Frame& frame, const std::vector<UnitToApply>& units) {
   std::vector<Sent> plan;
   const auto add = [&plan](std::string text, Sent::Purpose purpose) {
     Sent& sent = plan.emplace_back();
@@ -95,6 +99,7 @@ std::vector<PostgresFollowerSession::Sent> PostgresFollowerSession::plan(const s
     sent.purpose = purpose;
   };
   add("BEGIN", Sent::Purpose::frame);
+  for (const std::string& setting : frame.settings) add(setting, Sent::Purpose::frame);
   // Both are ours, and hold no more than hexadecimal digits and numbers.
   add("INSERT INTO crossfade.applied (stream, sequence) SELECT '" + stream_ + "'::pg_catalog.uuid, pg_catalog.unnest('" +
           array_of(units) + "'::pg_catalog.int8[])",
@@ -103,7 +108,7 @@ std::vector<PostgresFollowerSession::Sent> PostgresFollowerSession::plan(const s
   for (const UnitToApply& unit : units) {
     for (protocol::ApplyStep& step : text_.steps_of(unit.unit)) plan.push_back({unit.sequence, std::move(step), Sent::Purpose::unit});
   }
-  add("COMMIT", Sent::Purpose::frame);
+  add(frame.end, Sent::Purpose::frame);
   return plan;
 }
 
@@ -196,18 +201,24 @@ bool PostgresFollowerSession::forget_prepared() {
 }
 
 ApplyReport PostgresFollowerSession::apply(const std::vector<UnitToApply>& units) {
+  Report report = apply_in({}, units);
+  if (report.verdict == Verdict::refused && needs_no_transaction_ && units.size() == 1) return run_without_transaction(units.front());
+  return report;
+}
+
+ApplyReport PostgresFollowerSession::apply_in(const Frame& frame, const std::vector<UnitToApply>& units) {
   const bool has_used_prepared = !prepared_.empty();
   if (prepared_.size() >= prepared_max && !forget_prepared()) return {Verdict::unreachable, connection_->loss(), {}, {}};
   is_identity_taken_ = false;
   needs_no_transaction_ = false;
-  const std::vector<Sent> wanted = plan(units);
+  const std::vector<Sent> wanted = plan(frame, units);
   const bool has_copy = std::ranges::any_of(units, [](const UnitToApply& unit) {
     return std::ranges::any_of(unit.unit.items, [](const protocol::UnitItem& item) { return item.statement && !item.statement->copy_data.empty(); });
   });
   Report report = has_copy ? run_one_by_one(wanted) : run_in_pipeline(wanted);
   if (report.verdict != Verdict::refused) return report;
   if (is_identity_taken_) return find_known(units);
-  if (needs_no_transaction_ && units.size() == 1) return run_without_transaction(units.front());
+  if (needs_no_transaction_) return report;
   // A table may have changed since its statements were prepared.
   if (has_used_prepared) report.verdict = Verdict::again;
   return report;
@@ -255,6 +266,47 @@ ApplyReport PostgresFollowerSession::find_known(const std::vector<UnitToApply>& 
   return report;
 }
 
+/// Source: PostgreSQL 15 manual, PREPARE TRANSACTION.
+ApplyReport PostgresFollowerSession::prepare_phase(const UnitToApply& unit, const std::string& name, std::chrono::milliseconds patience) {
+  const std::string bound = std::to_string(patience.count()) + "ms'";
+  const Frame frame{{"SET LOCAL lock_timeout = '" + bound, "SET LOCAL statement_timeout = '" + bound},
+                    "PREPARE TRANSACTION '" + name + follower_suffix + "'"};
+  return apply_in(frame, {unit});
+}
+
+ApplyReport PostgresFollowerSession::end_phase(CommitSequence sequence, const std::string& name, protocol::PhaseDecision decision) {
+  const bool commits = decision == protocol::PhaseDecision::commit;
+  const auto result = connection_->run((commits ? "COMMIT PREPARED '" : "ROLLBACK PREPARED '") + name + follower_suffix + "'");
+  if (result == nullptr) return {Verdict::unreachable, connection_->loss(), {}, {}};
+  if (!is_fine(result.get())) {
+    const ServerComplaint complaint = complaint_of(result.get(), *connection_);
+    if (complaint.sqlstate != undefined_object) {
+      Report report = judge({}, complaint);
+      if (report.verdict == Verdict::refused) report.verdict = Verdict::again;  // it is there, and must be ended
+      return report;
+    }
+    if (commits) {
+      Report found = find_known({UnitToApply{sequence, {}}});
+      if (found.verdict == Verdict::known) return {};
+      if (found.verdict == Verdict::again) return {Verdict::refused, "the follower has lost what it had prepared", {}, {}};
+      return found;
+    }
+  }
+  return commits ? Report{} : forsake(sequence);
+}
+
+/// Whoever still runs the unit in a connection that we have lost holds its identity: it is waited for, and then taken, so that it
+/// cannot be prepared behind our back.
+ApplyReport PostgresFollowerSession::forsake(CommitSequence sequence) {
+  const auto result = connection_->run("BEGIN; SET LOCAL lock_timeout = '1s'; INSERT INTO crossfade.applied (stream, sequence) VALUES ('" + stream_ +
+                                       "', " + std::to_string(sequence) + ") ON CONFLICT DO NOTHING; COMMIT");
+  if (result == nullptr) return {Verdict::unreachable, connection_->loss(), {}, {}};
+  if (is_fine(result.get())) return {};
+  Report report = roll_back(judge({}, complaint_of(result.get(), *connection_)));
+  if (report.verdict == Verdict::refused) report.verdict = Verdict::again;
+  return report;
+}
+
 void PostgresFollowerSession::prune(CommitSequence below) {
   const std::string bound = std::to_string(below);
   static_cast<void>(connection_->run("DELETE FROM crossfade.applied WHERE stream = $1 AND sequence < $2", {stream_.c_str(), bound.c_str()}));
@@ -287,20 +339,37 @@ protocol::Result<PostgresConnection::ResultPointer> PostgresFollowerDoor::inquir
   return refusal;
 }
 
+/// The connection that is kept for questions, there.
+Status PostgresFollowerDoor::reach(routing::Side side, const std::string& database, std::stop_token stop) {
+  if (inquiry_ != nullptr && inquiry_side_ == side && inquiry_database_ == database) return {};
+  inquiry_.reset();
+  auto connection = PostgresConnection::connect(targets_[side], database, std::move(stop));
+  if (!connection) return connection.error();
+  inquiry_ = *std::move(connection);
+  inquiry_side_ = side;
+  inquiry_database_ = database;
+  return {};
+}
+
+/// Source: PostgreSQL 15 manual, COMMIT PREPARED: in the database of the transaction, by its user or a superuser.
+protocol::Result<bool> PostgresFollowerDoor::end_prepared(routing::Side side, const std::string& database, const std::string& name,
+                                                          protocol::PhaseDecision decision, std::stop_token stop) {
+  const std::lock_guard lock(inquiry_mutex_);
+  if (const Status reached = reach(side, database, std::move(stop)); !reached) return reached.error();
+  const std::string verb = decision == protocol::PhaseDecision::commit ? "COMMIT" : "ROLLBACK";
+  const auto ended = inquire(verb + " PREPARED '" + name + "'", {});
+  if (ended) return true;
+  if (ended.error().subject == undefined_object) return false;
+  return ended.error();
+}
+
 /// A number that a server had given out when it crashed is given out again if nothing of it had reached its disk. So once it has
 /// been down since, "committed" may be said of another transaction: only rows that this one has left prove it.
 /// Source: PostgreSQL 15, 9.26.9 "Transaction ID and Snapshot Information Functions", pg_xact_status; 9.26.1, pg_postmaster_start_time.
 protocol::Result<mirror::TransactionFate> PostgresFollowerDoor::fate_of(routing::Side side, const protocol::MirrorUnit& unit,
                                                                         std::chrono::milliseconds age, std::stop_token stop) {
   const std::lock_guard lock(inquiry_mutex_);
-  if (inquiry_ == nullptr || inquiry_side_ != side || inquiry_database_ != unit.database) {
-    inquiry_.reset();
-    auto connection = PostgresConnection::connect(targets_[side], unit.database, std::move(stop));
-    if (!connection) return connection.error();
-    inquiry_ = *std::move(connection);
-    inquiry_side_ = side;
-    inquiry_database_ = unit.database;
-  }
+  if (const Status reached = reach(side, unit.database, std::move(stop)); !reached) return reached.error();
   constexpr std::chrono::milliseconds slack{1'000};  // of the two clocks, while both run
   const std::string limit = std::to_string((age + slack).count());
   const auto told = inquire("SELECT pg_catalog.pg_xact_status($1::pg_catalog.xid8), "

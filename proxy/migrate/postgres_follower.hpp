@@ -25,8 +25,11 @@ class PostgresFollowerDoor final : public mirror::FollowerDoor {
                                                                                 std::stop_token stop) override;
   [[nodiscard]] protocol::Result<mirror::TransactionFate> fate_of(routing::Side side, const protocol::MirrorUnit& unit, std::chrono::milliseconds age,
                                                                   std::stop_token stop) override;
+  [[nodiscard]] protocol::Result<bool> end_prepared(routing::Side side, const std::string& database, const std::string& name,
+                                                    protocol::PhaseDecision decision, std::stop_token stop) override;
 
  private:
+  [[nodiscard]] protocol::Status reach(routing::Side side, const std::string& database, std::stop_token stop);
   [[nodiscard]] DatabaseTarget target_of(routing::Side side) const;
   [[nodiscard]] protocol::Result<PostgresConnection::ResultPointer> inquire(const std::string& text, const std::vector<const char*>& parameters);
   [[nodiscard]] protocol::Result<mirror::TransactionFate> look_for_rows(const protocol::MirrorUnit& unit);
@@ -47,6 +50,10 @@ class PostgresFollowerSession final : public mirror::FollowerSession {
   /// Sets what the session needs, and makes the table of identities. Errors: backend_refused, backend_lost.
   [[nodiscard]] protocol::Status prepare();
   [[nodiscard]] mirror::ApplyReport apply(const std::vector<mirror::UnitToApply>& units) override;
+  [[nodiscard]] mirror::ApplyReport prepare_phase(const mirror::UnitToApply& unit, const std::string& name,
+                                                  std::chrono::milliseconds patience) override;
+  [[nodiscard]] mirror::ApplyReport end_phase(mirror::CommitSequence sequence, const std::string& name,
+                                              protocol::PhaseDecision decision) override;
   void prune(mirror::CommitSequence below) override;
 
  private:
@@ -58,7 +65,14 @@ class PostgresFollowerSession final : public mirror::FollowerSession {
     enum class Purpose : std::uint8_t { frame, identity, unit, preparation } purpose = Purpose::frame;
   };
 
-  [[nodiscard]] std::vector<Sent> plan(const std::vector<mirror::UnitToApply>& units);
+  /// How a transaction of the follower ends, and what it is given before it begins in earnest.
+  struct Frame {
+    std::vector<std::string> settings = {};
+    std::string end = "COMMIT";
+  };
+  [[nodiscard]] Report apply_in(const Frame& frame, const std::vector<mirror::UnitToApply>& units);
+  [[nodiscard]] Report forsake(mirror::CommitSequence sequence);
+  [[nodiscard]] std::vector<Sent> plan(const Frame& frame, const std::vector<mirror::UnitToApply>& units);
   [[nodiscard]] Report run_in_pipeline(const std::vector<Sent>& plan);
   [[nodiscard]] Report run_one_by_one(const std::vector<Sent>& plan);
   [[nodiscard]] Report run_without_transaction(const mirror::UnitToApply& unit);

@@ -21,6 +21,8 @@ class Breaker {
     next_try_ = now + pause_;  // the others wait for this one
     return now;
   }
+  /// When somebody may, if nobody is asked.
+  [[nodiscard]] Clock::time_point next_try() const { return next_try_; }
   void succeed() { pause_ = std::chrono::milliseconds(0); }
   void fail(Clock::time_point now) {
     pause_ = std::clamp(pause_ * 2, pause_first, pause_max);

@@ -74,6 +74,7 @@ struct MirrorStatus {
   std::uint64_t units_applied_total = 0;
   std::uint64_t units_set_aside_total = 0;
   std::uint64_t units_dropped_total = 0;  ///< rolled back on the authority
+  std::uint64_t units_refused_total = 0;  ///< ack: atomic, and the follower did not prepare them
   std::uint64_t retries_total = 0;
   std::uint64_t late_acknowledgements_total = 0;
   std::uint64_t reads_waited_total = 0;   ///< for the follower to have what their session had written

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "protocol/capture.hpp"
 #include "protocol/mirror_unit.hpp"
 
 #include <cstdint>
@@ -38,6 +39,7 @@ struct Unmirrored {
 /// The mirror of a pair as its sessions know it. All calls from any thread; none blocks on a disk or a network.
 ///
 ///     the reply to a write came → tick() → … → COMMIT is wanted → record(unit) → admitted → COMMIT is sent → settle()
+///     `ack: atomic`: … → admitted → it is prepared under phase_name() → settle_prepared() → decided → carried out → settle()
 class Desk {
  public:
   virtual ~Desk() = default;
@@ -51,6 +53,12 @@ class Desk {
   /// As settle(committed), and `when_applied` is called once, on any thread, when the follower has it or the time for
   /// that is over (`ack: both`). Argument: whether the follower has it.
   virtual void settle_and_await(CommitSequence sequence, std::function<void(bool)> when_applied) = 0;
+  /// Under which a transaction of `ack: atomic` is prepared on the authority: letters, digits, `_` and `-`.
+  [[nodiscard]] virtual std::string phase_name(CommitSequence sequence) const = 0;
+  using WhenDecided = std::function<void(protocol::PhaseDecision, std::string cause)>;
+  /// The authority has prepared the unit's transaction. `when_decided` is called once, on any thread, perhaps before the return: after
+  /// `commit` the decision is durable. settle() must follow. Not called any more after settle(in_doubt).
+  virtual void settle_prepared(CommitSequence sequence, WhenDecided when_decided) = 0;
   /// All units up to this one are settled, and those that were committed are on the follower. One atomic load.
   [[nodiscard]] virtual CommitSequence applied_through() const = 0;
   /// `when_due` is called once, on any thread, when applied_through() has come to `position`, or when waiting for that is of no

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "protocol/base/result.hpp"
+#include "protocol/capture.hpp"
 #include "protocol/mirror_unit.hpp"
 #include "proxy/mirror/desk.hpp"
 #include "routing/side.hpp"
@@ -49,6 +50,12 @@ class FollowerSession {
   virtual ~FollowerSession() = default;
   /// All of them or none, in their order; each with its identity in the same transaction.
   [[nodiscard]] virtual ApplyReport apply(const std::vector<UnitToApply>& units) = 0;
+  /// Prepared under `name` instead of committed. Afterwards no lock and no statement has waited longer than `patience`. `known`: it was
+  /// prepared before.
+  [[nodiscard]] virtual ApplyReport prepare_phase(const UnitToApply& unit, const std::string& name, std::chrono::milliseconds patience) = 0;
+  /// What was prepared under `name` is ended. `applied`: it is, or was before; after roll_back nothing that is still on its way there
+  /// can be prepared any more. `refused`, of commit: it is neither prepared nor there.
+  [[nodiscard]] virtual ApplyReport end_phase(CommitSequence sequence, const std::string& name, protocol::PhaseDecision decision) = 0;
   /// Identities below are not asked for any more.
   virtual void prune(CommitSequence below) = 0;
 };
@@ -72,6 +79,9 @@ class FollowerDoor {
   /// `age` is the time since just before its COMMIT could be sent: a server that has run for longer than that has not been down since.
   [[nodiscard]] virtual protocol::Result<TransactionFate> fate_of(routing::Side side, const protocol::MirrorUnit& unit,
                                                                   std::chrono::milliseconds age, std::stop_token stop) = 0;
+  /// What a session prepared under `name` on the authority is ended. False: nothing is prepared under it.
+  [[nodiscard]] virtual protocol::Result<bool> end_prepared(routing::Side side, const std::string& database, const std::string& name,
+                                                            protocol::PhaseDecision decision, std::stop_token stop) = 0;
 };
 
 }  // namespace proxy::mirror

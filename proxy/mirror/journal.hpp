@@ -46,6 +46,7 @@ class Journal {
     std::chrono::milliseconds recorded_at{0};
     std::uint64_t last_write_done = 0;
     bool is_barrier = false;
+    bool is_two_phase = false;
     std::string database;
     std::string transaction_id;
     std::optional<Fate> fate;

@@ -26,6 +26,7 @@ namespace {
 constexpr std::string_view magic("CROSSFJ\0", 8);
 constexpr std::uint8_t kind_intent = 1;
 constexpr std::uint8_t kind_fate = 2;
+constexpr std::uint8_t kind_intent_two_phase = 3;
 constexpr std::uint32_t null_length = std::numeric_limits<std::uint32_t>::max();
 constexpr std::size_t sequence_offset = record_prefix_bytes + 1;
 constexpr std::size_t time_offset = sequence_offset + 8;
@@ -259,7 +260,7 @@ Result<Bytes> encode_intent(const protocol::MirrorUnit& unit) {
   record.reserve(size_of(unit) + record_prefix_bytes);
   record.resize(record_prefix_bytes);
   ByteWriter writer(record);
-  writer.write_u8(kind_intent);
+  writer.write_u8(unit.is_two_phase ? kind_intent_two_phase : kind_intent);
   write_u64(writer, 0);
   write_u64(writer, 0);
   write_unit(writer, unit);
@@ -305,11 +306,12 @@ Result<Record> decode_record(ByteView record) {
     if (!reader.is_complete() || fate < 1 || fate > 3) return malformed("a fate that is none");
     return Record(FateRecord{sequence, static_cast<Fate>(fate)});
   }
-  if (kind != kind_intent) return malformed("a record of an unknown kind");
+  if (kind != kind_intent && kind != kind_intent_two_phase) return malformed("a record of an unknown kind");
   IntentRecord intent;
   intent.sequence = sequence;
   intent.recorded_at = std::chrono::milliseconds(static_cast<std::int64_t>(read_u64(reader)));
   intent.unit = read_unit(reader);
+  intent.unit.is_two_phase = kind == kind_intent_two_phase;
   if (!reader.is_complete()) return malformed("a unit that is not whole");
   return Record(std::move(intent));
 }

@@ -20,7 +20,8 @@ namespace proxy::mirror {
 ///     segment:  header, record, record, …
 ///     header:   "CROSSFJ" and a zero, version 4, authority 1, reserved 3, stream 16, first sequence 8, CRC32C 4
 ///     record:   length of the body 4, CRC32C of length and body 4 (going on from the header's), body
-///     body:     kind 1, sequence 8, then of an intent: recorded at (ms since 1970) 8, the unit; of a fate: one byte
+///     body:     kind 1, sequence 8, then of an intent: recorded at (ms since 1970) 8, the unit; of a fate: one byte. Kinds: an intent, a
+///               fate, an intent that is committed in two phases
 ///
 /// What follows the first record that is not whole is the tail of a write that a crash cut off.
 

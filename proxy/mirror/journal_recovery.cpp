@@ -136,6 +136,7 @@ void Journal::note_recovered(const Segment& segment, const Record& record, std::
   unit.is_barrier = std::ranges::any_of(intent.unit.items, [](const protocol::UnitItem& item) {
     return item.statement && item.statement->is_barrier;
   });
+  unit.is_two_phase = intent.unit.is_two_phase;
   unit.database = intent.unit.database;
   unit.transaction_id = intent.unit.transaction_id;
   const std::lock_guard lock(mutex_);

@@ -23,6 +23,7 @@ std::chrono::milliseconds now_since_1970() {
 }  // namespace
 
 CommitSequence Mirror::record(MirrorUnit unit, WhenAdmitted when_admitted) {
+  unit.is_two_phase = options_.capture.ack == Acknowledgement::atomic;
   auto encoded = encode_intent(unit);
   if (!encoded) {
     // Too large for the journal: the mirror would have a hole, so the client may not commit it.
@@ -40,7 +41,8 @@ CommitSequence Mirror::record(MirrorUnit unit, WhenAdmitted when_admitted) {
     if (has_room || (is_recording && may_wait)) {
       Blocked taken{tick(), now_since_1970(), *std::move(encoded), std::move(when_admitted), std::chrono::steady_clock::now() + blocked_time_max};
       const CommitSequence sequence = taken.sequence;
-      sequencer_.add({sequence, unit.last_write_done, bytes, taken.recorded_at, is_barrier});
+      sequencer_.add({sequence, unit.last_write_done, bytes, taken.recorded_at, is_barrier, unit.is_two_phase});
+      if (unit.is_two_phase) phases_.try_emplace(sequence);
       ++counts_.units_recorded_total;
       if (has_room) {
         append(std::move(taken));
@@ -112,6 +114,7 @@ void Mirror::on_written(CommitSequence sequence, Journal::Verdict verdict, proto
     const std::lock_guard lock(mutex_);
     broken_since_ = std::min(broken_since_, sequence);
     note_missing(sequence);
+    phases_.erase(sequence);
     sequencer_.settle(sequence, Sequencer::Settlement::dropped);
     update_applied();
     if (breakage_ == Breakage::unmarked) {
@@ -134,6 +137,7 @@ void Mirror::break_off(const std::string& cause) {
 }
 
 void Mirror::settle(CommitSequence sequence, UnitOutcome outcome) {
+  if (settle_phase(sequence, outcome)) return;
   switch (outcome) {
     case UnitOutcome::committed: settle_as(sequence, Sequencer::Settlement::committed); return;
     case UnitOutcome::rolled_back: settle_as(sequence, Sequencer::Settlement::dropped); return;
@@ -168,7 +172,7 @@ void Mirror::settle_and_await(CommitSequence sequence, std::function<void(bool)>
       ++counts_.late_acknowledgements_total;
     }
   }
-  settle_as(sequence, Sequencer::Settlement::committed);
+  if (!settle_phase(sequence, UnitOutcome::committed)) settle_as(sequence, Sequencer::Settlement::committed);
   if (when_applied) when_applied(false);
 }
 

@@ -51,6 +51,8 @@ class Mirror final : public Desk, public MirrorControl {
   [[nodiscard]] CommitSequence record(protocol::MirrorUnit unit, std::function<void(Admittance)> when_admitted) override;
   void settle(CommitSequence sequence, UnitOutcome outcome) override;
   void settle_and_await(CommitSequence sequence, std::function<void(bool)> when_applied) override;
+  [[nodiscard]] std::string phase_name(CommitSequence sequence) const override;
+  void settle_prepared(CommitSequence sequence, WhenDecided when_decided) override;
   [[nodiscard]] CommitSequence applied_through() const override { return applied_through_.load(std::memory_order_acquire); }
   [[nodiscard]] std::uint64_t await_applied(CommitSequence position, std::function<void()> when_due) override;
   void stop_waiting(std::uint64_t ticket) override;
@@ -81,6 +83,27 @@ class Mirror final : public Desk, public MirrorControl {
     protocol::Bytes record;
     WhenAdmitted when_admitted;
     std::chrono::steady_clock::time_point deadline;
+  };
+  /// A unit of `ack: atomic`, from its record until both sides have ended its transaction.
+  struct Phase {
+    enum class Stage : std::uint8_t {
+      recorded,
+      prepared,  ///< on the authority: an applier may take it
+      decided,
+    };
+    Stage stage = Stage::recorded;
+    protocol::PhaseDecision decision = protocol::PhaseDecision::roll_back;
+    WhenDecided when_decided;
+    std::chrono::steady_clock::time_point deadline;  ///< for being prepared
+    bool is_orphaned = false;  ///< its session is gone: we tell the authority
+    bool is_authority_done = false;
+    bool is_follower_done = false;
+    bool is_missing = false;   ///< one side has not what was decided; its entry is in the ledger
+  };
+  enum class Preparation : std::uint8_t {
+    done,
+    none,       ///< the follower has nothing of it
+    uncertain,  ///< it may have it, or get it yet
   };
   /// Of one applier, by database; all to the follower of that direction.
   struct Sessions {
@@ -115,6 +138,8 @@ class Mirror final : public Desk, public MirrorControl {
   void apply_batch(const std::vector<Sequencer::Unit>& batch, Sessions& sessions, const std::stop_token& stop);
   void apply_group(std::vector<UnitToApply> units, Sessions& sessions, const std::stop_token& stop);
   [[nodiscard]] FollowerSession* session_for(const std::string& database, Sessions& sessions, const std::stop_token& stop);
+  [[nodiscard]] FollowerSession* session_now(const std::string& database, Sessions& sessions, const std::stop_token& stop);
+  void lose_session(const std::string& database, Sessions& sessions, const std::string& cause);
   [[nodiscard]] bool depends_on_missing(const protocol::MirrorUnit& unit) const;
   void finish(const std::vector<UnitToApply>& units);
   void finish_known(std::vector<UnitToApply>& units, const std::vector<CommitSequence>& known);
@@ -124,6 +149,22 @@ class Mirror final : public Desk, public MirrorControl {
   void prune(const std::string& database, FollowerSession& session);
   /// False: asked to stop, or to leave what is not applied.
   bool pause_until(std::chrono::steady_clock::time_point time, const std::stop_token& stop);
+
+  // mirror_phases.cpp
+  [[nodiscard]] bool settle_phase(CommitSequence sequence, UnitOutcome outcome);
+  void decide_phase(CommitSequence sequence, protocol::PhaseDecision decision, const std::string& cause, bool is_follower_done);
+  void finish_phase(CommitSequence sequence, std::unique_lock<std::mutex> lock);
+  void note_follower_done(CommitSequence sequence);
+  void apply_phased(const UnitToApply& unit, Sessions& sessions, const std::stop_token& stop);
+  [[nodiscard]] Preparation prepare_phase(const UnitToApply& unit, Sessions& sessions, std::chrono::steady_clock::time_point deadline,
+                                          const std::stop_token& stop, std::string& cause);
+  void end_phase(const UnitToApply& unit, protocol::PhaseDecision decision, Sessions& sessions, const std::stop_token& stop);
+  [[nodiscard]] bool is_follower_lost() const;
+  [[nodiscard]] std::chrono::steady_clock::time_point breaker_pause() const;
+  void expire_phases();
+  [[nodiscard]] bool end_on_authority(CommitSequence sequence, const protocol::MirrorUnit& unit, routing::Side authority,
+                                      std::chrono::milliseconds age, const std::stop_token& stop);
+  void take_up_phase(CommitSequence sequence, std::optional<Fate> fate);
 
   // mirror_watch.cpp
   void run_watch(const std::stop_token& stop);
@@ -157,6 +198,7 @@ class Mirror final : public Desk, public MirrorControl {
   WaitingReads waiting_reads_;
   Breaker breaker_;
   std::deque<CommitSequence> doubts_;
+  std::map<CommitSequence, Phase> phases_;
   Breakage breakage_ = Breakage::none;
   bool is_open_ = false;  ///< until then, and after close(), nothing is recorded
   bool is_leaving_ = false;  ///< nothing is taken to be applied

@@ -66,6 +66,10 @@ void Mirror::apply_batch(const std::vector<Sequencer::Unit>& batch, Sessions& se
       set_aside(lost, LedgerKind::unit_failed, unit.error().detail);
       continue;
     }
+    if (unit->is_two_phase) {
+      apply_phased({taken.sequence, *std::move(unit)}, sessions, stop);
+      continue;
+    }
     auto group = std::ranges::find(groups, unit->database, [](const auto& each) { return each.first; });
     if (group == groups.end()) group = groups.insert(groups.end(), {unit->database, {}});
     group->second.push_back({taken.sequence, *std::move(unit)});
@@ -108,12 +112,8 @@ void Mirror::apply_group(std::vector<UnitToApply> units, Sessions& sessions, con
       continue;
     }
     if (report.verdict == Verdict::unreachable) {
-      sessions.open.erase(database);
+      lose_session(database, sessions, report.cause);
       if (stop.stop_requested()) return give_back(units);
-      const std::lock_guard lock(mutex_);
-      breaker_.fail(Clock::now());
-      unreachable_cause_ = report.cause;
-      wake_reads(all_positions);
       continue;
     }
     const bool is_last_try = retries >= (units.size() > 1 ? 1 : retries_max);
@@ -138,42 +138,59 @@ void Mirror::apply_group(std::vector<UnitToApply> units, Sessions& sessions, con
   }
 }
 
+void Mirror::lose_session(const std::string& database, Sessions& sessions, const std::string& cause) {
+  sessions.open.erase(database);
+  const std::lock_guard lock(mutex_);
+  breaker_.fail(Clock::now());
+  unreachable_cause_ = cause;
+  wake_reads(all_positions);
+}
+
 /// Null: asked to stop, or the follower is another one by now.
 FollowerSession* Mirror::session_for(const std::string& database, Sessions& sessions, const std::stop_token& stop) {
-  const auto found = sessions.open.find(database);
-  if (found != sessions.open.end()) return found->second.get();
   while (!stop.stop_requested()) {
-    Clock::time_point may_try;
-    routing::Side follower{};
-    std::string stream;
+    if (FollowerSession* const session = session_now(database, sessions, stop)) return session;
+    Clock::time_point next_try;
     {
       const std::lock_guard lock(mutex_);
       if (is_leaving_ || sessions.direction != direction_number_) return nullptr;
-      may_try = breaker_.may_try_at(Clock::now());
-      follower = routing::other(authority_);
-      stream = stream_text_;
+      next_try = breaker_.next_try();
     }
-    if (may_try > Clock::now()) {
-      if (!pause_until(may_try, stop)) return nullptr;
-      continue;
-    }
-    auto opened = door_.open(follower, database, stream, stop);
-    const std::lock_guard lock(mutex_);
-    if (opened) {
-      if (breaker_.is_open() && log_ != nullptr) {
-        log_->write(telemetry::LogLevel::info, "the mirror reaches its follower again", {{"pair", std::string_view(name_)}});
-      }
-      breaker_.succeed();
-      return (sessions.open[database] = *std::move(opened)).get();
-    }
-    if (!breaker_.is_open() && log_ != nullptr && !stop.stop_requested()) {
-      log_->write(telemetry::LogLevel::warning, "the mirror does not reach its follower: units wait in the journal",
-                  {{"pair", std::string_view(name_)}, {"cause", std::string_view(opened.error().detail)}});
-    }
-    breaker_.fail(Clock::now());
-    unreachable_cause_ = opened.error().detail;
-    wake_reads(all_positions);
+    if (!pause_until(next_try, stop)) return nullptr;
   }
+  return nullptr;
+}
+
+/// Null: it cannot be reached now.
+FollowerSession* Mirror::session_now(const std::string& database, Sessions& sessions, const std::stop_token& stop) {
+  const auto found = sessions.open.find(database);
+  if (found != sessions.open.end()) return found->second.get();
+  routing::Side follower{};
+  std::string stream;
+  {
+    const std::lock_guard lock(mutex_);
+    const Clock::time_point now = Clock::now();
+    const bool may_try = !is_leaving_ && sessions.direction == direction_number_ && breaker_.may_try_at(now) <= now;
+    if (!may_try) return nullptr;
+    follower = routing::other(authority_);
+    stream = stream_text_;
+  }
+  auto opened = door_.open(follower, database, stream, stop);
+  const std::lock_guard lock(mutex_);
+  if (opened) {
+    if (breaker_.is_open() && log_ != nullptr) {
+      log_->write(telemetry::LogLevel::info, "the mirror reaches its follower again", {{"pair", std::string_view(name_)}});
+    }
+    breaker_.succeed();
+    return (sessions.open[database] = *std::move(opened)).get();
+  }
+  if (!breaker_.is_open() && log_ != nullptr && !stop.stop_requested()) {
+    log_->write(telemetry::LogLevel::warning, "the mirror does not reach its follower: units wait in the journal",
+                {{"pair", std::string_view(name_)}, {"cause", std::string_view(opened.error().detail)}});
+  }
+  breaker_.fail(Clock::now());
+  unreachable_cause_ = opened.error().detail;
+  wake_reads(all_positions);
   return nullptr;
 }
 

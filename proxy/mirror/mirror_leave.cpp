@@ -53,6 +53,15 @@ Status Mirror::leave(const std::vector<Sequencer::Remaining>& left, routing::Sid
     journal_->append_fate({each.sequence, Fate::set_aside});
   }
   if (Status written = ledger_.flush(Ledger::Extent::all); !written) return written;
+  std::vector<WhenDecided> undecided;
+  {
+    const std::lock_guard lock(mutex_);
+    for (auto& [sequence, phase] : phases_) {
+      if (phase.when_decided) undecided.push_back(std::move(phase.when_decided));
+    }
+    phases_.clear();
+  }
+  for (const WhenDecided& when_decided : undecided) when_decided(protocol::PhaseDecision::roll_back, "the authority is moved at once");
   const std::lock_guard lock(mutex_);
   for (const Sequencer::Remaining& each : left) sequencer_.drop(each.sequence);
   counts_.units_set_aside_total += left.size();

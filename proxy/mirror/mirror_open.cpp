@@ -113,7 +113,11 @@ Status Mirror::take_up(const Journal::Recovery& recovery, const StateFile::State
   const std::lock_guard lock(mutex_);
   counter_ = recovery.highest;
   for (const Journal::Recovered& unit : recovery.units) {
-    sequencer_.add({unit.sequence, unit.last_write_done, unit.bytes, unit.recorded_at, unit.is_barrier});
+    sequencer_.add({unit.sequence, unit.last_write_done, unit.bytes, unit.recorded_at, unit.is_barrier, unit.is_two_phase});
+    if (unit.is_two_phase && (!unit.fate || *unit.fate == Fate::committed)) {
+      take_up_phase(unit.sequence, unit.fate);
+      continue;
+    }
     if (!unit.fate) {
       doubts_.push_back(unit.sequence);
       continue;

@@ -37,6 +37,7 @@ void Mirror::run_watch(const std::stop_token& stop) {
     }
     is_disk_ill = !mark_breakage();
     tell_late();
+    expire_phases();
     const bool is_due = Clock::now() >= ledger_due;
     if (is_due) ledger_due = Clock::now() + ledger_interval;
     if (const protocol::Status written = ledger_.flush(is_due ? Ledger::Extent::all : Ledger::Extent::pending); !written) {
@@ -133,6 +134,7 @@ void Mirror::admit_blocked() {
       if (has_room) {
         append(std::move(first));
       } else {
+        phases_.erase(first.sequence);
         sequencer_.settle(first.sequence, Sequencer::Settlement::dropped);
         refused.push_back(std::move(first.when_admitted));
       }
@@ -166,7 +168,15 @@ void Mirror::run_inquiry(const std::stop_token& stop) {
     protocol::Result<TransactionFate> fate = TransactionFate::unknown;
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(now) - intent->recorded_at;
-    if (!intent->unit.transaction_id.empty()) fate = door_.fate_of(authority, intent->unit, age, stop);
+    if (intent->unit.is_two_phase) {
+      if (end_on_authority(sequence, intent->unit, authority, age, stop)) {
+        pause = inquiry_pause_first;
+        continue;
+      }
+      fate = TransactionFate::in_progress;
+    } else if (!intent->unit.transaction_id.empty()) {
+      fate = door_.fate_of(authority, intent->unit, age, stop);
+    }
     if (fate && *fate != TransactionFate::in_progress) {
       pause = inquiry_pause_first;
       resolve(sequence, *fate, intent->unit);

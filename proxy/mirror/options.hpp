@@ -13,6 +13,7 @@ namespace proxy::mirror {
 enum class Acknowledgement : std::uint8_t {
   authority,  ///< the authority committed, and the unit is safe in the journal
   both,       ///< and the follower applied the unit, or ack_timeout passed
+  atomic,     ///< both sides have prepared it within ack_timeout, and then committed it; or neither has it
 };
 
 /// What sessions obey.

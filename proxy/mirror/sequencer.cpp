@@ -45,7 +45,8 @@ std::vector<Sequencer::Unit> Sequencer::take(std::size_t count_max, std::uint64_
       break;
     }
     const bool is_free = !first_other || *first_other > entry.unit.last_write_done;
-    if (entry.state == State::ready && is_free) {
+    const bool has_company = !taken.empty() && (entry.unit.is_alone || taken.back().is_alone);
+    if (entry.state == State::ready && is_free && !has_company) {
       bytes += entry.unit.bytes;
       entry.state = State::running;
       taken.push_back(entry.unit);
@@ -59,6 +60,13 @@ std::vector<Sequencer::Unit> Sequencer::take(std::size_t count_max, std::uint64_
 void Sequencer::finish(CommitSequence sequence) {
   const std::size_t position = position_of(sequence);
   if (position < entries_.size() && entries_[position].state != State::finished) close(entries_[position]);
+}
+
+bool Sequencer::take_out(CommitSequence sequence) {
+  const std::size_t position = position_of(sequence);
+  if (position == entries_.size() || entries_[position].state != State::ready) return false;
+  entries_[position].state = State::running;
+  return true;
 }
 
 void Sequencer::give_back(CommitSequence sequence) {

@@ -27,6 +27,7 @@ class Sequencer {
     std::uint64_t bytes = 0;
     std::chrono::milliseconds recorded_at{0};  ///< since 1970
     bool is_barrier = false;
+    bool is_alone = false;  ///< in a transaction of its own, beside others
   };
   enum class Settlement : std::uint8_t { committed, dropped };
 
@@ -41,6 +42,8 @@ class Sequencer {
   [[nodiscard]] std::vector<Unit> take(std::size_t count_max, std::uint64_t bytes_max);
   /// Taken, and applied or set aside.
   void finish(CommitSequence sequence);
+  /// Takes one that is ready, whatever is before it. False: it is not.
+  [[nodiscard]] bool take_out(CommitSequence sequence);
   /// Taken, and not applied: it is ready again.
   void give_back(CommitSequence sequence);
 

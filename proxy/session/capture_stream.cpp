@@ -125,6 +125,7 @@ void CaptureStream::carry() {
                                                     std::move(write.reason)});
   }
   if (std::optional<protocol::MirrorUnit> unit = capture_->take_unit()) record(std::move(*unit));
+  if (capture_->take_prepared()) note_prepared();
   if (const std::optional<Capture::End> end = capture_->take_end()) note_end(*end);
   send_replies();
   // Requests of the capture's own wait for whoever reads; nobody would say so again.
@@ -154,9 +155,25 @@ void CaptureStream::record(protocol::MirrorUnit unit) {
 
 void CaptureStream::note_admittance(Admittance admittance) {
   is_recorded_ = admittance == Admittance::recorded;
+  const std::string phase_name = is_recorded_ && terms_.capture.is_two_phase ? terms_.desk->phase_name(link_->sequence) : std::string();
   if (!is_recorded_) link_.reset();
-  capture_->admit(admittance == Admittance::refused ? Capture::Admission::refused : Capture::Admission::granted);
+  const bool is_refused = admittance == Admittance::refused || (admittance == Admittance::unmirrored && terms_.capture.is_two_phase);
+  capture_->admit(is_refused ? Capture::Admission::refused : Capture::Admission::granted, phase_name);
   carry();
+}
+
+/// The authority has prepared the transaction; what becomes of it the mirror says, when the follower has, or has not.
+void CaptureStream::note_prepared() {
+  runtime::Loop& loop = loop_;
+  terms_.desk->settle_prepared(link_->sequence, [&loop, self = std::weak_ptr<CaptureStream*>(self_)](
+                                                    protocol::PhaseDecision decision, std::string cause) {
+    loop.post([self, decision, cause = std::move(cause)] {
+      const std::shared_ptr<CaptureStream*> stream = self.lock();
+      if (stream == nullptr || *stream == nullptr) return;  // whoever ended it has told the mirror
+      (*stream)->capture_->decide(decision, cause);
+      (*stream)->carry();
+    });
+  });
 }
 
 void CaptureStream::note_end(Capture::End end) {
@@ -167,8 +184,10 @@ void CaptureStream::note_end(Capture::End end) {
   }
   const std::shared_ptr<Link> link = std::exchange(link_, nullptr);
   is_recorded_ = false;
-  if (end == Capture::End::rolled_back) {
-    terms_.desk->settle(link->sequence, UnitOutcome::rolled_back);
+  if (end != Capture::End::committed) {
+    const bool is_left = end == Capture::End::left;
+    if (is_left) last_unit_ = link->sequence;
+    terms_.desk->settle(link->sequence, is_left ? UnitOutcome::in_doubt : UnitOutcome::rolled_back);
     return;
   }
   last_unit_ = link->sequence;

@@ -18,7 +18,7 @@ namespace proxy::session {
 struct MirrorTerms {
   mirror::Desk* desk = nullptr;       ///< null: they are not
   protocol::CaptureOptions capture = {};
-  bool awaits_follower = false;       ///< a client hears of its commit when the follower has it (`ack: both`)
+  bool awaits_follower = false;       ///< a client hears of its commit when the follower has it (`ack: both`, `ack: atomic`)
 };
 
 /// A client's stream with a capture in it, as TlsStream is one with encryption: what is read is what the client sent and what
@@ -46,6 +46,8 @@ class CaptureStream final : public net::Stream, private net::StreamListener {
   [[nodiscard]] bool await_follower();
   [[nodiscard]] bool is_awaiting_follower() const { return follower_ticket_ != 0; }
   void stop_awaiting_follower();
+  /// Its commit is between its two phases (`ack: atomic`): the session keeps its connection, and counts as writing.
+  [[nodiscard]] bool is_between_phases() const { return capture_->is_between_phases(); }
   /// It has closed its side. The reader is told later, when what came before is answered.
   [[nodiscard]] bool has_client_left() const { return has_client_left_; }
 
@@ -76,6 +78,7 @@ class CaptureStream final : public net::Stream, private net::StreamListener {
   void carry();
   void record(protocol::MirrorUnit unit);
   void note_admittance(mirror::Admittance admittance);
+  void note_prepared();
   void note_end(protocol::Capture::End end);
   void note_applied();
   void send_replies();

@@ -179,6 +179,8 @@ class Session final : public net::StreamListener,
   void end_hold();
   [[nodiscard]] bool is_released();
   void limit_held_bytes();
+  /// `ack: atomic`: the transaction is prepared, and in no connection of the session's; yet it must stay what it is.
+  [[nodiscard]] bool is_between_phases() const { return capture_ != nullptr && capture_->is_between_phases(); }
   [[nodiscard]] static protocol::Error held_too_long();
   void note_boundary();
 

@@ -52,7 +52,7 @@ void Session::ask(backend::Connection& link) {
 
 /// After everything that could be done was done: what nothing of the session is left on may serve others.
 void Session::give_back_idle() {
-  if (half_->pin() != protocol::PinReason::none) return;
+  if (half_->pin() != protocol::PinReason::none || is_between_phases()) return;
   for (const Side side : routing::both_sides) {
     backend::Connection* link = links_[side].get();
     if (link == nullptr || link->phase() != backend::Connection::Phase::ready) continue;

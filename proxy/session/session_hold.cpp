@@ -49,7 +49,7 @@ void HoldDesk::note_boundary(Session& session, routing::HoldClass hold_class) {
 /// connection is being made: the hold is drained when both are over.
 bool Session::is_held(const protocol::NextRequest& request) {
   const routing::Hold* hold = environment_.holds.in_force();
-  if (hold == nullptr || request.transaction == TransactionState::open || is_preparing()) return false;
+  if (hold == nullptr || request.transaction == TransactionState::open || is_preparing() || is_between_phases()) return false;
   return routing::holds(*hold, facts_.database, request.facts);
 }
 
@@ -71,7 +71,7 @@ bool Session::is_working() const {
     return link != nullptr && link->phase() == backend::Connection::Phase::ready && !link->half().is_at_boundary();
   };
   // What streams for ever never comes to a boundary: a hold does not wait for it.
-  return !login_.is_replication && (is_preparing() || std::ranges::any_of(links_.values, is_busy));
+  return !login_.is_replication && (is_preparing() || is_between_phases() || std::ranges::any_of(links_.values, is_busy));
 }
 
 bool Session::is_writing() const {
@@ -80,13 +80,13 @@ bool Session::is_writing() const {
     return link != nullptr && link->phase() == backend::Connection::Phase::ready && link->half().is_transaction_open() &&
            !link->half().is_open_for_reads_only();
   };
-  return is_preparing() || in_flight_.has_more_than_reads() || std::ranges::any_of(links_.values, is_open_to_writes);
+  return is_preparing() || is_between_phases() || in_flight_.has_more_than_reads() || std::ranges::any_of(links_.values, is_open_to_writes);
 }
 
 /// The server rolls back what is open when its connection goes. A COMMIT, or a statement that commits by itself, may have arrived.
 void Session::end_writing() {
   if (!is_writing() || is_over_) return;
-  const bool is_commit_possible = in_flight_.has_more_than_reads();
+  const bool is_commit_possible = in_flight_.has_more_than_reads() || is_between_phases();
   for (const Side side : routing::both_sides) drop_link(side);
   fail(protocol::failure(is_commit_possible ? ErrorCode::transaction_unknown : ErrorCode::transaction_ended, Blame::operator_,
                          "ended by the drain of a switchover"));

@@ -99,7 +99,7 @@ class Cluster:
     def start(self):
         settings = {"listen_addresses": "127.0.0.1", "port": self.port, "unix_socket_directories": self.home,
                     "cluster_name": self.name, "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off",
-                    "max_connections": 400, "shared_buffers": "64MB", "max_prepared_transactions": 4,
+                    "max_connections": 400, "shared_buffers": "64MB", "max_prepared_transactions": 100,
                     "wal_level": "logical", "ssl": "on", "ssl_cert_file": self.certificate,
                     "ssl_key_file": self.key, "ssl_ca_file": self.authority, "autovacuum": "off", "log_min_messages": "warning", "timezone": "UTC"}
         words = [f"--{key}={value}" for key, value in settings.items()]

@@ -55,6 +55,9 @@ class SimMirror final : public proxy::mirror::Desk {
   [[nodiscard]] proxy::mirror::CommitSequence record(protocol::MirrorUnit unit, std::function<void(proxy::mirror::Admittance)> when_admitted) override;
   void settle(proxy::mirror::CommitSequence sequence, proxy::mirror::UnitOutcome outcome) override;
   void settle_and_await(proxy::mirror::CommitSequence sequence, std::function<void(bool)> when_applied) override;
+  /// `ack: atomic` is not simulated.
+  [[nodiscard]] std::string phase_name(proxy::mirror::CommitSequence) const override { return {}; }
+  void settle_prepared(proxy::mirror::CommitSequence, WhenDecided when_decided) override { when_decided(protocol::PhaseDecision::roll_back, {}); }
   [[nodiscard]] proxy::mirror::CommitSequence applied_through() const override;
   [[nodiscard]] std::uint64_t await_applied(proxy::mirror::CommitSequence position, std::function<void()> when_due) override;
   void stop_waiting(std::uint64_t ticket) override { static_cast<void>(waiting_.remove(ticket)); }

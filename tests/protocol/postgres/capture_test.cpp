@@ -127,7 +127,7 @@ TEST_CASE("capture: an autocommit write → BEGIN, rows told, and COMMIT only wh
   CHECK(change.rows == std::vector<std::vector<TextValue>>{{"1", "x"}});
 
   CHECK_FALSE(it.capture->is_commit_under_way());
-  it.capture->admit(Capture::Admission::granted);
+  it.capture->admit(Capture::Admission::granted, {});
   CHECK(it.requests() == commit_text);
   CHECK(it.capture->is_commit_under_way());
   CHECK(it.answer(complete("COMMIT") + ready_message('I')).empty());
@@ -157,7 +157,7 @@ TEST_CASE("capture: a write in a transaction of the client's → its COMMIT wait
     }
     CHECK(sent.empty());
     CHECK(unit->items.at(0).rows->kind == RowChange::Kind::remove);
-    it.capture->admit(Capture::Admission::granted);
+    it.capture->admit(Capture::Admission::granted, {});
     CHECK(it.requests() == ending);
     CHECK(it.answer(complete("COMMIT") + ready_message('I')).empty());
     it.capture->acknowledge();
@@ -172,7 +172,7 @@ TEST_CASE("capture: a COMMIT that fails or turns out a rollback → the unit is 
   it.answer(complete("BEGIN") + ready_message('T') + description({"_crossfade_transaction", "_crossfade_row"}) + row({"79", "(1,x)"}) + complete("INSERT 0 1") +
             ready_message('T'));
   REQUIRE(it.capture->take_unit());
-  it.capture->admit(Capture::Admission::granted);
+  it.capture->admit(Capture::Admission::granted, {});
   it.requests();
   CHECK(it.answer(error("ERROR", "23503") + ready_message('I')) == text_of(error("ERROR", "23503") + ready_message('I')));
   CHECK(it.capture->take_end() == Capture::End::rolled_back);
@@ -185,12 +185,101 @@ TEST_CASE("capture: a unit that cannot be recorded → the transaction is rolled
   it.answer(complete("BEGIN") + ready_message('T') + description({"_crossfade_transaction", "_crossfade_row"}) + row({"79", "(1,x)"}) + complete("INSERT 0 1") +
             ready_message('T'));
   REQUIRE(it.capture->take_unit());
-  it.capture->admit(Capture::Admission::refused);
+  it.capture->admit(Capture::Admission::refused, {});
   CHECK(it.requests() == text_of(query_message("ROLLBACK")));
   const std::string told = it.answer(complete("ROLLBACK") + ready_message('I'));
   CHECK(told.find("C53000") != std::string::npos);
   CHECK(told.ends_with(text_of(ready_message('I'))));
   CHECK_FALSE(it.capture->take_end());
+}
+
+namespace {
+
+/// `it` has a unit that is admitted in two phases: PREPARE TRANSACTION has been sent.
+void begin_phases(Captured& it) {
+  it.send(query_message("INSERT INTO t VALUES (1, 'x')"));
+  it.answer(complete("BEGIN") + ready_message('T') + description({"_crossfade_transaction", "_crossfade_row"}) + row({"79", "(1,x)"}) +
+            complete("INSERT 0 1") + ready_message('T'));
+  REQUIRE(it.capture->take_unit());
+  it.capture->admit(Capture::Admission::granted, "name");
+  REQUIRE(it.requests() == text_of(query_message("PREPARE TRANSACTION 'name'")));
+  CHECK(it.capture->is_between_phases());
+}
+
+}  // namespace
+
+TEST_CASE("capture in phases: prepared, decided, carried out → the client sees one write, and only when it is acknowledged") {
+  Captured it;
+  it.know_table();
+  begin_phases(it);
+  CHECK_FALSE(it.capture->take_prepared());
+  CHECK(it.answer(complete("PREPARE TRANSACTION") + ready_message('I')).empty());
+  CHECK(it.capture->take_prepared());
+  CHECK_FALSE(it.capture->take_prepared());
+  CHECK(it.send(query_message("SELECT 2")).empty());
+  CHECK(it.capture->is_commit_under_way());
+  it.capture->decide(PhaseDecision::commit, {});
+  CHECK(it.requests() == text_of(query_message("COMMIT PREPARED 'name'")));
+  CHECK(it.answer(complete("COMMIT PREPARED") + ready_message('I')).empty());
+  CHECK(it.capture->take_end() == Capture::End::committed);
+  CHECK_FALSE(it.capture->is_between_phases());
+  it.capture->acknowledge();
+  CHECK(Captured::taken(it.capture->replies()) == text_of(complete("INSERT 0 1") + ready_message('I')));
+  CHECK(it.requests() == text_of(query_message("SELECT 2")));
+}
+
+TEST_CASE("capture in phases: the other side has not prepared → rolled back, and the client told with 40000 and the cause") {
+  Captured it;
+  it.know_table();
+  begin_phases(it);
+  it.answer(complete("PREPARE TRANSACTION") + ready_message('I'));
+  it.capture->decide(PhaseDecision::roll_back, "it does not fit there");
+  CHECK(it.requests() == text_of(query_message("ROLLBACK PREPARED 'name'")));
+  const std::string told = it.answer(complete("ROLLBACK PREPARED") + ready_message('I'));
+  CHECK(told.find("C40000") != std::string::npos);
+  CHECK(told.find("Dit does not fit there") != std::string::npos);
+  CHECK(told.ends_with(text_of(ready_message('I'))));
+  CHECK(it.capture->take_end() == Capture::End::rolled_back);
+  CHECK_FALSE(it.capture->is_between_phases());
+}
+
+TEST_CASE("capture in phases: the server does not prepare it → its error is the client's, and the unit is rolled back") {
+  Captured it;
+  it.know_table();
+  begin_phases(it);
+  CHECK(it.answer(error("ERROR", "0A000") + ready_message('I')) == text_of(error("ERROR", "0A000") + ready_message('I')));
+  CHECK_FALSE(it.capture->take_prepared());
+  CHECK(it.capture->take_end() == Capture::End::rolled_back);
+}
+
+TEST_CASE("capture in phases: a cancel hits the second phase → it is tried again, thrice; then it is left to others") {
+  Captured it;
+  it.know_table();
+  begin_phases(it);
+  it.answer(complete("PREPARE TRANSACTION") + ready_message('I'));
+  it.capture->decide(PhaseDecision::commit, {});
+  for (int tries = 0; tries < 2; ++tries) {
+    CHECK(it.requests() == text_of(query_message("COMMIT PREPARED 'name'")));
+    CHECK(it.answer(error("ERROR", "57014") + ready_message('I')).empty());
+  }
+  CHECK(it.requests() == text_of(query_message("COMMIT PREPARED 'name'")));
+  const std::string told = it.answer(error("ERROR", "57014") + ready_message('I'));
+  CHECK(told.find("C08007") != std::string::npos);
+  CHECK(it.capture->take_end() == Capture::End::left);
+}
+
+TEST_CASE("capture in phases: a part of the transaction cannot be carried → refused at its COMMIT, nothing recorded") {
+  CaptureOptions options;
+  options.is_two_phase = true;
+  options.unit_bytes_max = 1;
+  Captured it(options);
+  it.know_table();
+  it.send(query_message("INSERT INTO t VALUES (1, 'x')"));
+  it.answer(complete("BEGIN") + ready_message('T') + description({"_crossfade_transaction", "_crossfade_row"}) + row({"79", "(1,x)"}) +
+            complete("INSERT 0 1") + ready_message('T'));
+  CHECK_FALSE(it.capture->take_unit());
+  CHECK(it.requests() == text_of(query_message("ROLLBACK")));
+  CHECK(it.answer(complete("ROLLBACK") + ready_message('I')).find("C0A000") != std::string::npos);
 }
 
 TEST_CASE("capture: a failed autocommit write → its BEGIN is rolled back unseen") {
@@ -222,7 +311,7 @@ TEST_CASE("capture: the connection is lost while COMMIT is under way → 08007, 
   it.answer(complete("BEGIN") + ready_message('T') + description({"_crossfade_transaction", "_crossfade_row"}) + row({"79", "(1,x)"}) + complete("INSERT 0 1") +
             ready_message('T'));
   REQUIRE(it.capture->take_unit());
-  it.capture->admit(Capture::Admission::granted);
+  it.capture->admit(Capture::Admission::granted, {});
   CHECK(it.answer(error("FATAL", "57P01")).find("C08007") != std::string::npos);
   CHECK_FALSE(it.capture->take_end());
 }
@@ -257,7 +346,7 @@ TEST_CASE("capture: by the extended protocol, unnamed → BEGIN before it, no ro
                         row({"80", "(1,x)"}) + complete("UPDATE 1") + ready_message('T');
   CHECK(it.answer(replies) == text_of(message('1', "") + message('2', "") + complete("UPDATE 1")));
   REQUIRE(it.capture->take_unit());
-  it.capture->admit(Capture::Admission::granted);
+  it.capture->admit(Capture::Admission::granted, {});
   CHECK(it.requests() == commit_text);
   it.answer(complete("COMMIT") + ready_message('I'));
   it.capture->acknowledge();
@@ -314,7 +403,7 @@ TEST_CASE("capture: how values are written changes within a transaction → what
   const std::optional<MirrorUnit> unit = it.capture->take_unit();
   REQUIRE(unit);
   CHECK(unit->items.size() == 1);
-  it.capture->admit(Capture::Admission::granted);
+  it.capture->admit(Capture::Admission::granted, {});
   it.requests();
   it.answer(parameter("DateStyle", "ISO, MDY") + complete("COMMIT") + ready_message('I'));
   CHECK(it.capture->take_unmirrored().size() == 1);

@@ -38,6 +38,20 @@ class FakeFollower final : public proxy::mirror::FollowerDoor {
     const std::lock_guard lock(mutex_);
     fates_[transaction_id] = fate;
   }
+  /// A session has prepared a transaction on the authority.
+  void note_prepared_on_authority(const std::string& name) {
+    const std::lock_guard lock(mutex_);
+    on_authority_.insert(name);
+  }
+  /// Decisions that the mirror itself has told the authority, "commit NAME" or "roll back NAME".
+  [[nodiscard]] std::vector<std::string> told_authority() const {
+    const std::lock_guard lock(mutex_);
+    return told_authority_;
+  }
+  [[nodiscard]] std::size_t prepared_count() const {
+    const std::lock_guard lock(mutex_);
+    return prepared_.size();
+  }
   [[nodiscard]] Rows rows(Side side = Side::green) const {
     const std::lock_guard lock(mutex_);
     return rows_[side];
@@ -72,12 +86,28 @@ class FakeFollower final : public proxy::mirror::FollowerDoor {
     return found == fates_.end() ? proxy::mirror::TransactionFate::unknown : found->second;
   }
 
+  [[nodiscard]] protocol::Result<bool> end_prepared(Side, const std::string&, const std::string& name, protocol::PhaseDecision decision,
+                                                    std::stop_token) override {
+    const std::lock_guard lock(mutex_);
+    if (on_authority_.erase(name) == 0) return false;
+    told_authority_.push_back((decision == protocol::PhaseDecision::commit ? "commit " : "roll back ") + name);
+    return true;
+  }
+
  private:
   class Session final : public proxy::mirror::FollowerSession {
    public:
     Session(FakeFollower& follower, Side side) : follower_(follower), side_(side) {}
     [[nodiscard]] proxy::mirror::ApplyReport apply(const std::vector<proxy::mirror::UnitToApply>& units) override {
       return follower_.apply(side_, units);
+    }
+    [[nodiscard]] proxy::mirror::ApplyReport prepare_phase(const proxy::mirror::UnitToApply& unit, const std::string& name,
+                                                           std::chrono::milliseconds) override {
+      return follower_.prepare(unit, name);
+    }
+    [[nodiscard]] proxy::mirror::ApplyReport end_phase(proxy::mirror::CommitSequence sequence, const std::string& name,
+                                                       protocol::PhaseDecision decision) override {
+      return follower_.end(side_, sequence, name, decision);
     }
     void prune(proxy::mirror::CommitSequence) override {}
 
@@ -116,6 +146,39 @@ class FakeFollower final : public proxy::mirror::FollowerDoor {
     return report;
   }
 
+  [[nodiscard]] proxy::mirror::ApplyReport prepare(const proxy::mirror::UnitToApply& unit, const std::string& name) {
+    using Verdict = proxy::mirror::ApplyReport::Verdict;
+    const std::lock_guard lock(mutex_);
+    const Cut cut = is_reachable_ ? std::exchange(cut_, Cut::none) : Cut::before_commit;
+    if (cut == Cut::before_commit) return {Verdict::unreachable, "cut off", {}, {}};
+    for (const auto& item : unit.unit.items) {
+      if (item.rows && refused_.contains(item.rows->rows[0][1].value_or(""))) return {Verdict::refused, "not this one", {}, {}};
+    }
+    if (prepared_.contains(name)) return {Verdict::known, "it was prepared before", {}, {}};
+    prepared_[name] = unit;
+    changed_.notify_all();
+    if (cut == Cut::after_commit) return {Verdict::unreachable, "cut off", {}, {}};
+    return {};
+  }
+  [[nodiscard]] proxy::mirror::ApplyReport end(Side side, proxy::mirror::CommitSequence sequence, const std::string& name,
+                                               protocol::PhaseDecision decision) {
+    using Verdict = proxy::mirror::ApplyReport::Verdict;
+    std::optional<proxy::mirror::UnitToApply> unit;
+    {
+      const std::lock_guard lock(mutex_);
+      if (!is_reachable_) return {Verdict::unreachable, "cut off", {}, {}};
+      const auto found = prepared_.find(name);
+      if (found == prepared_.end()) {
+        const bool is_lost = decision == protocol::PhaseDecision::commit && !known_.contains(sequence);
+        return is_lost ? proxy::mirror::ApplyReport{Verdict::refused, "lost", {}, {}} : proxy::mirror::ApplyReport{};
+      }
+      unit = std::move(found->second);
+      prepared_.erase(found);
+    }
+    if (decision == protocol::PhaseDecision::roll_back) return {};
+    return apply(side, {*unit});
+  }
+
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   bool is_reachable_ = true;
@@ -124,6 +187,9 @@ class FakeFollower final : public proxy::mirror::FollowerDoor {
   std::set<std::string> refused_;
   std::map<std::string, proxy::mirror::TransactionFate> fates_;
   std::set<proxy::mirror::CommitSequence> known_;
+  std::map<std::string, proxy::mirror::UnitToApply> prepared_;
+  std::set<std::string> on_authority_;
+  std::vector<std::string> told_authority_;
   routing::PerSide<Rows> rows_;
   std::vector<std::string> order_;
 };
