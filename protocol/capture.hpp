@@ -58,7 +58,8 @@ class Capture {
   enum class End : std::uint8_t {
     committed,
     rolled_back,
-    left,  ///< it was prepared and decided, and the server does not carry the decision out: somebody else must
+    left,      ///< it was prepared and decided, and the server does not carry the decision out: somebody else must
+    prepared,  ///< for a commit in two phases of the client's own: whoever decides it, and when, the authority knows
   };
 
   virtual ~Capture() = default;
@@ -84,7 +85,7 @@ class Capture {
   virtual void decide(PhaseDecision decision, std::string_view cause) = 0;
   /// Between the two phases: what the session had in its transaction is in no transaction of its connection any more.
   [[nodiscard]] virtual bool is_between_phases() const = 0;
-  /// How the unit that was admitted ended, once it is known. Once. After `committed` the client has not been told yet: it is by
+  /// How the unit that was admitted ended, once it is known. Once. Unless it was rolled back the client has not been told yet: it is by
   /// acknowledge().
   [[nodiscard]] virtual std::optional<End> take_end() = 0;
   virtual void acknowledge() = 0;

@@ -208,7 +208,7 @@ class PostgresCapture final : public Capture {
     /// The client's Execute of a COMMIT is not forwarded then: it is answered here.
     [[nodiscard]] bool is_of_batch() const { return !is_own && message == FrontendMessage::execute; }
   };
-  void begin_commit(bool is_own, FrontendMessage message, ByteView frame, bool chains = false);
+  void begin_commit(bool is_own, FrontendMessage message, ByteView frame, bool may_be_phased = true);
   void refuse_commit(std::string_view cause);
   void send_commit();
   void end_rollback(ByteView ready);

@@ -44,14 +44,10 @@ void PostgresCapture::note_control(const Tap& tap, std::string_view tag) {
     case Kind::savepoint: unit_.savepoint(tap.statement.name); break;
     case Kind::release: unit_.release(tap.statement.name); break;
     case Kind::rollback_to: unit_.roll_back_to(tap.statement.name); break;
-    case Kind::prepare_transaction:
-      note_unit_lost("a transaction was prepared for a commit in two phases");
-      flush_notes();
-      reset_unit();
-      break;
-    default:
-      if (unit_.has_items() && tag == "COMMIT") note_unit_lost("a transaction ended unseen");
-      if (tag == "COMMIT") flush_notes();
+    default: {
+      const bool is_kept = tag == "COMMIT" || tag == "PREPARE TRANSACTION";  // else it had failed before
+      if (unit_.has_items() && is_kept) note_unit_lost("a transaction ended unseen");
+      if (is_kept) flush_notes();
       reset_unit();
       break;
   }
@@ -118,7 +114,7 @@ void PostgresCapture::reset_unit() {
 }
 
 /// The transaction is to end, by a COMMIT of ours or by the client's `frame`. Precondition: nothing is owed.
-void PostgresCapture::begin_commit(bool is_own, FrontendMessage message, ByteView frame, bool chains) {
+void PostgresCapture::begin_commit(bool is_own, FrontendMessage message, ByteView frame, bool may_be_phased) {
   if (suspended_tap_ != nullptr) {
     unit_.note(UnmirroredWrite{suspended_tap_->tables, suspended_tap_->fingerprint, "its rows were not all fetched"});
   }
@@ -135,8 +131,8 @@ void PostgresCapture::begin_commit(bool is_own, FrontendMessage message, ByteVie
     send_commit();
     return;
   }
-  if (options_.is_two_phase && chains) {
-    refuse_commit("COMMIT AND CHAIN is not possible in two phases");
+  if (options_.is_two_phase && !may_be_phased) {
+    refuse_commit("COMMIT AND CHAIN and PREPARE TRANSACTION are not possible where every commit is in two phases");
     return;
   }
   unit.database = database_;
@@ -201,9 +197,9 @@ void PostgresCapture::finish_wrapped(char status, ByteView ready) {
 
 void PostgresCapture::note_commit_ended(End end) {
   if (commit_.is_recorded) end_ = end;
-  if (end == End::committed) flush_notes();
+  if (end != End::rolled_back) flush_notes();
   reset_unit();
-  commit_.stage = end == End::committed && commit_.is_recorded ? CommitStage::telling : CommitStage::none;
+  commit_.stage = end != End::rolled_back && commit_.is_recorded ? CommitStage::telling : CommitStage::none;
   commit_.is_recorded = false;
 }
 

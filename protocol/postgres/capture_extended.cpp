@@ -156,10 +156,10 @@ PostgresCapture::Step PostgresCapture::take_execute(ByteView frame) {
     forward(frame, std::move(owed));
     return Step::done;
   }
-  if (tap->statement.kind == Kind::commit) {
+  if (tap->statement.kind == Kind::commit || tap->statement.kind == Kind::prepare_transaction) {
     if (await_quiet() == Step::stuck) return Step::stuck;
     if (is_open() && unit_.has_items()) {
-      begin_commit(false, FrontendMessage::execute, frame, tap->statement.chains);
+      begin_commit(false, FrontendMessage::execute, frame, tap->statement.may_be_phased());
       return Step::done;
     }
   }

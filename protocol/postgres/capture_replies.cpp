@@ -282,7 +282,7 @@ void PostgresCapture::take_complete(ByteView frame) {
   if (commit_.stage == CommitStage::sent && (owed.purpose == Purpose::commit || owed.is_clients_commit)) {
     const bool is_own = owed.purpose == Purpose::commit;
     if (owed.message == FrontendMessage::execute) owed_.pop_front();
-    note_commit_ended(tag == "COMMIT" ? End::committed : End::rolled_back);
+    note_commit_ended(tag == "COMMIT" ? End::committed : tag == "PREPARE TRANSACTION" ? End::prepared : End::rolled_back);
     if (!is_own) give(frame);
     return;
   }

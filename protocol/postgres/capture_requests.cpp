@@ -208,8 +208,9 @@ PostgresCapture::Step PostgresCapture::take_writing_query(const CaptureReader::R
 
 /// Transaction control in a text of its own. Precondition: nothing is owed.
 PostgresCapture::Step PostgresCapture::take_control(const CaptureStatement& statement, ByteView frame) {
-  if (statement.kind == Kind::commit && status_ == 'T' && unit_.has_items()) {
-    begin_commit(false, FrontendMessage::query, frame, statement.chains);
+  const bool ends_it = statement.kind == Kind::commit || statement.kind == Kind::prepare_transaction;
+  if (ends_it && status_ == 'T' && unit_.has_items()) {
+    begin_commit(false, FrontendMessage::query, frame, statement.may_be_phased());
     return Step::done;
   }
   auto tap = std::make_shared<Tap>();

@@ -48,6 +48,8 @@ struct CaptureStatement {
   bool makes_temporary = false;      ///< plain: makes a temporary table named `table`
   std::string reason;
 
+  /// Of what ends a transaction: two phases can be made of it without the client's knowledge.
+  [[nodiscard]] bool may_be_phased() const { return !chains && kind != Kind::prepare_transaction; }
   [[nodiscard]] bool is_control() const { return kind >= Kind::begin && kind <= Kind::prepare_transaction; }
   [[nodiscard]] bool is_writing() const { return kind != Kind::plain && !is_control(); }
 };

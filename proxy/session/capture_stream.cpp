@@ -178,19 +178,22 @@ void CaptureStream::note_prepared() {
 
 void CaptureStream::note_end(Capture::End end) {
   if (!is_recorded_) {  // the mirror is broken off: nobody waits for it
-    has_unmirrored_ = has_unmirrored_ || end == Capture::End::committed;
-    if (end == Capture::End::committed) note_applied();
+    has_unmirrored_ = has_unmirrored_ || end != Capture::End::rolled_back;
+    if (end != Capture::End::rolled_back) note_applied();
     return;
   }
   const std::shared_ptr<Link> link = std::exchange(link_, nullptr);
   is_recorded_ = false;
-  if (end != Capture::End::committed) {
-    const bool is_left = end == Capture::End::left;
-    if (is_left) last_unit_ = link->sequence;
-    terms_.desk->settle(link->sequence, is_left ? UnitOutcome::in_doubt : UnitOutcome::rolled_back);
+  if (end == Capture::End::rolled_back) {
+    terms_.desk->settle(link->sequence, UnitOutcome::rolled_back);
     return;
   }
   last_unit_ = link->sequence;
+  if (end == Capture::End::left || end == Capture::End::prepared) {
+    terms_.desk->settle(link->sequence, UnitOutcome::in_doubt);
+    if (end == Capture::End::prepared) note_applied();
+    return;
+  }
   if (!terms_.awaits_follower) {
     terms_.desk->settle(link->sequence, UnitOutcome::committed);
     note_applied();

@@ -155,6 +155,15 @@ class Mirrored(Through):
     def ledger(self):
         return self.proxy.ask("GET", "/api/v1/pairs/shop/ledger").json["entries"]
 
+    def revive(self):
+        """The same process anew, after its death."""
+        ready = self.proxy.home / "ready.json"
+        ready.unlink()
+        with open(self.proxy.log, "ab") as log:
+            self.proxy.process = subprocess.Popen([proxy.CROSSFADE, "run", str(self.proxy.file), "--ready-file", str(ready)],
+                                                  cwd=self.proxy.home, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self.proxy.addresses = until(lambda: self.proxy._read_ready(ready), "the proxy is ready", 30)
+
     def run_all(self, connection, statements):
         for each in statements:
             if isinstance(each, list):
@@ -325,15 +334,6 @@ class Faults(Mirrored):
 
 
 class Killed(Mirrored):
-    def revive(self):
-        """The same process anew, after its death."""
-        ready = self.proxy.home / "ready.json"
-        ready.unlink()
-        with open(self.proxy.log, "ab") as log:
-            self.proxy.process = subprocess.Popen([proxy.CROSSFADE, "run", str(self.proxy.file), "--ready-file", str(ready)],
-                                                  cwd=self.proxy.home, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        self.proxy.addresses = until(lambda: self.proxy._read_ready(ready), "the proxy is ready", 30)
-
     def test_proxy(self):
         """the proxy is killed while clients write, and started again → what was acknowledged is on both sides, and both are equal"""
         self.make("CREATE TABLE survived (id int PRIMARY KEY, who int)")
