@@ -18,6 +18,7 @@ struct RowChange {
   enum class Kind : std::uint8_t {
     put,     ///< these rows exist with exactly these values: inserted or updated
     remove,  ///< no row with these keys exists
+    move,    ///< the rows that had the keys in `old_keys`, one for each of `rows`, have these values now
   };
   Kind kind = Kind::put;
   std::string schema;
@@ -26,6 +27,11 @@ struct RowChange {
   std::vector<std::string> key_columns;  ///< the primary key, a part of `columns`; empty: no key, and put only inserts
   std::vector<std::string> fixed_columns;  ///< a part of `columns`: written when a row is made, and never again (GENERATED ALWAYS AS IDENTITY)
   std::vector<std::vector<TextValue>> rows;
+  std::vector<std::vector<TextValue>> old_keys;  ///< move: in the order of `key_columns`
+  /// The key is looked at only at the end of a statement or of the transaction (DEFERRABLE): an upsert by it is not possible.
+  bool is_key_deferrable = false;
+  /// Removing a row may remove others of the same table (a foreign key to itself): of some, nothing may be left to remove.
+  bool may_remove_others = false;
   /// The table's triggers have shaped these rows already and must not run again (session_replication_role = replica).
   bool skips_triggers = false;
   bool operator==(const RowChange&) const = default;

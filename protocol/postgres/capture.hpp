@@ -225,7 +225,7 @@ class PostgresCapture final : public Capture {
   void give_commit_complete(std::string_view tag);
 
   void note_unit_lost(std::string_view reason);
-  [[nodiscard]] UnitBuilder::Settings form_of_values() const;
+  [[nodiscard]] UnitBuilder::Settings form_of_values(const Tap& tap) const;
   void flush_notes();
   void reset_unit();
 
@@ -275,6 +275,8 @@ class PostgresCapture final : public Capture {
   bool has_surroundings_ = false;
   bool has_asked_form_ = false;     ///< and nothing has changed it since
   bool has_changed_form_ = false;   ///< in the transaction that is open
+  std::string money_form_;          ///< lc_monetary; empty: not asked yet
+  bool may_defer_ = false;          ///< it may have said SET CONSTRAINTS
   bool is_form_lossy_ = false;      ///< floating-point numbers are not told with all their digits
 
   UnitBuilder unit_;

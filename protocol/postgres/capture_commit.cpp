@@ -50,16 +50,19 @@ void PostgresCapture::note_control(const Tap& tap, std::string_view tag) {
       if (is_kept) flush_notes();
       reset_unit();
       break;
+    }
   }
 }
 
 /// Settings under which values are written now.
-UnitBuilder::Settings PostgresCapture::form_of_values() const {
+UnitBuilder::Settings PostgresCapture::form_of_values(const Tap& tap) const {
   UnitBuilder::Settings form;
   for (const std::string_view name : {"client_encoding", "DateStyle", "IntervalStyle", "TimeZone"}) {
     const auto known = parameters_.find(name);
     if (known != parameters_.end()) form.emplace_back(name, known->second);
   }
+  // Not for all: it is the name of a locale, which the follower may lack.
+  if (tap.table.has_money && !money_form_.empty()) form.emplace_back("lc_monetary", money_form_);
   return form;
 }
 
@@ -79,7 +82,7 @@ void PostgresCapture::note_written(Tap& tap) {
   } else {
     return;
   }
-  if (!unit_.set_settings(form_of_values())) {  // a unit has one form
+  if (!unit_.set_settings(form_of_values(tap))) {  // a unit has one form
     unit_.note(UnmirroredWrite{tap.tables, tap.fingerprint, "how values are written was changed within the transaction"});
     return;
   }

@@ -1,5 +1,6 @@
 #include "protocol/postgres/capture.hpp"
 
+#include "protocol/postgres/capture_key.hpp"
 #include "protocol/postgres/error_response.hpp"
 #include "protocol/postgres/frame_writer.hpp"
 #include "protocol/wire/byte_reader.hpp"
@@ -20,8 +21,9 @@ namespace {
 constexpr std::string_view surroundings_query =
     "SELECT pg_catalog.current_setting('search_path'), current_user, pg_catalog.pg_current_xact_id()";
 
-/// With less than 1, numbers are rounded to what people like to read. Source: PostgreSQL 15 manual, 20.11.2, extra_float_digits.
-constexpr std::string_view form_query = "SELECT pg_catalog.current_setting('extra_float_digits')::pg_catalog.int4 < 1";
+/// With less than 1, numbers are rounded to what people like to read. Source: PostgreSQL 15 manual, 20.11.2, extra_float_digits, lc_monetary.
+constexpr std::string_view form_query =
+    "SELECT pg_catalog.current_setting('extra_float_digits')::pg_catalog.int4 < 1, pg_catalog.current_setting('lc_monetary')";
 
 /// Fails in every transaction, so that it is as broken as any refused statement makes it.
 constexpr std::string_view failing_query = "SELECT 1/0";
@@ -36,6 +38,12 @@ std::size_t count_characters(std::string_view text) {
 
 bool has_any(const std::vector<std::string>& names, const std::vector<std::string>& wanted) {
   return std::ranges::any_of(wanted, [&](const std::string& name) { return std::ranges::find(names, name) != names.end(); });
+}
+
+/// Its rows may have other keys than before. Where triggers shape rows that must be looked for, whatever is assigned.
+bool needs_old_key(const CaptureStatement& statement, const CaptureTable& table) {
+  const bool is_update = statement.change == RowChange::Kind::put && !statement.is_insert;
+  return is_update && !table.key.empty() && table.obstacle.empty() && (has_any(table.key, statement.columns) || table.skips_triggers);
 }
 
 bool mentions_any(std::string_view folded_text, std::initializer_list<std::string_view> words) {
@@ -55,10 +63,11 @@ void PostgresCapture::note_names(std::string_view text) {
     has_surroundings_ = false;
     own_tables_.clear();
   }
-  if (!is_looked_at || mentions_any(folded, {"extra_float_digits", "role", "authorization", "discard", "reset", "set_config"})) {
+  if (!is_looked_at || mentions_any(folded, {"extra_float_digits", "lc_monetary", "role", "authorization", "discard", "reset", "set_config"})) {
     has_asked_form_ = false;
     has_changed_form_ = true;
   }
+  may_defer_ = may_defer_ || !is_looked_at || mentions_any(folded, {"constraints"});
 }
 
 PostgresCapture::Step PostgresCapture::make_taps(const CaptureReader::Reading& reading, std::string_view text,
@@ -137,6 +146,10 @@ std::shared_ptr<Tap> PostgresCapture::make_tap(const CaptureStatement& statement
   if (table != nullptr && table->is_found) tap->tables = {table->schema + "." + table->name};
   switch (statement.kind) {
     case Kind::rows:
+      if (table != nullptr && needs_old_key(statement, *table)) {
+        tap->old_key = old_key_expression(source, statement, *table);
+        tap->old_key_columns = table->key;
+      }
       judge_rows(*tap);
       break;
     case Kind::copy_in: judge_copy(*tap); break;
@@ -193,10 +206,13 @@ void PostgresCapture::judge_rows(Tap& tap) const {
     tap.unsafe_because = "its table has no primary key";
   } else if (table.key.empty() && !is_insert_alone) {
     tap.unsafe_because = "its table has no primary key, and the statement may change rows";
-  } else if (tap.statement.change == RowChange::Kind::put && has_any(table.key, tap.statement.columns)) {
-    tap.unsafe_because = "it changes a key";
   } else if (tap.statement.change == RowChange::Kind::put && has_any(table.fixed, tap.statement.columns)) {
     tap.unsafe_because = "it changes an identity column";
+  } else if (tap.statement.change == RowChange::Kind::put && has_any(table.key, tap.statement.columns) && (tap.old_key.empty() || tap.old_key_columns != table.key)) {
+    tap.unsafe_because = tap.statement.is_insert ? "it changes a key" : "it changes a key in a way that does not tell the old one";
+  } else if (!table.action_obstacle.empty() &&
+             (tap.statement.change == RowChange::Kind::remove || has_any(table.acted_columns, tap.statement.columns))) {
+    tap.unsafe_because = table.action_obstacle;
   } else {
     tap.has_columns = true;
   }
@@ -270,7 +286,7 @@ std::string PostgresCapture::with_clauses(const CaptureReader::Reading& reading,
   std::string result(text);
   for (std::size_t i = taps.size(); i-- > 0;) {
     if (!taps[i]->has_columns || reading.text->statements[i].kind == Kind::execute) continue;
-    result.insert(reading.end_of(i), tap_clause(taps[i]->statement));
+    result.insert(reading.end_of(i), tap_clause(taps[i]->statement, taps[i]->old_key));
   }
   return result;
 }
@@ -282,7 +298,7 @@ std::vector<PostgresCapture::Insertion> PostgresCapture::insertions_of(const Cap
   for (std::size_t i = 0; i + 1 < taps.size(); ++i) {
     if (!taps[i]->has_columns || reading.text->statements[i].kind == Kind::execute) continue;
     insertions.push_back({count_characters(text.substr(0, reading.end_of(i))),
-                          count_characters(tap_clause(taps[i]->statement))});
+                          count_characters(tap_clause(taps[i]->statement, taps[i]->old_key))});
   }
   return insertions;
 }

@@ -219,6 +219,8 @@ void PostgresCapture::take_data_row(ByteView frame) {
   change_bytes_ += frame.size();
   if (is_form_lossy_) {
     tap.trouble = "extra_float_digits is below 1, so that numbers are not told exactly";
+  } else if (tap.table.is_key_deferrable && may_defer_) {
+    tap.trouble = "its primary key is deferred";
   } else if (change_bytes_ > options_.unit_bytes_max) {
     tap.trouble = "a statement larger than the mirror carries";
     tap.change = RowChange{};
@@ -240,6 +242,8 @@ void PostgresCapture::take_form(ByteView payload) {
   reader.read_u16_be();
   reader.read_i32_be();
   is_form_lossy_ = reader.read_u8() != 'f';
+  const std::int32_t length = reader.read_i32_be();
+  if (length > 0) money_form_ = as_text(reader.read_bytes(static_cast<std::size_t>(length)));
 }
 
 /// search_path, the role, and the transaction's number, if it has one.

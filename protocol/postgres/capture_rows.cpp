@@ -42,9 +42,11 @@ std::optional<std::string> read_quoted(std::string_view& rest) {
 
 }  // namespace
 
-std::string tap_clause(const CaptureStatement& statement) {
+std::string tap_clause(const CaptureStatement& statement, std::string_view old_key) {
   std::string clause = statement.has_returning ? "\n, " : "\nRETURNING ";
-  clause.append("pg_catalog.pg_current_xact_id()::pg_catalog.text AS \"").append(marker).append("\", ");
+  clause.append("pg_catalog.pg_current_xact_id()::pg_catalog.text");
+  if (!old_key.empty()) clause.append(" OPERATOR(pg_catalog.||) ' ' OPERATOR(pg_catalog.||) ").append(old_key);
+  clause.append(" AS \"").append(marker).append("\", ");
   return clause.append(statement.reference).append(".*::pg_catalog.text AS \"").append(row_marker).append("\"");
 }
 
@@ -88,6 +90,20 @@ Bytes strip_data_row(ByteView payload) {
   return message;
 }
 
+namespace {
+
+/// "77", or "77 (1,x)" with the old key.
+bool read_number_and_key(std::string_view text, TappedRow& row) {
+  const std::size_t blank = text.find(' ');
+  row.transaction_id = text.substr(0, blank);
+  if (blank == std::string_view::npos) return true;
+  std::optional<std::vector<TextValue>> key = read_row_text(text.substr(blank + 1));
+  if (key) row.old_key = std::move(*key);
+  return key.has_value();
+}
+
+}  // namespace
+
 std::optional<TappedRow> read_tapped_row(ByteView payload) {
   ByteReader reader(payload);
   const std::uint16_t count = reader.read_u16_be();
@@ -96,7 +112,7 @@ std::optional<TappedRow> read_tapped_row(ByteView payload) {
   for (std::size_t i = 0; i < count && reader.ok(); ++i) {
     const std::int32_t length = reader.read_i32_be();
     const ByteView value = length > 0 ? reader.read_bytes(static_cast<std::size_t>(length)) : ByteView();
-    if (i + tap_columns == count) row.transaction_id = as_text(value);
+    if (i + tap_columns == count && !read_number_and_key(as_text(value), row)) return std::nullopt;
     if (i + 1 != count) continue;
     std::optional<std::vector<TextValue>> values = read_row_text(as_text(value));
     if (!values) return std::nullopt;
@@ -140,14 +156,20 @@ bool add_row(Tap& tap, TappedRow row) {
     return is_removal ? contains(table.key, column) : !contains(table.generated, column);
   };
   if (change.columns.empty()) {
-    change.kind = tap.statement.change;
+    change.kind = tap.old_key.empty() ? tap.statement.change : RowChange::Kind::move;
     change.schema = table.schema;
     change.table = table.name;
     change.key_columns = table.key;
     if (!is_removal) change.fixed_columns = table.fixed;
     change.skips_triggers = table.skips_triggers;
+    change.may_remove_others = is_removal && table.acts_on_itself;
+    change.is_key_deferrable = table.is_key_deferrable;
     std::ranges::copy_if(table.columns, std::back_inserter(change.columns), is_carried);
     if (!std::ranges::all_of(change.key_columns, [&](const std::string& key) { return contains(change.columns, key); })) return false;
+  }
+  if (change.kind == RowChange::Kind::move) {
+    if (row.old_key.size() != change.key_columns.size()) return false;
+    change.old_keys.push_back(std::move(row.old_key));
   }
   if (change.columns.size() == row.values.size()) {
     change.rows.push_back(std::move(row.values));

@@ -22,6 +22,8 @@ struct Tap {
   CaptureTable table;               ///< for rows and COPY
   std::uint64_t schema_version = 0; ///< when the table was asked for
   bool has_columns = false;         ///< our columns were asked for: they are taken out of what the client gets
+  std::string old_key;              ///< not empty: an expression for the key before an UPDATE, which is asked for with each row
+  std::vector<std::string> old_key_columns;  ///< of the key that it was made for
   std::string text;                 ///< of a statement that is carried as text
   std::string unsafe_because;       ///< not empty: what it writes is not carried
   RowChange change;                 ///< rows of the execution under way
@@ -35,12 +37,12 @@ struct Tap {
   }
 };
 
-/// Our columns stand behind the client's: the transaction's number and the whole row, both as text, so that the form of a
+/// Our columns stand behind the client's: the transaction's number, with the row's old key where that was asked for, and the whole row, both as text, so that the form of a
 /// result (text or binary) is the same for them, and that no change of the table changes their types.
 inline constexpr std::size_t tap_columns = 2;
 
-/// What is put in behind the statement so that its rows are told: a RETURNING list, or more of it.
-[[nodiscard]] std::string tap_clause(const CaptureStatement& statement);
+/// What is put in behind the statement so that its rows are told: a RETURNING list, or more of it. `old_key`: see Tap.
+[[nodiscard]] std::string tap_clause(const CaptureStatement& statement, std::string_view old_key = {});
 
 /// The same RowDescription without our columns; nullopt when they are not in it.
 [[nodiscard]] std::optional<Bytes> strip_row_description(ByteView payload);
@@ -51,6 +53,7 @@ inline constexpr std::size_t tap_columns = 2;
 
 struct TappedRow {
   std::string transaction_id;
+  std::vector<TextValue> old_key;  ///< where it was asked for
   std::vector<TextValue> values;  ///< of all columns of the table
 };
 /// Nullopt: malformed, or our columns are not in it.

@@ -11,7 +11,7 @@ namespace {
 constexpr std::size_t tables_max = 10'000;
 constexpr char separator = '\x1f';
 
-/// %1 is the name as a literal. A trigger that may do more than shape its row is one that runs after it, or whose source has
+/// %1 is the name as a literal. Numbers of types are those of money, the exact numbers, and regclass with its like. A trigger that may do more than shape its row is one that runs after it, or whose source has
 /// a word that may write.
 constexpr std::string_view query = R"(SELECT n.nspname, c.relname, c.relpersistence OPERATOR(pg_catalog.=) 't'
   OR n.nspname IN ('pg_catalog', 'information_schema') OR n.nspname ~ '^pg_toast',
@@ -37,6 +37,10 @@ CASE
   WHEN c.relrowsecurity AND pg_catalog.row_security_active(c.oid) THEN 'it has row-level security'
   WHEN c.relkind = 'r' AND EXISTS (SELECT FROM pg_catalog.pg_inherits h WHERE h.inhparent = c.oid) THEN 'others inherit from it'
   WHEN EXISTS (SELECT FROM pg_catalog.pg_rewrite r WHERE r.ev_class = c.oid) THEN 'it has rules'
+  WHEN EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'p' AND k.condeferred)
+    THEN 'its primary key is deferred'
+  WHEN EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    AND a.atttypid IN (24, 2202, 2203, 2204, 2205, 2206, 3734, 3769, 4089, 4096, 4191)) THEN 'it has a column that names objects of a database'
   WHEN EXISTS (SELECT FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
     WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND ((t.tgtype::pg_catalog.int4 & 2) = 0
       OR p.prosrc ~* '[[:<:]](insert|update|delete|merge|truncate|execute|perform|call|copy|into|select|nextval|notify)[[:>:]]'))
@@ -45,7 +49,27 @@ CASE
     AND EXISTS (SELECT FROM pg_catalog.pg_constraint f WHERE f.confrelid = c.oid
       AND (f.confdeltype NOT IN ('a', 'r') OR f.confupdtype NOT IN ('a', 'r')))
     THEN 'it has both triggers and foreign keys that act'
-  ELSE '' END
+  ELSE '' END,
+(SELECT pg_catalog.string_agg(a.attname, pg_catalog.chr(31)) FROM pg_catalog.pg_attribute a
+  WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid IN (20, 21, 23, 1700)),
+EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND NOT i.indimmediate),
+(SELECT pg_catalog.string_agg(DISTINCT a.attname, pg_catalog.chr(31)) FROM pg_catalog.pg_constraint f, pg_catalog.pg_attribute a
+  WHERE f.confrelid = c.oid AND f.contype = 'f' AND f.confupdtype NOT IN ('a', 'r') AND a.attrelid = c.oid AND a.attnum = ANY (f.confkey)),
+(WITH RECURSIVE acted AS (SELECT c.oid AS relation UNION
+  SELECT f.conrelid FROM acted a JOIN pg_catalog.pg_constraint f ON f.confrelid = a.relation
+  WHERE f.contype = 'f' AND (f.confdeltype NOT IN ('a', 'r') OR f.confupdtype NOT IN ('a', 'r')))
+  SELECT 'foreign keys act on rows of a table with triggers, rules or computed defaults' FROM acted a WHERE a.relation <> c.oid
+    AND (EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = a.relation AND NOT t.tgisinternal AND t.tgenabled <> 'D')
+      OR EXISTS (SELECT FROM pg_catalog.pg_rewrite r WHERE r.ev_class = a.relation)
+      OR EXISTS (SELECT FROM pg_catalog.pg_constraint f, pg_catalog.pg_attrdef d WHERE f.conrelid = a.relation AND f.contype = 'f'
+        AND 'd' IN (f.confdeltype, f.confupdtype) AND d.adrelid = a.relation AND d.adnum = ANY (f.conkey)
+        AND pg_catalog.pg_get_expr(d.adbin, d.adrelid) ~ '[(]|CURRENT_|SESSION_USER|LOCALTIME')) LIMIT 1),
+EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid IN (790, 791)),
+(WITH RECURSIVE acted AS (SELECT f.conrelid AS relation FROM pg_catalog.pg_constraint f
+    WHERE f.confrelid = c.oid AND f.contype = 'f' AND (f.confdeltype NOT IN ('a', 'r') OR f.confupdtype NOT IN ('a', 'r')) UNION
+  SELECT f.conrelid FROM acted a JOIN pg_catalog.pg_constraint f ON f.confrelid = a.relation
+  WHERE f.contype = 'f' AND (f.confdeltype NOT IN ('a', 'r') OR f.confupdtype NOT IN ('a', 'r')))
+  SELECT c.oid IN (SELECT a.relation FROM acted a))
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.oid = pg_catalog.to_regclass(%1)::pg_catalog.oid)";
 
@@ -69,7 +93,7 @@ std::string capture_table_query(std::string_view schema, std::string_view table)
 
 std::optional<CaptureTable> read_capture_table(ByteView payload) {
   ByteReader reader(payload);
-  constexpr std::size_t field_count = 10;
+  constexpr std::size_t field_count = 16;
   if (reader.read_u16_be() != field_count) return std::nullopt;
   std::vector<std::string_view> fields;
   for (std::size_t i = 0; i < field_count; ++i) {
@@ -89,6 +113,12 @@ std::optional<CaptureTable> read_capture_table(ByteView payload) {
   table.computed_defaults = split(fields[7]);
   table.skips_triggers = fields[8] == "t";
   table.obstacle = fields[9];
+  table.exact_numbers = split(fields[10]);
+  table.is_key_deferrable = fields[11] == "t";
+  table.acted_columns = split(fields[12]);
+  table.action_obstacle = fields[13];
+  table.has_money = fields[14] == "t";
+  table.acts_on_itself = fields[15] == "t";
   return table;
 }
 

@@ -23,6 +23,12 @@ struct CaptureTable {
   std::vector<std::string> generated;         ///< columns that cannot be written
   std::vector<std::string> fixed;             ///< columns that can be written only when a row is made
   std::vector<std::string> computed_defaults; ///< columns whose default is no constant
+  std::vector<std::string> exact_numbers;     ///< columns of the key of a type whose sums are exact: integers, numeric
+  bool is_key_deferrable = false;             ///< and not deferred unless SET CONSTRAINTS says so
+  bool acts_on_itself = false;                ///< its foreign keys to itself, or back to it, act
+  std::vector<std::string> acted_columns;     ///< whose change makes foreign keys of other tables act
+  std::string action_obstacle;                ///< why rows that foreign keys act on would differ: for DELETE, and changes of acted_columns
+  bool has_money = false;                     ///< a column whose text depends on lc_monetary
   bool skips_triggers = false;                ///< its triggers shape rows, and must not do so twice
   std::string obstacle;                       ///< why rows written to it cannot be captured; empty: they can
 };

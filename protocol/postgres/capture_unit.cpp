@@ -18,7 +18,12 @@ void UnitBuilder::add(UnitItem item, std::size_t bytes, const std::vector<std::s
 }
 
 bool UnitBuilder::set_settings(Settings settings) {
-  if (has_items()) return unit_.settings == settings;
+  const auto has_all = [](const Settings& these, const Settings& wanted) {
+    return std::ranges::all_of(wanted, [&](const auto& setting) { return std::ranges::find(these, setting) != these.end(); });
+  };
+  const auto may_be_new = [&](const auto& setting) { return setting.first == "lc_monetary" || has_all(unit_.settings, {setting}); };
+  if (has_items() && has_all(unit_.settings, settings)) return true;
+  if (has_items() && !(has_all(settings, unit_.settings) && std::ranges::all_of(settings, may_be_new))) return false;
   unit_.settings = std::move(settings);
   return true;
 }

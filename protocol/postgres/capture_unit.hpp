@@ -22,7 +22,7 @@ class UnitBuilder {
   void add(UnitItem item, std::size_t bytes, const std::vector<std::string>& tables);
   void note(UnmirroredWrite write);
   void set_transaction_id(std::string_view number) { unit_.transaction_id = number; }
-  /// Those of all its items: false when some are there that were written under others.
+  /// Those of all its items: false when some are there that were written under others. More than theirs is fine: they did not need it.
   [[nodiscard]] bool set_settings(Settings settings);
   void set_last_write_done(std::uint64_t reading) { unit_.last_write_done = reading; }
 

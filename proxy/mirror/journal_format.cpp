@@ -83,15 +83,9 @@ std::vector<std::string> read_strings(ByteReader& reader) {
   return texts;
 }
 
-void write_rows(ByteWriter& writer, const protocol::RowChange& change) {
-  writer.write_u8(static_cast<std::uint8_t>((change.kind == protocol::RowChange::Kind::put ? 0 : 1) | (change.skips_triggers ? 2 : 0)));
-  write_string(writer, change.schema);
-  write_string(writer, change.table);
-  write_strings(writer, change.columns);
-  write_strings(writer, change.key_columns);
-  write_strings(writer, change.fixed_columns);
-  write_count(writer, change.rows.size());
-  for (const auto& row : change.rows) {
+void write_values(ByteWriter& writer, const std::vector<std::vector<protocol::TextValue>>& rows) {
+  write_count(writer, rows.size());
+  for (const auto& row : rows) {
     write_count(writer, row.size());
     for (const protocol::TextValue& value : row) {
       writer.write_u32_be(value ? static_cast<std::uint32_t>(value->size()) : null_length);
@@ -100,24 +94,61 @@ void write_rows(ByteWriter& writer, const protocol::RowChange& change) {
   }
 }
 
-protocol::RowChange read_rows(ByteReader& reader) {
-  protocol::RowChange change;
-  const std::uint8_t flags = reader.read_u8();
-  change.kind = (flags & 1) == 0 ? protocol::RowChange::Kind::put : protocol::RowChange::Kind::remove;
-  change.skips_triggers = (flags & 2) != 0;
-  change.schema = read_string(reader);
-  change.table = read_string(reader);
-  change.columns = read_strings(reader);
-  change.key_columns = read_strings(reader);
-  change.fixed_columns = read_strings(reader);
-  change.rows.resize(read_count(reader, 4));
-  for (auto& row : change.rows) {
+std::vector<std::vector<protocol::TextValue>> read_values(ByteReader& reader) {
+  std::vector<std::vector<protocol::TextValue>> rows(read_count(reader, 4));
+  for (auto& row : rows) {
     row.resize(read_count(reader, 4));
     for (protocol::TextValue& value : row) {
       const std::uint32_t length = reader.read_u32_be();
       if (length != null_length) value = std::string(protocol::as_text(reader.read_bytes(length)));
     }
   }
+  return rows;
+}
+
+constexpr unsigned removes = 1;
+constexpr unsigned skips_triggers = 2;
+constexpr unsigned moves = 4;
+constexpr unsigned has_deferrable_key = 8;
+constexpr unsigned may_remove_others = 16;
+
+unsigned flags_of(const protocol::RowChange& change) {
+  unsigned flags = 0;
+  switch (change.kind) {
+    case protocol::RowChange::Kind::put: break;
+    case protocol::RowChange::Kind::remove: flags |= removes; break;
+    case protocol::RowChange::Kind::move: flags |= moves; break;
+  }
+  return flags | (change.skips_triggers ? skips_triggers : 0) | (change.is_key_deferrable ? has_deferrable_key : 0) |
+         (change.may_remove_others ? may_remove_others : 0);
+}
+
+void write_rows(ByteWriter& writer, const protocol::RowChange& change) {
+  writer.write_u8(static_cast<std::uint8_t>(flags_of(change)));
+  write_string(writer, change.schema);
+  write_string(writer, change.table);
+  write_strings(writer, change.columns);
+  write_strings(writer, change.key_columns);
+  write_strings(writer, change.fixed_columns);
+  write_values(writer, change.rows);
+  if (change.kind == protocol::RowChange::Kind::move) write_values(writer, change.old_keys);
+}
+
+protocol::RowChange read_rows(ByteReader& reader) {
+  protocol::RowChange change;
+  const unsigned flags = reader.read_u8();
+  if ((flags & removes) != 0) change.kind = protocol::RowChange::Kind::remove;
+  if ((flags & moves) != 0) change.kind = protocol::RowChange::Kind::move;
+  change.skips_triggers = (flags & skips_triggers) != 0;
+  change.is_key_deferrable = (flags & has_deferrable_key) != 0;
+  change.may_remove_others = (flags & may_remove_others) != 0;
+  change.schema = read_string(reader);
+  change.table = read_string(reader);
+  change.columns = read_strings(reader);
+  change.key_columns = read_strings(reader);
+  change.fixed_columns = read_strings(reader);
+  change.rows = read_values(reader);
+  if (change.kind == protocol::RowChange::Kind::move) change.old_keys = read_values(reader);
   return change;
 }
 
@@ -190,8 +221,10 @@ std::size_t size_of(const protocol::MirrorUnit& unit) {
   for (const protocol::UnitItem& item : unit.items) {
     if (item.statement) size += item.statement->text.size() + item.statement->copy_data.size() + overhead;
     if (!item.rows) continue;
-    for (const auto& row : item.rows->rows) {
-      for (const protocol::TextValue& value : row) size += 4 + (value ? value->size() : 0);
+    for (const auto* rows : {&item.rows->rows, &item.rows->old_keys}) {
+      for (const auto& row : *rows) {
+        for (const protocol::TextValue& value : row) size += 4 + (value ? value->size() : 0);
+      }
     }
   }
   return size;

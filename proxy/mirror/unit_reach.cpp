@@ -4,6 +4,7 @@
 #include "proxy/mirror/crc32c.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 namespace proxy::mirror {
 
@@ -26,15 +27,18 @@ std::vector<std::string> keys_of(const protocol::RowChange& change) {
   }
   std::vector<std::string> keys;
   if (places.empty()) return keys;
-  for (const auto& row : change.rows) {
+  const auto add = [&](const std::vector<protocol::TextValue>& values, const std::vector<std::size_t>& where) {
     std::string key;
-    for (const std::size_t place : places) {
+    for (std::size_t i = 0; i < where.size(); ++i) {
       if (!key.empty()) key += ',';
-      key += change.columns[place] + '=';
-      if (place < row.size() && row[place]) key += shown(*row[place]);
+      key += change.key_columns[i] + '=';
+      if (where[i] < values.size() && values[where[i]]) key += shown(*values[where[i]]);
     }
     keys.push_back(std::move(key));
-  }
+  };
+  for (const auto& row : change.rows) add(row, places);
+  std::iota(places.begin(), places.end(), std::size_t{0});
+  for (const auto& old_key : change.old_keys) add(old_key, places);
   return keys;
 }
 

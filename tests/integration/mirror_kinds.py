@@ -79,6 +79,30 @@ EQUAL = {
         "CREATE TABLE t (id int PRIMARY KEY, v text)",
         ["INSERT INTO t SELECT i, md5(i::text) FROM generate_series(1, 10000) i", "UPDATE t SET v = v || random()", "DELETE FROM t WHERE id % 3 = 0",
          "INSERT INTO t SELECT i, 'x' FROM generate_series(1, 10000) i ON CONFLICT (id) DO UPDATE SET v = 'y'"], ["t"]),
+    "keys that change, and say what they were": (
+        "CREATE TABLE t (id int PRIMARY KEY, v text); CREATE TABLE two (a int, \"B b\" text, n numeric(10, 2), PRIMARY KEY (a, \"B b\"));"
+        "CREATE TABLE child (id int PRIMARY KEY, t int REFERENCES t ON UPDATE CASCADE ON DELETE CASCADE); CREATE TABLE late (id int PRIMARY KEY DEFERRABLE, v text);"
+        "CREATE TABLE parts (id int, v text, PRIMARY KEY (id)) PARTITION BY RANGE (id); CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (10);"
+        "CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM (10) TO (100)",
+        ["INSERT INTO t SELECT i, 'v' || i FROM generate_series(1, 9) i", "INSERT INTO child SELECT i, i FROM generate_series(1, 9) i", "INSERT INTO late SELECT i, 'v' || i FROM generate_series(1, 9) i",
+         "INSERT INTO two SELECT i % 3, 'b' || i, i FROM generate_series(1, 9) i", "INSERT INTO parts SELECT i, 'p' || i FROM generate_series(1, 9) i",
+         "UPDATE t SET id = 100 WHERE id = 1", ("UPDATE t SET id = %s, v = 'moved' WHERE t.id = %s RETURNING id, v", (200, 2)), "UPDATE t AS x SET v = 'x', id = 300 WHERE (x.id = 3 AND v <> 'nothing')",
+         "UPDATE t SET id = id + 1000 WHERE id > 3 AND id < 9", "UPDATE t SET id = - id WHERE id = 9", ["UPDATE t SET id = 1 WHERE id = 100", "UPDATE t SET v = 'again' WHERE id = 1", "UPDATE t SET id = 100 WHERE id = 1"],
+         "UPDATE two SET \"B b\" = 'c' WHERE a = 0 AND \"B b\" IN ('b3')", ("UPDATE two SET a = 7, \"B b\" = %s FROM t WHERE two.a = 1 AND two.\"B b\" = 'b4'::text AND t.id = 100", ("d",)),
+         "UPDATE two SET a = a - 10, n = n + 0.5", "UPDATE late SET id = id + 1", "UPDATE late SET id = -id", "UPDATE late SET id = id - 1, v = v || '!' WHERE id < -4",
+         "UPDATE parts SET id = 50 WHERE id = 5", "UPDATE parts SET id = id + 60 WHERE id < 4", "UPDATE t SET id = 5 WHERE id = 77", "PREPARE rekey AS UPDATE t SET id = $1 WHERE id = $2",
+         "EXECUTE rekey(400, 300)", "DELETE FROM t WHERE id = 400"], ["t", "two", "child", "late", "parts"]),
+    "a key that may be looked at late": (
+        "CREATE TABLE t (a int, b text, v text, n int GENERATED ALWAYS AS IDENTITY, PRIMARY KEY (a, b) DEFERRABLE); CREATE TABLE bare (id int PRIMARY KEY DEFERRABLE)",
+        ["INSERT INTO t (a, b, v) VALUES (1, 'x', 'v'), (1, 'y', NULL), (2, 'x', 'w')", ["INSERT INTO t VALUES (3, 'z')", "UPDATE t SET v = 'again' WHERE a = 3", "DELETE FROM t WHERE a = 2"],
+         ("UPDATE t SET v = v || %s", ("!",)), "INSERT INTO bare VALUES (1), (2)", "DELETE FROM bare WHERE id = 1"], ["t", "bare"]),
+    "a tree whose branches go with it, in several statements of the follower": (
+        "CREATE TABLE t (id int PRIMARY KEY, up int REFERENCES t ON DELETE CASCADE ON UPDATE CASCADE)",
+        ["INSERT INTO t SELECT i, NULLIF(i / 2, 0) FROM generate_series(1, 900) i", "DELETE FROM t WHERE id > 100", "UPDATE t SET id = 1000 WHERE id = 2", "INSERT INTO t VALUES (5000, NULL)",
+         "DELETE FROM t WHERE id < 5000"], ["t"]),
+    "money in a session's own form": ("CREATE TABLE t (id int PRIMARY KEY, m money); CREATE TABLE other (id int PRIMARY KEY)",
+                                      ["SET lc_monetary = 'C.UTF-8'", ["INSERT INTO other VALUES (1)", "INSERT INTO t VALUES (1, '-12.34')", "INSERT INTO other VALUES (2)"],
+                                       "UPDATE t SET m = m * 2"], ["t", "other"]),
     "the follower's own foreign keys act as the authority's": (
         "CREATE TABLE up (id int PRIMARY KEY, u int UNIQUE); CREATE TABLE gone (id int PRIMARY KEY, up int REFERENCES up ON DELETE CASCADE);"
         "CREATE TABLE deeper (id int PRIMARY KEY, gone int REFERENCES gone ON DELETE CASCADE); CREATE TABLE null_then (id int PRIMARY KEY, up int REFERENCES up ON DELETE SET NULL);"
@@ -104,9 +128,23 @@ UNEQUAL = {
                ["INSERT INTO t VALUES (1)"], ["t"], "it has rules"),
     "a view": ("CREATE TABLE base (id int PRIMARY KEY); CREATE VIEW t AS SELECT * FROM base", ["INSERT INTO t VALUES (1)"], ["t"], "it is a view"),
     "inheritance": ("CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE heir (more text) INHERITS (t)", ["INSERT INTO t VALUES (1)"], ["t"], "others inherit from it"),
+    "a column that names another table": ("CREATE TABLE t (id int PRIMARY KEY, c regclass)", ["INSERT INTO t VALUES (1, 't')"], ["t"], "names objects of a database"),
     "MERGE": ("CREATE TABLE t (id int PRIMARY KEY)", ["MERGE INTO t USING (SELECT 1 AS id) s ON s.id = t.id WHEN NOT MATCHED THEN INSERT VALUES (s.id)"], ["t"], "MERGE"),
     "data changed in a WITH query": ("CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE o (id int PRIMARY KEY); INSERT INTO t VALUES (1)",
                                      ["WITH gone AS (DELETE FROM t RETURNING id) INSERT INTO o SELECT id FROM gone"], ["t", "o"], "changes data in a WITH query"),
+    "a key that does not say what it was": ("CREATE TABLE t (id int PRIMARY KEY, v int); INSERT INTO t VALUES (1, 5)", ["UPDATE t SET id = v WHERE id < 3"], ["t"], "does not tell the old one"),
+    "a key that grows by what is no whole number": ("CREATE TABLE t (id float8 PRIMARY KEY); INSERT INTO t VALUES (1)", ["UPDATE t SET id = id + 0.1"], ["t"], "does not tell the old one"),
+    "a key that is looked at late": ("CREATE TABLE t (id int PRIMARY KEY DEFERRABLE INITIALLY DEFERRED)", ["INSERT INTO t VALUES (1)"], ["t"], "its primary key is deferred"),
+    "a key that is made to be looked at late": ("CREATE TABLE t (id int PRIMARY KEY DEFERRABLE)", [["SET CONSTRAINTS ALL DEFERRED", "INSERT INTO t VALUES (1)"]], ["t"],
+                                                "its primary key is deferred"),
+    "rows that go with others, of a table with a trigger": (
+        "CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE child (id int PRIMARY KEY, t int REFERENCES t ON DELETE SET NULL, at timestamptz); CREATE FUNCTION stamp() RETURNS trigger"
+        " LANGUAGE plpgsql AS $$BEGIN NEW.at = clock_timestamp(); RETURN NEW; END$$; CREATE TRIGGER s BEFORE UPDATE ON child FOR EACH ROW EXECUTE FUNCTION stamp();"
+        "INSERT INTO t VALUES (1); INSERT INTO child VALUES (1, 1)", [("DELETE FROM t WHERE id = %s", (1,))], ["t"], "foreign keys act on rows of a table with triggers"),
+    "a trigger that changes the key": (
+        "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'a'); CREATE FUNCTION rekey() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$BEGIN NEW.id = OLD.id + 10; RETURN NEW; END$$; CREATE TRIGGER r BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION rekey()",
+        ["UPDATE t SET v = 'b'"], ["t"], ""),
     "a key that an INSERT … ON CONFLICT changes": ("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1)",
                                                    [("INSERT INTO t VALUES (%s) ON CONFLICT (id) DO UPDATE SET id = 5", (1,))], ["t"], "it changes a key"),
     "an identity column that is given a new value": ("CREATE TABLE t (id int PRIMARY KEY, n int GENERATED ALWAYS AS IDENTITY); INSERT INTO t VALUES (1)",

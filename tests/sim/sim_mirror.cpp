@@ -20,6 +20,7 @@ constexpr microseconds round_trip{2'000};
 std::vector<RowStore::Put> puts_of(std::uint64_t handle, const protocol::MirrorUnit& unit) {
   std::vector<RowStore::Put> puts;
   for (const protocol::UnitItem& item : unit.items) {
+    for (const auto& old_key : item.rows->old_keys) puts.push_back({handle, old_key[0].value_or(""), "moved"});
     for (const auto& row : item.rows->rows) puts.push_back({handle, row[0].value_or(""), row[1].value_or("")});
   }
   return puts;

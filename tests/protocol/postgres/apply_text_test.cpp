@@ -127,3 +127,59 @@ TEST_CASE("apply text: traces of a transaction → each row by its key, with the
         "\"id\"::pg_catalog.text IS NOT DISTINCT FROM $2 AND \"v\"::pg_catalog.text IS NOT DISTINCT FROM $3");
   CHECK(*traces[1].parameters[0] == "1.0");
 }
+
+namespace {
+
+RowChange moved(std::vector<std::vector<std::string>> from_to) {
+  RowChange change = change_of(RowChange::Kind::move, {"v", "k", "n"}, {"k"}, 0);
+  change.fixed_columns = {"n"};
+  for (const auto& pair : from_to) {
+    change.old_keys.push_back({pair[0]});
+    change.rows.push_back({"v" + pair[0], pair[1], "9"});
+  }
+  return change;
+}
+
+/// The old key of each row, in the order of the statements.
+Texts order_of(const RowChange& change) {
+  Texts order;
+  const MirrorUnit unit = unit_of(change);
+  for (const ApplyStep& step : PostgresApplyText().steps_of(unit)) order.push_back(**step.parameters.back());
+  return order;
+}
+
+}  // namespace
+
+TEST_CASE("apply text: a row whose key changes → found by the old one; its identity column stays") {
+  const MirrorUnit unit = unit_of(moved({{"1", "5"}}));
+  const std::vector<ApplyStep> steps = PostgresApplyText().steps_of(unit);
+  REQUIRE(steps.size() == 1);
+  CHECK(steps[0].text == R"(UPDATE "public"."t" SET "v" = $1, "k" = $2 WHERE "k" = $3)");
+  CHECK(**steps[0].parameters[2] == "1");
+  CHECK(steps[0].rows_expected == 1);
+}
+
+TEST_CASE("apply text: a row takes the key of another → that one goes first; rows that take each other's keys → together") {
+  CHECK(order_of(moved({{"1", "2"}, {"2", "3"}, {"3", "4"}})) == Texts{"3", "2", "1"});
+  CHECK(order_of(moved({{"4", "3"}, {"3", "2"}, {"7", "7"}})) == Texts{"3", "4", "7"});
+  const MirrorUnit ring = unit_of(moved({{"1", "2"}, {"5", "1"}, {"2", "5"}, {"8", "9"}}));
+  const std::vector<ApplyStep> steps = PostgresApplyText().steps_of(ring);
+  REQUIRE(steps.size() == 2);
+  CHECK(steps[0].rows_expected == 3);
+  CHECK(steps[0].text ==
+        R"(UPDATE "public"."t" SET "v" = CASE WHEN "k" = $1 THEN $4 WHEN "k" = $2 THEN $5 WHEN "k" = $3 THEN $6 ELSE "v" END, )"
+        R"("k" = CASE WHEN "k" = $1 THEN $7 WHEN "k" = $2 THEN $8 WHEN "k" = $3 THEN $9 ELSE "k" END WHERE ("k" = $1) OR ("k" = $2) OR ("k" = $3))");
+  CHECK(**steps[1].parameters.back() == "8");
+}
+
+TEST_CASE("apply text: a key that may be looked at late → an UPDATE, and an INSERT where there is none") {
+  RowChange change = change_of(put, {"a", "v", "b"}, {"b", "a"});
+  change.is_key_deferrable = true;
+  const MirrorUnit unit = unit_of(change);
+  const std::vector<ApplyStep> steps = PostgresApplyText().steps_of(unit);
+  REQUIRE(steps.size() == 2);
+  CHECK(steps[0].text == R"(UPDATE "public"."t" SET "v" = $1 WHERE "b" = $2 AND "a" = $3)");
+  CHECK(**steps[0].parameters[1] == "0.2");
+  CHECK(steps[1].text == R"(INSERT INTO "public"."t" ("a", "v", "b") OVERRIDING SYSTEM VALUE SELECT $1, $2, $3 )"
+                         R"(WHERE NOT EXISTS (SELECT FROM "public"."t" WHERE "b" = $4 AND "a" = $5))");
+}

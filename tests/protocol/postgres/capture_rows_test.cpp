@@ -47,16 +47,31 @@ TEST_CASE("capture rows: what is no row → nothing") {
 
 TEST_CASE("capture rows: rows that are put → all columns that can be written; removed → the key") {
   Tap put = tap_of(RowChange::Kind::put);
-  REQUIRE(add_row(put, {"7", {"1", "2", "3"}}));
+  REQUIRE(add_row(put, {"7", {}, {"1", "2", "3"}}));
   CHECK(put.change.columns == std::vector<std::string>{"a", "id"});
   CHECK(put.change.rows == std::vector<Values>{{"1", "3"}});
   Tap removed = tap_of(RowChange::Kind::remove);
-  REQUIRE(add_row(removed, {"7", {"1", "2", "3"}}));
+  REQUIRE(add_row(removed, {"7", {}, {"1", "2", "3"}}));
   CHECK(removed.change.columns == std::vector<std::string>{"id"});
   CHECK(removed.change.rows == std::vector<Values>{{"3"}});
 }
 
 TEST_CASE("capture rows: another number of values than columns → not carried") {
   Tap tap = tap_of(RowChange::Kind::put);
-  CHECK_FALSE(add_row(tap, {"7", {"1", "2"}}));
+  CHECK_FALSE(add_row(tap, {"7", {}, {"1", "2"}}));
+}
+
+TEST_CASE("capture rows: an UPDATE that changes the key → the old one is told beside the number, and carried") {
+  Tap tap = tap_of(RowChange::Kind::put);
+  tap.old_key = "ROW((1)::pg_catalog.text)::pg_catalog.text";
+  CHECK(tap_clause(tap.statement, tap.old_key).find("_id()::pg_catalog.text OPERATOR(pg_catalog.||) ' ' OPERATOR(pg_catalog.||) ROW((1)") != std::string::npos);
+  const std::string fields("\0\2\0\0\0\7" "7 (a,b)" "\0\0\0\5" "(1,x)", 22);
+  const std::optional<TappedRow> row = read_tapped_row(as_bytes(fields));
+  REQUIRE(row);
+  CHECK(row->transaction_id == "7");
+  CHECK(row->old_key == Values{"a", "b"});
+  REQUIRE(add_row(tap, {"7", {"9"}, {"1", "2", "3"}}));
+  CHECK(tap.change.kind == RowChange::Kind::move);
+  CHECK(tap.change.old_keys == std::vector<Values>{{"9"}});
+  CHECK_FALSE(add_row(tap, {"7", {}, {"1", "2", "3"}}));
 }

@@ -45,7 +45,8 @@ Bytes form_answer(const std::string& is_lossy) { return description({"a"}) + row
 
 /// The answer to the question for a table with the key `id`.
 Bytes table_answer(const std::string& obstacle = "") {
-  return description({"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"}) + row({"public", "t", "f", "id\x1fv", "id", "", "", "", "f", obstacle}) + complete("SELECT 1") +
+  return description({"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p"}) +
+         row({"public", "t", "f", "id\x1fv", "id", "", "", "", "f", obstacle, "id", "f", "", "", "t", "f"}) + complete("SELECT 1") +
          ready_message('T');
 }
 
@@ -416,4 +417,49 @@ TEST_CASE("capture: an encoding whose characters may hold a quote → nothing is
   CHECK(it.send(text) == text_of(text));
   it.answer(complete("UPDATE 1") + ready_message('I'));
   CHECK(it.capture->take_unmirrored().size() == 1);
+}
+
+TEST_CASE("capture: PREPARE TRANSACTION → recorded as a COMMIT is, and left to be decided; where it turns out a rollback, nothing is") {
+  for (const std::string tag : {"PREPARE TRANSACTION", "ROLLBACK"}) {
+    CAPTURE(tag);
+    Captured it;
+    it.know_table();
+    it.send(query_message("BEGIN"));
+    it.answer(complete("BEGIN") + ready_message('T'));
+    it.send(query_message("INSERT INTO t VALUES (1, 'x')"));
+    it.answer(description({"_crossfade_transaction", "_crossfade_row"}) + row({"79", "(1,x)"}) + complete("INSERT 0 1") + ready_message('T'));
+    CHECK(it.send(query_message("PREPARE TRANSACTION 'a'")).empty());
+    REQUIRE(it.capture->take_unit());
+    it.capture->admit(Capture::Admission::granted, {});
+    CHECK(it.requests() == text_of(query_message("PREPARE TRANSACTION 'a'")));
+    const Bytes ending = complete(tag) + ready_message('I');
+    const bool is_prepared = tag != "ROLLBACK";
+    CHECK(it.answer(ending) == (is_prepared ? std::string() : text_of(ending)));
+    CHECK(it.capture->take_end() == (is_prepared ? Capture::End::prepared : Capture::End::rolled_back));
+    it.capture->acknowledge();
+    CHECK(Captured::taken(it.capture->replies()) == (is_prepared ? text_of(ending) : std::string()));
+    CHECK(it.capture->take_unmirrored().empty());
+  }
+}
+
+TEST_CASE("capture: an UPDATE of the key → the old one is asked for; where it is not said, the table is noted") {
+  Captured it;
+  it.know_table();
+  CHECK(it.send(query_message("UPDATE t SET id = 2 WHERE id = 1")).find("||) ROW((1)::pg_catalog.text)::pg_catalog.text AS") != std::string::npos);
+  it.answer(complete("BEGIN") + ready_message('T') + description({"_crossfade_transaction", "_crossfade_row"}) + row({"77 (1)", "(2,x)"}) + complete("UPDATE 1") +
+            ready_message('T'));
+  const std::optional<MirrorUnit> unit = it.capture->take_unit();
+  REQUIRE(unit);
+  CHECK(unit->transaction_id == "77");
+  CHECK(unit->items.at(0).rows->kind == RowChange::Kind::move);
+  CHECK(unit->items.at(0).rows->old_keys == std::vector<std::vector<TextValue>>{{"1"}});
+  it.capture->admit(Capture::Admission::granted, {});
+  it.answer(complete("COMMIT") + ready_message('I'));
+  it.requests();
+  it.capture->acknowledge();
+  CHECK(it.send(query_message("UPDATE t SET id = f(id)")).find("RETURNING") == std::string::npos);
+  it.answer(complete("UPDATE 1") + ready_message('I'));
+  const std::vector<UnmirroredWrite> notes = it.capture->take_unmirrored();
+  REQUIRE(notes.size() == 1);
+  CHECK(notes[0].reason == "it changes a key in a way that does not tell the old one");
 }

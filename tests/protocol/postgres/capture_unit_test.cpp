@@ -65,3 +65,16 @@ TEST_CASE("capture unit: larger than the bound → nothing is carried, and a not
   CHECK(notes[0].tables == std::vector<std::string>{"t", "u"});
   CHECK_FALSE(unit.is_too_large());
 }
+
+TEST_CASE("capture unit: more settings later, or fewer → the most of them; another value → not the same unit") {
+  UnitBuilder unit(1000);
+  const UnitBuilder::Settings plain{{"DateStyle", "ISO"}};
+  const UnitBuilder::Settings money{{"DateStyle", "ISO"}, {"lc_monetary", "C"}};
+  REQUIRE(unit.set_settings(plain));
+  unit.add(item("1"), 1, {"t"});
+  CHECK(unit.set_settings(money));
+  CHECK(unit.set_settings(plain));
+  CHECK_FALSE(unit.set_settings({{"DateStyle", "ISO"}, {"lc_monetary", "de_DE"}}));
+  CHECK_FALSE(unit.set_settings({{"DateStyle", "SQL"}}));
+  CHECK(unit.take().settings == money);
+}

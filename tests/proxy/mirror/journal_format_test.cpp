@@ -24,9 +24,17 @@ protocol::MirrorUnit unit_of_everything() {
   protocol::RowChange& removed = unit.items.emplace_back().rows.emplace();
   removed.kind = protocol::RowChange::Kind::remove;
   removed.skips_triggers = true;
+  removed.may_remove_others = true;
   removed.fixed_columns = {"b"};
   removed.schema = "Odd \"Name\"";
   removed.columns = removed.key_columns = {"a", "b"};
+  protocol::RowChange& moved = unit.items.emplace_back().rows.emplace();
+  moved.kind = protocol::RowChange::Kind::move;
+  moved.is_key_deferrable = true;
+  moved.columns = {"a", "b"};
+  moved.key_columns = {"a"};
+  moved.rows = {{"2", "x"}, {"1", std::nullopt}};
+  moved.old_keys = {{"1"}, {"2"}};
   protocol::CarriedStatement& statement = unit.items.emplace_back().statement.emplace();
   statement.text = "COPY t FROM STDIN";
   statement.copy_data = "1\tx\n";
