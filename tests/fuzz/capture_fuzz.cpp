@@ -94,6 +94,7 @@ class Server {
 
   /// Rows and the end of a statement; false when it has failed.
   bool run(std::string_view text, Bytes& replies) {
+    text.remove_prefix(std::min(text.find_first_not_of(" \n"), text.size()));
     std::string folded(text);
     std::ranges::transform(folded, folded.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
     const bool is_end = folded.starts_with("COMMIT") || (folded.starts_with("ROLLBACK") && !contains(folded, " TO "));
