@@ -219,10 +219,9 @@ PostgresClientHalf::Rewritten PostgresClientHalf::expect_parse(const ScannedRequ
   if (is_sharable(scanned, name, target)) {
     PreparedStatementPointer statement =
         library_->find_or_make(frame, scanned.analysis, surroundings(), StatementLibrary::Sharing::shared);
-    // What another has left there may describe itself with an error (0A000), which only reads outside of transactions outlive.
-    const bool is_read = scanned.analysis.facts->statement_class == StatementClass::read;
-    const bool must_be_fresh = !is_read || target.tracker.status() != TransactionStatus::idle || target.tracker.is_transaction_unsettled();
-    if (must_be_fresh && is_described_behind(scan_, scanned, frame, name)) {
+    // What another has left there may describe itself with an error (0A000) since its table was changed beside us, and as by the server
+    // straight there must be none.
+    if (is_described_behind(scan_, scanned, frame, name)) {
       if (HeldStatement* held = target.held.find(*statement->shared)) held->owner = nobody;
     }
     expect_shared_parse(std::move(statement), frame, target, to_backend);

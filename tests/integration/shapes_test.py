@@ -7,9 +7,10 @@ import asyncpg
 import proxy
 from through import Through
 
-TABLE = "DROP TABLE IF EXISTS shape_change; CREATE TABLE shape_change (a int); INSERT INTO shape_change VALUES (1)"
+# A table for each case: what is known of a statement outlives the case, and the first Describe behind an unseen change may be refused.
+TABLE = "DROP TABLE IF EXISTS {0}; CREATE TABLE {0} (a int); INSERT INTO {0} VALUES (1)"
 CHANGES = ("ADD b int DEFAULT 2", "ALTER a TYPE text", "DROP b", "ADD c text DEFAULT 'c'", "RENAME c TO d")
-TEXTS = ("SELECT * FROM shape_change", "UPDATE shape_change SET a = a RETURNING *")
+TEXTS = ("SELECT * FROM {0}", "UPDATE {0} SET a = a RETURNING *")
 
 
 class Shapes(Through):
@@ -22,21 +23,21 @@ class Shapes(Through):
 
     async def told(self, address, change_by):
         """What two sessions are told, one of them always a change behind; `change_by` alters the table."""
-        told = []
+        told, texts = [], [each.format(self._testMethodName) for each in TEXTS]
         sessions = [await asyncpg.connect(host=address[0], port=address[1], user="postgres", database="shop", timeout=30) for _ in range(2)]
         try:
             for change in (None, *CHANGES):
                 if change is not None:
-                    await change_by(f"ALTER TABLE shape_change {change}")
-                for text in TEXTS:
-                    for session in sessions if text == TEXTS[0] else sessions[:1]:
+                    await change_by(f"ALTER TABLE {self._testMethodName} {change}")
+                for text in texts:
+                    for session in sessions if text == texts[0] else sessions[:1]:
                         for _ in range(2):
                             told.append([dict(row) for row in await session.fetch(text)])
                 # Inside a transaction there is no second try.
                 transaction = sessions[1].transaction()
                 await transaction.start()
                 try:
-                    told.append([dict(row) for row in await sessions[1].fetch(TEXTS[1])])
+                    told.append([dict(row) for row in await sessions[1].fetch(texts[1])])
                 except asyncpg.PostgresError as error:
                     told.append(error.sqlstate)
                 await transaction.rollback()
@@ -48,9 +49,9 @@ class Shapes(Through):
     def both(self, change_for):
         results = []
         for address in self.addresses():
-            self.house.blue.query(TABLE)
+            self.house.blue.query(TABLE.format(self._testMethodName))
             results.append(asyncio.run(self.told(address, change_for(address))))
-        self.addCleanup(self.house.blue.query, "DROP TABLE IF EXISTS shape_change")
+        self.addCleanup(self.house.blue.query, f"DROP TABLE IF EXISTS {self._testMethodName}")
         self.assertEqual(results[1], results[0])
 
     def test_changed_beside(self):
