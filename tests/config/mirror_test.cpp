@@ -60,7 +60,8 @@ TEST_CASE("mirror: what cannot be → said, with what would be right") {
   CHECK(is_in(problems("    mirror: {directory: j, user: u}\n"), "has no effect without `sync: mirror`"));
   CHECK(is_in(problems("    sync: mirror\n    mirror: {user: u}\n"), "directory"));
   CHECK(is_in(problems("    sync: mirror\n    mirror: {directory: j}\n"), "user"));
-  CHECK(is_in(problems("    sync: mirror\n    mirror: {directory: j, user: u, ack: atomic}\n"), "ack"));
+  CHECK(is_in(problems("    sync: mirror\n    mirror: {directory: j, user: u, ack: sometimes}\n"), "ack"));
+  CHECK(is_in(problems("    sync: mirror\n    mirror: {directory: j, user: u, ack: atomic, unsafe_statements: ledger}\n"), "unsafe_statements"));
   CHECK(is_in(problems("    sync: replicate\n"), "sync"));
   CHECK(is_in(problems("    sync: mirror\n    mirror: {directory: j, user: u, journal_bytes_max: 1MiB}\n"), "journal_bytes_max"));
 }

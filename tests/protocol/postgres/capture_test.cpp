@@ -1,6 +1,4 @@
-#include "protocol/postgres/capture.hpp"
-
-#include "tests/protocol/postgres/client_half_conversation.hpp"
+#include "tests/protocol/postgres/captured.hpp"
 
 #include <doctest/doctest.h>
 
@@ -11,87 +9,7 @@
 
 // The server's replies are those of a PostgreSQL 15; the whole of the capture against a real one is
 // tests/integration/mirror_test.py.
-namespace {
-
-using namespace client_half_test;
-
-constexpr std::uint64_t first_tick = 100;
-
-Bytes number(std::size_t value, int bytes) {
-  Bytes result;
-  for (int i = bytes - 1; i >= 0; --i) result.push_back(static_cast<std::byte>((value >> (8 * i)) & 0xFF));
-  return result;
-}
-
-Bytes with_tag(char tag, const Bytes& payload) { return message(tag, as_text(payload)); }
-
-Bytes row(const std::vector<std::string>& values) {
-  Bytes payload = number(values.size(), 2);
-  for (const std::string& value : values) payload = payload + number(value.size(), 4) + Bytes(as_bytes(value).begin(), as_bytes(value).end());
-  return with_tag('D', payload);
-}
-
-Bytes description(const std::vector<std::string>& names) {
-  Bytes payload = number(names.size(), 2);
-  for (const std::string& name : names) {
-    append(payload, as_bytes(name));
-    payload = payload + Bytes(1) + Bytes(18);
-  }
-  return with_tag('T', payload);
-}
-
-/// The answer to the question whether numbers are told with fewer digits than they have.
-Bytes form_answer(const std::string& is_lossy) { return description({"a"}) + row({is_lossy}) + complete("SELECT 1") + ready_message('T'); }
-
-/// The answer to the question for a table with the key `id`.
-Bytes table_answer(const std::string& obstacle = "") {
-  return description({"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p"}) +
-         row({"public", "t", "f", "id\x1fv", "id", "", "", "", "f", obstacle, "id", "f", "", "", "t", "f"}) + complete("SELECT 1") +
-         ready_message('T');
-}
-
-struct Captured {
-  explicit Captured(CaptureOptions options = {}) {
-    options.tick = [this] { return ++ticks; };
-    Login login;
-    login.user = "app";
-    login.database = "shop";
-    capture = std::make_unique<PostgresCapture>(options, login, shelf, version);
-    capture->take_replies(parameter("TimeZone", "UTC") + ready_message('I'));
-    capture->replies().clear();
-  }
-  /// From the client; what goes to the half.
-  std::string send(const Bytes& bytes) {
-    capture->take_requests(bytes);
-    return taken(capture->requests());
-  }
-  /// From the half; what the client is given.
-  std::string answer(const Bytes& bytes) {
-    capture->take_replies(bytes);
-    return taken(capture->replies());
-  }
-  std::string requests() { return taken(capture->requests()); }
-  static std::string taken(Bytes& bytes) { return text_of(std::exchange(bytes, {})); }
-  /// The table is known from here on.
-  void know_table() {
-    send(query_message("INSERT INTO t VALUES (0)"));
-    answer(complete("BEGIN") + ready_message('T') + table_answer() + complete("ROLLBACK") + ready_message('I'));
-    requests();
-    answer(complete("BEGIN") + ready_message('T') + form_answer("f") + complete("INSERT 0 0") + ready_message('T') + complete("COMMIT") + ready_message('I'));
-    requests();
-  }
-
-  std::atomic<std::uint64_t> version{1};
-  std::uint64_t ticks = first_tick;
-  Analyser analyser;
-  CaptureShelf shelf{analyser};
-  std::unique_ptr<PostgresCapture> capture;
-};
-
-const std::string begin_text = text_of(query_message("BEGIN"));
-const std::string commit_text = text_of(query_message("COMMIT"));
-
-}  // namespace
+using namespace capture_test;
 
 TEST_CASE("capture: reads → pass as they are, both ways, without waiting") {
   Captured it;
@@ -192,95 +110,6 @@ TEST_CASE("capture: a unit that cannot be recorded → the transaction is rolled
   CHECK(told.find("C53000") != std::string::npos);
   CHECK(told.ends_with(text_of(ready_message('I'))));
   CHECK_FALSE(it.capture->take_end());
-}
-
-namespace {
-
-/// `it` has a unit that is admitted in two phases: PREPARE TRANSACTION has been sent.
-void begin_phases(Captured& it) {
-  it.send(query_message("INSERT INTO t VALUES (1, 'x')"));
-  it.answer(complete("BEGIN") + ready_message('T') + description({"_crossfade_transaction", "_crossfade_row"}) + row({"79", "(1,x)"}) +
-            complete("INSERT 0 1") + ready_message('T'));
-  REQUIRE(it.capture->take_unit());
-  it.capture->admit(Capture::Admission::granted, "name");
-  REQUIRE(it.requests() == text_of(query_message("PREPARE TRANSACTION 'name'")));
-  CHECK(it.capture->is_between_phases());
-}
-
-}  // namespace
-
-TEST_CASE("capture in phases: prepared, decided, carried out → the client sees one write, and only when it is acknowledged") {
-  Captured it;
-  it.know_table();
-  begin_phases(it);
-  CHECK_FALSE(it.capture->take_prepared());
-  CHECK(it.answer(complete("PREPARE TRANSACTION") + ready_message('I')).empty());
-  CHECK(it.capture->take_prepared());
-  CHECK_FALSE(it.capture->take_prepared());
-  CHECK(it.send(query_message("SELECT 2")).empty());
-  CHECK(it.capture->is_commit_under_way());
-  it.capture->decide(PhaseDecision::commit, {});
-  CHECK(it.requests() == text_of(query_message("COMMIT PREPARED 'name'")));
-  CHECK(it.answer(complete("COMMIT PREPARED") + ready_message('I')).empty());
-  CHECK(it.capture->take_end() == Capture::End::committed);
-  CHECK_FALSE(it.capture->is_between_phases());
-  it.capture->acknowledge();
-  CHECK(Captured::taken(it.capture->replies()) == text_of(complete("INSERT 0 1") + ready_message('I')));
-  CHECK(it.requests() == text_of(query_message("SELECT 2")));
-}
-
-TEST_CASE("capture in phases: the other side has not prepared → rolled back, and the client told with 40000 and the cause") {
-  Captured it;
-  it.know_table();
-  begin_phases(it);
-  it.answer(complete("PREPARE TRANSACTION") + ready_message('I'));
-  it.capture->decide(PhaseDecision::roll_back, "it does not fit there");
-  CHECK(it.requests() == text_of(query_message("ROLLBACK PREPARED 'name'")));
-  const std::string told = it.answer(complete("ROLLBACK PREPARED") + ready_message('I'));
-  CHECK(told.find("C40000") != std::string::npos);
-  CHECK(told.find("Dit does not fit there") != std::string::npos);
-  CHECK(told.ends_with(text_of(ready_message('I'))));
-  CHECK(it.capture->take_end() == Capture::End::rolled_back);
-  CHECK_FALSE(it.capture->is_between_phases());
-}
-
-TEST_CASE("capture in phases: the server does not prepare it → its error is the client's, and the unit is rolled back") {
-  Captured it;
-  it.know_table();
-  begin_phases(it);
-  CHECK(it.answer(error("ERROR", "0A000") + ready_message('I')) == text_of(error("ERROR", "0A000") + ready_message('I')));
-  CHECK_FALSE(it.capture->take_prepared());
-  CHECK(it.capture->take_end() == Capture::End::rolled_back);
-}
-
-TEST_CASE("capture in phases: a cancel hits the second phase → it is tried again, thrice; then it is left to others") {
-  Captured it;
-  it.know_table();
-  begin_phases(it);
-  it.answer(complete("PREPARE TRANSACTION") + ready_message('I'));
-  it.capture->decide(PhaseDecision::commit, {});
-  for (int tries = 0; tries < 2; ++tries) {
-    CHECK(it.requests() == text_of(query_message("COMMIT PREPARED 'name'")));
-    CHECK(it.answer(error("ERROR", "57014") + ready_message('I')).empty());
-  }
-  CHECK(it.requests() == text_of(query_message("COMMIT PREPARED 'name'")));
-  const std::string told = it.answer(error("ERROR", "57014") + ready_message('I'));
-  CHECK(told.find("C08007") != std::string::npos);
-  CHECK(it.capture->take_end() == Capture::End::left);
-}
-
-TEST_CASE("capture in phases: a part of the transaction cannot be carried → refused at its COMMIT, nothing recorded") {
-  CaptureOptions options;
-  options.is_two_phase = true;
-  options.unit_bytes_max = 1;
-  Captured it(options);
-  it.know_table();
-  it.send(query_message("INSERT INTO t VALUES (1, 'x')"));
-  it.answer(complete("BEGIN") + ready_message('T') + description({"_crossfade_transaction", "_crossfade_row"}) + row({"79", "(1,x)"}) +
-            complete("INSERT 0 1") + ready_message('T'));
-  CHECK_FALSE(it.capture->take_unit());
-  CHECK(it.requests() == text_of(query_message("ROLLBACK")));
-  CHECK(it.answer(complete("ROLLBACK") + ready_message('I')).find("C0A000") != std::string::npos);
 }
 
 TEST_CASE("capture: a failed autocommit write → its BEGIN is rolled back unseen") {
