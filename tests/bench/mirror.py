@@ -23,6 +23,7 @@ from servers import SETTINGS, Postgres
 from workloads import Load, Workload
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+TWO_PHASES = "max_prepared_transactions = 300\n"
 DURABLE = SETTINGS.replace("fsync = off", "fsync = on").replace("synchronous_commit = off", "synchronous_commit = on")
 SCALE = 20
 SUPERUSER = "bench"
@@ -36,7 +37,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["rates", "applied", "switchovers"])
     parser.add_argument("--crossfade", default=str(ROOT / "build/release/proxy/crossfade"))
-    parser.add_argument("--modes", default="off,authority,relaxed,both")
+    parser.add_argument("--modes", default="off,authority,relaxed,both,atomic")
     parser.add_argument("--loads", default=",".join(LOADS))
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
@@ -56,7 +57,7 @@ class World:
         self.home = pathlib.Path(self.scratch.name)
         self.home.chmod(0o711)
         user = processes.unprivileged_user()
-        settings = SETTINGS if options.fast_servers else DURABLE
+        settings = (SETTINGS if options.fast_servers else DURABLE) + TWO_PHASES
         self.sides = {}
         for name in ("blue", "green"):
             folder = self.home / name
