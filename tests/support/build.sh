@@ -26,4 +26,6 @@ if [[ ! -f $folder/build.ninja || $(cat "$folder/.options" 2>/dev/null) != "${op
   fi
   printf '%s\n' "${options[*]-}" >"$folder/.options"
 fi
+# What one copy of the repository has compiled serves the next: all paths are relative, so the folder need not be part of the key.
+export CCACHE_NOHASHDIR=${CCACHE_NOHASHDIR-1} CCACHE_BASEDIR=${CCACHE_BASEDIR-$root}
 ninja -C "$folder" --quiet ${targets[@]+"${targets[@]}"} >&2
